@@ -1,0 +1,357 @@
+"""The three comparisons that every registered equation must pass, and their verdicts.
+
+1. *proved*: every step of its proof closes in SymPy (or, said so, at 30 rational points).
+2. *evaluated*: the JAX solution equals the SymPy expression at 50 digits, at drawn points and edges.
+3. *confronted*: the process, run by `fixedpoint.loop`, equals the solution within its stated error,
+   and the same data reject every near miss.
+
+The command, the tests, the notebooks and the marks in the paper all call `verify`.
+"""
+
+import importlib
+import json
+import os
+import random
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import NormalDist
+from types import ModuleType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+
+from fixedpoint.laws.equation import Equation, equations
+from fixedpoint.laws.observation import Observation
+
+FALSE_ALARM = 1e-3
+"""Probability that chance alone fails one verification of the whole register."""
+
+CAPACITY = 10_000
+"""Stochastic comparisons the register may hold; a constant, so that no selection moves a threshold."""
+
+THRESHOLD = -NormalDist().inv_cdf(FALSE_ALARM / CAPACITY / 2)
+"""Largest |z| that a single stochastic comparison may show: 5.33."""
+
+NUM_DRAWN = 24
+"""Points drawn from the domain of an equation, besides its edges."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of one of the three comparisons.
+
+    Attributes:
+        status: "passed", "checked" (a proof with steps checked at points), "none" or "failed".
+        summary: one line for the screen.
+        error: evaluated: largest relative error. Confronted: largest error over its bound.
+        z: largest |z| of the stochastic comparisons, if any.
+        comparisons: how many numbers were compared.
+        details: per step, edge, observation and near miss, what was found.
+    """
+
+    status: str
+    summary: str
+    error: float | None = None
+    z: float | None = None
+    comparisons: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the equation."""
+        return self.status != "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The three comparisons of one equation."""
+
+    label: str
+    kind: str
+    statement: str
+    proved: Comparison
+    evaluated: Comparison
+    confronted: Comparison
+
+    @property
+    def passed(self) -> bool:
+        """Whether all three comparisons passed."""
+        return self.proved.passed and self.evaluated.passed and self.confronted.passed
+
+    @property
+    def mark(self) -> str:
+        """The verdict in a few words, as printed beside the equation."""
+        if not self.passed:
+            return "FAILED"
+        proof = {"passed": "proved", "checked": "checked at points", "none": "not proved"}
+        return f"{proof[self.proved.status]}, evaluated, confronted"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verdict as plain data for JSON."""
+        return {**asdict(self), "passed": self.passed, "mark": self.mark}
+
+
+def verify(label: str) -> Verdict:
+    """Make the three comparisons of a registered equation, in float64.
+
+    Args:
+        label: the equation's label, e.g. "tempering.logits".
+
+    Returns:
+        The verdict. A mistake in the law is a failed verdict, never an exception.
+
+    Raises:
+        KeyError: no equation has that label.
+    """
+    equation = equations()[label]
+    with jax.enable_x64(True):
+        return Verdict(
+            label=label,
+            kind=equation.kind,
+            statement=equation.statement,
+            proved=_guard(prove, equation),
+            evaluated=_guard(evaluate, equation),
+            confronted=_guard(confront, equation),
+        )
+
+
+def verify_all(
+    labels: Iterable[str] | None = None, report: Callable[[Verdict], None] | None = None
+) -> list[Verdict]:
+    """Verify many equations, all of them by default, and store the record of their verdicts."""
+    verdicts = []
+    for label in equations() if labels is None else labels:
+        verdicts.append(verify(label))
+        if report:
+            report(verdicts[-1])
+    store(verdicts)
+    return verdicts
+
+
+def prove(equation: Equation) -> Comparison:
+    """Run the steps of the proof."""
+    if equation.proof is None:
+        return Comparison("none", "no proof: a conjecture, with its numerical evidence")
+    steps = list(equation.proof())
+    details = {step.claim: {"method": step.method, "closes": step.closes()} for step in steps}
+    open_steps = [claim for claim, found in details.items() if not found["closes"]]
+    at_points = sum(step.method == "points" for step in steps)
+    if open_steps or not steps:
+        return Comparison("failed", f"does not close: {'; '.join(open_steps)}", details=details)
+    if at_points:
+        summary = f"{len(steps)} steps close, {at_points} of them at 30 rational points"
+        return Comparison("checked", summary, comparisons=len(steps), details=details)
+    return Comparison(
+        "passed", f"{len(steps)} steps close", comparisons=len(steps), details=details
+    )
+
+
+def evaluate(equation: Equation) -> Comparison:
+    """Compare the JAX solution with the SymPy expression at drawn points and at the edges."""
+    solution = implementation(equation, "solution")
+    details: dict[str, Any] = {}
+    points = [(arguments, None) for arguments in draw(equation)]
+    points += [(edge.arguments, edge.expected) for edge in equation.edges]
+    for number, (arguments, expected) in enumerate(points):
+        value = np.asarray(solution(**_arrays(arguments)), dtype=np.float64)
+        reference = equation.evaluate(arguments) if expected is None else expected
+        error = relative_error(value, reference, equation.up_to_shift)
+        name = (
+            f"drawn point {number + 1}" if number < NUM_DRAWN else f"edge {number + 1 - NUM_DRAWN}"
+        )
+        details[name] = {"arguments": _brief(arguments), "error": error}
+    worst = max((found["error"] for found in details.values()), default=np.inf)
+    failed = [name for name, found in details.items() if not found["error"] <= equation.accuracy]
+    summary = f"largest relative error {worst:.1e} at {len(details)} points"
+    if failed:
+        summary += f" (allowed: {equation.accuracy:.0e}; exceeded at {', '.join(failed)})"
+    return Comparison(
+        "failed" if failed or not details else "passed",
+        summary,
+        error=float(worst),
+        comparisons=len(details),
+        details=details,
+    )
+
+
+def confront(equation: Equation) -> Comparison:
+    """Compare the simulated process with the solution, and require it to reject the near misses."""
+    observed = implementation(equation, "process")()
+    observations = [observed] if isinstance(observed, Observation) else list(observed)
+    solution = implementation(equation, "solution")
+    details: dict[str, Any] = {}
+    rejected = dict.fromkeys(equation.near_misses, 0.0)
+    ok, errors, scores, comparisons = bool(observations), [], [], 0
+    for observation in observations:
+        value = np.asarray(observation.value, dtype=np.float64)
+        law = np.asarray(solution(**_arrays(observation.arguments)), dtype=np.float64)
+        excess = _excess(equation, observation, value, law)
+        found: dict[str, Any] = {"excess": excess}
+        comparisons += value.size
+        if observation.standard_error is None:
+            errors.append(excess)
+        else:
+            scores.append(excess * THRESHOLD)
+            found["z"] = excess * THRESHOLD
+        ok &= excess <= 1
+        if observation.refinement:
+            found["orders"], settled = _orders(observation, law)
+            ok &= settled
+        for name in rejected:
+            wrong = np.asarray(_floats(equation.evaluate(observation.arguments, name, 30)))
+            wrong_excess = _excess(equation, observation, value, wrong)
+            rejected[name] = max(rejected[name], wrong_excess)
+        details[observation.what] = found
+    accepted = [name for name, excess in rejected.items() if not excess > 1]
+    details["near misses: violation over allowance"] = rejected
+    parts = [f"error {max(errors):.1e} of its bound"] if errors else []
+    parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
+    parts += [f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"]
+    if accepted:
+        parts.append(f"NOT rejected: {', '.join(accepted)}")
+    if not ok:
+        parts.append("the process contradicts the solution")
+    return Comparison(
+        "passed" if ok and not accepted else "failed",
+        ", ".join(parts),
+        error=float(max(errors)) if errors else None,
+        z=float(max(scores)) if scores else None,
+        comparisons=comparisons,
+        details=details,
+    )
+
+
+def implementation(equation: Equation, side: str) -> Callable[..., Any]:
+    """The function behind a label: `fixedpoint.laws.<law>.<side>.<quantity>`."""
+    module: ModuleType = importlib.import_module(f"fixedpoint.laws.{equation.law}.{side}")
+    return getattr(module, equation.quantity)
+
+
+def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]]:
+    """Draw points from the domain of an equation; the same ones every time."""
+    if not equation.domain:
+        return []
+    rng = random.Random(equation.label)
+    points = []
+    for _ in range(num_points):
+        num_outcomes = rng.choice((2, 3, 5, 8))
+        point: dict[str, Any] = {}
+        for name, (kind, low, high) in equation.domain.items():
+            if kind == "integer":
+                point[name] = rng.randint(int(low), int(high))
+            elif kind == "real":
+                point[name] = rng.uniform(low, high)
+            elif kind == "vector":
+                point[name] = [rng.uniform(low, high) for _ in range(num_outcomes)]
+            else:
+                raise ValueError(
+                    f"`domain` of {equation.label} has the kind {kind!r} for {name!r}."
+                )
+        points.append(point)
+    return points
+
+
+def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
+    """Largest error over the largest finite entry of the reference; infinities must agree."""
+    expected = np.asarray(_floats(reference))
+    if value.shape != expected.shape:
+        return np.inf
+    if not np.array_equal(np.isfinite(value), np.isfinite(expected)):
+        return np.inf
+    finite = np.isfinite(expected)
+    if not np.array_equal(value[~finite], expected[~finite]) or not finite.any():
+        return 0.0 if np.array_equal(value, expected) else np.inf
+    if up_to_shift:
+        value = value - value[finite].mean()
+        expected = expected - expected[finite].mean()
+    error = np.abs(value - expected)[finite].max()
+    scale = np.abs(expected[finite]).max()
+    # Below the smallest normal number nothing relative can be asked.
+    return float(error / scale) if scale > 1e-300 else float(error > 1e-300)
+
+
+def _excess(equation: Equation, observation: Observation, value: Any, law: Any) -> float:
+    """How far the value is from the law, in units of what its stated error allows."""
+    if value.shape != law.shape:
+        return np.inf
+    gap = value - law
+    if equation.up_to_shift:
+        gap = gap - gap.mean(-1, keepdims=True)
+    if equation.relation == "<=":
+        gap = np.maximum(gap, 0)
+    elif equation.relation == ">=":
+        gap = np.maximum(-gap, 0)
+    if observation.standard_error is None:
+        allowed = np.asarray(observation.tolerance, dtype=np.float64)
+    else:
+        allowed = THRESHOLD * np.asarray(observation.standard_error, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(gap == 0, 0.0, np.abs(gap) / allowed)
+    return float(np.where(np.isnan(ratio), np.inf, ratio).max())
+
+
+def _orders(observation: Observation, law: np.ndarray) -> tuple[list[float], bool]:
+    """Measured orders of convergence, and whether they settle within 0.1 of the stated one."""
+    refinement = observation.refinement
+    assert refinement is not None
+    errors = [np.abs(np.asarray(v, dtype=np.float64) - law).max() for v in refinement.values]
+    steps = np.asarray(refinement.step_sizes)
+    orders = np.diff(np.log(errors)) / np.diff(np.log(steps))
+    return [float(o) for o in orders], bool(abs(orders[-1] - refinement.order) < 0.1)
+
+
+def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> Comparison:
+    """Turn an exception inside a comparison into a failed one: the others still run."""
+    try:
+        return comparison(equation)
+    except Exception as failure:
+        return Comparison("failed", f"{type(failure).__name__}: {failure}".splitlines()[0])
+
+
+def _arrays(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Vectors as arrays; numbers as they are."""
+    return {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
+
+
+def _floats(value: Any) -> Any:
+    """Reference numbers as float64."""
+    if isinstance(value, (list, tuple)):
+        return [_floats(v) for v in value]
+    return float(mpmath.re(value)) if isinstance(value, (mpmath.mpf, mpmath.mpc)) else value
+
+
+def _brief(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for the record; a long vector by its length alone."""
+    return {
+        k: f"vector of {np.size(v):,}" if np.size(v) > 8 else np.asarray(v).tolist()
+        for k, v in arguments.items()
+    }
+
+
+def record_path() -> Path:
+    """Where the verdicts of the last verification are kept, in the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "fixedpoint" / "verdicts.json"
+
+
+def store(verdicts: Iterable[Verdict]) -> None:
+    """Merge verdicts into the record of the last verification."""
+    path = record_path()
+    merged = {**load(), **{v.label: v.as_dict() for v in verdicts}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        json.dump(merged, file, indent=1, default=str)
+    os.replace(file.name, path)
+
+
+def load() -> dict[str, dict[str, Any]]:
+    """The record of the last verification, by label; empty if there is none."""
+    try:
+        return json.loads(record_path().read_text())
+    except (OSError, ValueError):
+        return {}

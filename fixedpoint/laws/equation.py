@@ -1,0 +1,254 @@
+"""An equation of the theory, and the register of all of them.
+
+An `Equation` is a claim that three things must agree on: its proof (SymPy), its JAX solution and
+the simulated process. It is written once, as a SymPy object; the paper prints that very object.
+
+Vectors are `sympy.IndexedBase` with outcomes counted from 1 to `NUM_OUTCOMES`, so that one
+expression serves every number of outcomes: `total(sp.exp(theta[i]), i)` is the partition sum. An
+expression with `OUTCOME` free stands for the whole vector.
+"""
+
+import importlib
+import pkgutil
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import mpmath
+import sympy as sp
+
+Kind = Literal["exact", "asymptotic", "bound", "conjecture"]
+
+NUM_OUTCOMES = sp.Symbol("K", integer=True, positive=True)
+OUTCOME = sp.Symbol("i", integer=True, positive=True)
+
+
+def total(expression: sp.Expr, index: sp.Symbol) -> sp.Expr:
+    """Sum an expression over all outcomes: Σ_{index=1..K}."""
+    return sp.Sum(expression, (index, 1, NUM_OUTCOMES))
+
+
+def at_outcomes(expression: sp.Expr, num_outcomes: int) -> sp.Expr:
+    """Write an expression out for a given number of outcomes, with θ[1], θ[2], … as symbols."""
+    return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).doit()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a proof: a residual, formed from the definitions, that must vanish.
+
+    Attributes:
+        claim: what the step shows, in words.
+        residual: a SymPy expression, or several, each of which must reduce to 0.
+        method: "symbolic" (SymPy reduces the residual to 0) or "points" (SymPy cannot; the residual
+            is checked at 30 random exact-rational points to 50 digits, and the verdict says so).
+        reduce: how a symbolic residual is brought to 0; `sympy.simplify` unless said otherwise.
+        domain: for "points": the open interval each free symbol is drawn from, default (1/10, 3).
+    """
+
+    claim: str
+    residual: Any
+    method: Literal["symbolic", "points"] = "symbolic"
+    reduce: Callable[[sp.Expr], sp.Expr] = sp.simplify
+    domain: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
+
+    def remainders(self) -> list[Any]:
+        """What is left of each residual: zeros where the step closes."""
+        parts = (
+            self.residual
+            if isinstance(self.residual, (list, tuple, sp.Matrix))
+            else [self.residual]
+        )
+        reduce = self.reduce if self.method == "symbolic" else self._at_points
+        return [0 if sp.sympify(part).is_zero else reduce(sp.sympify(part)) for part in parts]
+
+    def closes(self) -> bool:
+        """Whether every residual reduces to 0."""
+        return all(remainder == 0 for remainder in self.remainders())
+
+    def _at_points(self, part: sp.Expr, num_points: int = 30, digits: int = 50) -> Any:
+        """Return 0 if the residual vanishes at random rational points, else its largest value."""
+        rng = random.Random(self.claim)
+        atoms = part.atoms(sp.Indexed)
+        names = sorted(atoms | {s for s in part.free_symbols if not _labels(s, atoms)}, key=str)
+        largest = mpmath.mpf(0)
+        function = sp.lambdify(names, part, "mpmath")
+        with mpmath.workdps(digits + 20):
+            for _ in range(num_points):
+                point = [
+                    _rational(rng, *self.domain.get(s, (sp.Rational(1, 10), 3))) for s in names
+                ]
+                largest = max(largest, abs(mpmath.mpmathify(function(*point))))
+            return 0 if largest < mpmath.mpf(10) ** -digits else sp.Float(largest, 5)
+
+
+def _labels(symbol: Any, indexed: Iterable[Any]) -> bool:
+    """Whether a symbol is only the name of a vector whose entries stand in the expression."""
+    return any(symbol in (entry.base, entry.base.label, entry) for entry in indexed)
+
+
+def _rational(rng: random.Random, low: Any, high: Any) -> mpmath.mpf:
+    value = sp.Rational(low) + (sp.Rational(high) - sp.Rational(low)) * sp.Rational(
+        rng.randint(1, 9972), 9973
+    )
+    return mpmath.mpf(value.p) / value.q
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An argument point at the edge of a law's range, where the expression may only have a limit.
+
+    Attributes:
+        arguments: keyword arguments of the solution.
+        expected: what it must return there; `None` lets the expression itself be evaluated.
+    """
+
+    arguments: Mapping[str, Any]
+    expected: Any = None
+
+
+@dataclass(frozen=True)
+class Equation:
+    """A claim of the theory under one label.
+
+    Attributes:
+        label: `<law>.<quantity>`; names the result in code, tests, notebooks and paper.
+        kind: "exact", "asymptotic", "bound" or "conjecture"; printed wherever the verdict is.
+        statement: the claim in one plain sentence.
+        lhs: what is computed (SymPy; usually a named function).
+        rhs: its value (SymPy). With `OUTCOME` free it stands for a vector over the outcomes.
+        symbols: the solution's keyword arguments and their SymPy symbols (`IndexedBase` = vector).
+        assumes: the conditions under which it holds.
+        source: where it comes from: an article with its equation number, or "derived here".
+        near_misses: plausible wrong right-hand sides; verification must reject every one.
+        proof: returns the steps of the proof; `None` only for a conjecture.
+        domain: per argument, how the points at which the solution is compared are drawn:
+            `("real", low, high)`, `("integer", low, high)` or `("vector", low, high)`.
+        edges: further points of comparison: limits, ties, lost outcomes, many outcomes.
+        relation: how the process relates to the right-hand side: "=", "<=" or ">=".
+        up_to_shift: whether both sides are logits, defined up to a common constant.
+        accuracy: relative accuracy of the solution in float64 (largest error over largest entry).
+    """
+
+    label: str
+    kind: Kind
+    statement: str
+    lhs: Any
+    rhs: Any
+    symbols: Mapping[str, Any]
+    assumes: str
+    source: str
+    near_misses: Mapping[str, Any]
+    proof: Callable[[], Sequence[Step]] | None = None
+    domain: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
+    edges: Sequence[Edge] = ()
+    relation: Literal["=", "<=", ">="] = "="
+    up_to_shift: bool = False
+    accuracy: float = 1e-12
+
+    def __post_init__(self) -> None:
+        """Refuse an equation that could not be verified."""
+        if self.proof is None and self.kind != "conjecture":
+            raise ValueError(f"`proof` of {self.label} is missing; only a conjecture has none.")
+        if not self.near_misses:
+            raise ValueError(f"`near_misses` of {self.label} is empty; name a plausible mistake.")
+
+    @property
+    def law(self) -> str:
+        """The law it belongs to: the part of the label before the dot."""
+        return self.label.partition(".")[0]
+
+    @property
+    def quantity(self) -> str:
+        """The name of its solution and of its process: the part of the label after the dot."""
+        return self.label.partition(".")[2]
+
+    def latex(self) -> str:
+        """The equation as LaTeX, from the SymPy objects themselves."""
+        relation = {"=": "=", "<=": r"\le", ">=": r"\ge"}[self.relation]
+        if self.kind == "asymptotic" and self.relation == "=":
+            relation = r"\simeq"
+        return f"{sp.latex(self.lhs)} {relation} {sp.latex(self.rhs)}"
+
+    def evaluate(
+        self, arguments: Mapping[str, Any], near_miss: str | None = None, digits: int = 50
+    ) -> Any:
+        """Evaluate the right-hand side, or one of its near misses, to many digits.
+
+        Args:
+            arguments: the solution's keyword arguments; floats are taken at their exact value.
+            near_miss: which wrong right-hand side to evaluate instead.
+            digits: decimal digits of the result.
+
+        Returns:
+            An `mpmath.mpf`, or a list of them over the outcomes.
+        """
+        expression = sp.sympify(self.near_misses[near_miss] if near_miss else self.rhs)
+        with mpmath.workdps(digits + 15):
+            values: dict[Any, Any] = {}
+            for name, symbol in self.symbols.items():
+                value = arguments[name]
+                if isinstance(symbol, sp.IndexedBase):
+                    # Outcomes are counted from 1: entry 0 is never read.
+                    values[symbol] = [mpmath.nan, *map(_exact, value)]
+                    values.setdefault(NUM_OUTCOMES, len(values[symbol]) - 1)
+                else:
+                    values[symbol] = _exact(value)
+            expression = _collapse_sums(expression, values)
+            if OUTCOME in expression.free_symbols:
+                function = sp.lambdify([OUTCOME, *values], expression, "mpmath")
+                outcomes = range(1, values[NUM_OUTCOMES] + 1)
+                return [function(k, *values.values()) for k in outcomes]
+            return sp.lambdify(list(values), expression, "mpmath")(*values.values())
+
+
+def _exact(value: Any) -> Any:
+    """A Python or NumPy number as an integer or an mpf of exactly the same value."""
+    number = value.item() if hasattr(value, "item") else value
+    return number if isinstance(number, int) else mpmath.mpmathify(number)
+
+
+def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+    """Replace each sum that stands on its own by a symbol that `values` maps to its number.
+
+    Sums are computed once each, innermost first; one that depends on an outer index (or on
+    `OUTCOME`) is left for its surroundings to evaluate.
+    """
+    while True:
+        bound = {s.limits[0][0] for s in expression.atoms(sp.Sum)} | {OUTCOME}
+        closed = [s for s in expression.atoms(sp.Sum) if not s.free_symbols & bound]
+        if not closed:
+            return expression
+        innermost = [s for s in closed if not any(s is not t and s.has(t) for t in closed)]
+        numbers = {}
+        for s in innermost:
+            index, low, high = s.limits[0]
+            ends = [
+                int(sp.sympify(b).subs(NUM_OUTCOMES, values[NUM_OUTCOMES])) for b in (low, high)
+            ]
+            function = sp.lambdify([index, *values], s.function, "mpmath")
+            numbers[s] = sp.Dummy(real=True)
+            terms = (function(k, *values.values()) for k in range(ends[0], ends[1] + 1))
+            values[numbers[s]] = mpmath.fsum(terms)
+        expression = expression.xreplace(numbers)
+
+
+REGISTER: dict[str, Equation] = {}
+
+
+def register(equation: Equation) -> Equation:
+    """Enter an equation in the register and return it."""
+    if equation.label in REGISTER:
+        raise ValueError(f"`label` must be unique in the register; got {equation.label!r} twice.")
+    REGISTER[equation.label] = equation
+    return equation
+
+
+def equations() -> dict[str, Equation]:
+    """All registered equations by label, in the order of the laws' derivations."""
+    laws = importlib.import_module("fixedpoint.laws")
+    for module in pkgutil.iter_modules(laws.__path__):
+        if module.ispkg:
+            importlib.import_module(f"fixedpoint.laws.{module.name}.derivation")
+    return dict(REGISTER)

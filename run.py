@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""Set up `fixedpoint` and do one of its jobs: `python3 run.py reproduce`, `python3 run.py test`.
+
+Standard library only. The first call makes `.venv` from `requirements.lock`; a change of the lock
+or of `pyproject.toml` renews it. Any Python 3.11+ with pip will do: no root, no compiler, no GPU.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = ROOT / "requirements.lock"
+VENV = ROOT / ".venv"
+STAMP = VENV / "made-from"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+
+VERBS = {
+    "reproduce": "verify every law, run the notebooks, draw the figures, build the paper",
+    "test": "run the test suite (further arguments go to pytest, e.g. --slow, -k tempering)",
+    "lint": "run ruff (lint and format) and pyright",
+    "bench": "run the benchmarks and write their table to paper/generated/",
+    "notebooks": "execute the notebooks from their .py sources and store them with their outputs",
+    "lock": "resolve requirements.lock again from pyproject.toml (--upgrade moves the pins)",
+    "setup": "only make or renew the environment",
+    "exec": "run a command inside the environment: python3 run.py exec fixedpoint laws",
+}
+
+
+def environment_stamp() -> str:
+    """Identify what the environment was made from: this Python, the lock and the project."""
+    made_from = hashlib.sha256(f"{sys.version_info[:2]} {sys.prefix}\n".encode())
+    for path in (LOCK, ROOT / "pyproject.toml"):
+        made_from.update(path.read_bytes())
+    return made_from.hexdigest()
+
+
+def set_up() -> None:
+    """Make `.venv` from the lock, unless it is there already and was made from this very lock."""
+    stamp = environment_stamp()
+    if STAMP.exists() and STAMP.read_text() == stamp:
+        return
+    print("Setting up .venv from requirements.lock (once; about half a minute) ...", flush=True)
+    install = [
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "-r",
+        str(LOCK),
+    ]
+    # with_pip=False also works where Debian's Python comes without its venv package.
+    venv.create(VENV, clear=True, with_pip=False, symlinks=os.name != "nt")
+    uv = shutil.which("uv")
+    if uv:
+        command = [uv, "pip", "install", "--python", str(PYTHON), *install]
+    else:
+        command = [sys.executable, "-m", "pip", "--python", str(PYTHON), "install", *install]
+    try:
+        subprocess.run(command, check=True)
+    except (subprocess.CalledProcessError, FileNotFoundError) as failure:
+        sys.exit(
+            f"run.py: installing requirements.lock failed ({failure}).\n"
+            "It needs network access to a package index and pip >= 22.3 (python3 -m pip --version) "
+            "or uv. Nothing else was changed; run the same command again to retry."
+        )
+    install_checkout()
+    STAMP.write_text(stamp)
+
+
+def install_checkout() -> None:
+    """Put this checkout on the environment's path and write its `fixedpoint` command.
+
+    `pip install -e .` does the same for a user; here it would fetch an unlocked build backend.
+    """
+    query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+    answer = subprocess.run([PYTHON, "-c", query], check=True, capture_output=True, text=True)
+    Path(answer.stdout.strip(), "fixedpoint.pth").write_text(f"{ROOT}\n")
+    if os.name == "nt":
+        (BIN / "fixedpoint.cmd").write_text('@"%~dp0python.exe" -m fixedpoint.cli %*\n')
+    else:
+        command = BIN / "fixedpoint"
+        command.write_text(
+            f"#!{PYTHON}\nimport sys\n\nfrom fixedpoint.cli import main\n\nsys.exit(main())\n"
+        )
+        command.chmod(0o755)
+
+
+def call(*command: str | Path, check: bool = True) -> int:
+    """Run a command in the project's root with the environment first on PATH."""
+    path = f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"
+    env = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(VENV)}
+    code = subprocess.run([str(part) for part in command], cwd=ROOT, env=env).returncode
+    if check and code:
+        sys.exit(code)
+    return code
+
+
+def lint() -> None:
+    """Run the three style checks; stop with the first that fails."""
+    call(BIN / "ruff", "check", ".")
+    call(BIN / "ruff", "format", "--check", ".")
+    call(BIN / "pyright")
+
+
+def lock(extra: list[str]) -> None:
+    """Resolve the lock: the packages with their dependencies, the data packages without."""
+    uv = shutil.which("uv")
+    if not uv:
+        sys.exit("run.py lock: needs uv on PATH (python3 -m pip install uv).")
+    flags = ["--universal", "--fork-strategy", "fewest", "--python-version", "3.11"]
+    flags += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet"]
+    parts = []
+    for group in (["--group", "dev"], ["--only-group", "data", "--no-deps"]):
+        source = ["pyproject.toml", *group] if group[0] == "--group" else group
+        part = VENV / f"lock-{len(parts)}.txt"
+        part.parent.mkdir(exist_ok=True)
+        part.write_text(LOCK.read_text() if LOCK.exists() else "")
+        command = [uv, "pip", "compile", *source, *flags, *extra, "--output-file", part]
+        call(*command)
+        parts.append(part.read_text())
+        part.unlink()
+    LOCK.write_text("".join(parts))
+    print(f"wrote {LOCK.name}: {LOCK.read_text().count('==')} packages")
+
+
+def main() -> int:
+    """Parse the verb, set up the environment, do the job."""
+    if sys.version_info < (3, 11):
+        found = ".".join(map(str, sys.version_info[:3]))
+        sys.exit(f"run.py: fixedpoint needs Python 3.11 or newer; this is Python {found}.")
+    listing = "\n".join(f"  {verb:<11}{what}" for verb, what in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="python3 run.py",
+        description="Set up fixedpoint (first call only) and do one of its jobs.",
+        epilog=f"verbs:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("verb", choices=VERBS, metavar="verb", help="what to do; see below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the verb")
+    options = parser.parse_args()
+    verb, extra = options.verb, options.arguments
+    if verb == "lock":
+        lock(extra)
+        return 0
+    set_up()
+    if verb == "reproduce":
+        return call(PYTHON, "-m", "fixedpoint.cli", "reproduce", *extra, check=False)
+    if verb == "test":
+        return call(PYTHON, "-m", "pytest", *extra, check=False)
+    if verb == "lint":
+        lint()
+    elif verb == "bench":
+        return call(PYTHON, "tests/benchmarks/run.py", *extra, check=False)
+    elif verb == "notebooks":
+        return call(PYTHON, "notebooks/execute.py", *extra, check=False)
+    elif verb == "exec":
+        if not extra:
+            sys.exit(
+                "run.py exec: name the command to run, e.g. python3 run.py exec fixedpoint laws"
+            )
+        return call(*extra, check=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
