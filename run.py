@@ -133,7 +133,7 @@ def lock(extra: list[str]) -> None:
 
 def main() -> int:
     """Parse the verb, set up the environment, do the job."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file must start anywhere to say so
         found = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"run.py: fixedpoint needs Python 3.11 or newer; this is Python {found}.")
     listing = "\n".join(f"  {verb:<11}{what}" for verb, what in VERBS.items())

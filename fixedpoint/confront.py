@@ -1,7 +1,8 @@
 """The three comparisons that every registered equation must pass, and their verdicts.
 
 1. *proved*: every step of its proof closes in SymPy (or, said so, at 30 rational points).
-2. *evaluated*: the JAX solution equals the SymPy expression at 50 digits, at drawn points and edges.
+2. *evaluated*: the JAX solution equals the SymPy expression at 50 digits, at drawn points and
+   at the edges.
 3. *confronted*: the process, run by `fixedpoint.loop`, equals the solution within its stated error,
    and the same data reject every near miss.
 
@@ -32,7 +33,7 @@ FALSE_ALARM = 1e-3
 """Probability that chance alone fails one verification of the whole register."""
 
 CAPACITY = 10_000
-"""Stochastic comparisons the register may hold; a constant, so that no selection moves a threshold."""
+"""Stochastic comparisons the register may hold: a constant, so no selection moves a threshold."""
 
 THRESHOLD = -NormalDist().inv_cdf(FALSE_ALARM / CAPACITY / 2)
 """Largest |z| that a single stochastic comparison may show: 5.33."""
@@ -269,7 +270,7 @@ def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False)
     if up_to_shift:
         value = value - value[finite].mean()
         expected = expected - expected[finite].mean()
-    error = np.abs(value - expected)[finite].max()
+    error = np.abs(value[finite] - expected[finite]).max()
     scale = np.abs(expected[finite]).max()
     # Below the smallest normal number nothing relative can be asked.
     return float(error / scale) if scale > 1e-300 else float(error > 1e-300)

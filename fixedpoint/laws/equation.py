@@ -9,6 +9,7 @@ expression with `OUTCOME` free stands for the whole vector.
 """
 
 import importlib
+import itertools
 import pkgutil
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -216,22 +217,27 @@ def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
     `OUTCOME`) is left for its surroundings to evaluate.
     """
     while True:
-        bound = {s.limits[0][0] for s in expression.atoms(sp.Sum)} | {OUTCOME}
-        closed = [s for s in expression.atoms(sp.Sum) if not s.free_symbols & bound]
+        sums = expression.atoms(sp.Sum)
+        bound = {limit[0] for s in sums for limit in s.limits} | {OUTCOME}
+        closed = [s for s in sums if not s.free_symbols & bound]
         if not closed:
             return expression
         innermost = [s for s in closed if not any(s is not t and s.has(t) for t in closed)]
         numbers = {}
         for s in innermost:
-            index, low, high = s.limits[0]
-            ends = [
-                int(sp.sympify(b).subs(NUM_OUTCOMES, values[NUM_OUTCOMES])) for b in (low, high)
-            ]
-            function = sp.lambdify([index, *values], s.function, "mpmath")
+            indices = [limit[0] for limit in s.limits]
+            ranges = [_range(*limit[1:], values[NUM_OUTCOMES]) for limit in s.limits]
+            function = sp.lambdify([*indices, *values], s.function, "mpmath")
             numbers[s] = sp.Dummy(real=True)
-            terms = (function(k, *values.values()) for k in range(ends[0], ends[1] + 1))
+            terms = (function(*k, *values.values()) for k in itertools.product(*ranges))
             values[numbers[s]] = mpmath.fsum(terms)
         expression = expression.xreplace(numbers)
+
+
+def _range(low: Any, high: Any, num_outcomes: int) -> range:
+    """The indices from `low` to `high`, both of which may name the number of outcomes."""
+    first, last = (int(sp.sympify(end).subs(NUM_OUTCOMES, num_outcomes)) for end in (low, high))
+    return range(first, last + 1)
 
 
 REGISTER: dict[str, Equation] = {}

@@ -1,0 +1,1 @@
+"""What becomes of a softmax model that is trained on its own samples."""

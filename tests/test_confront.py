@@ -1,0 +1,191 @@
+"""The three comparisons pass what is right and fail what is wrong, each in its own way."""
+
+import sys
+import types
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from fixedpoint import confront
+from fixedpoint.laws.equation import Edge, Equation, Step
+from fixedpoint.laws.observation import Observation, Refinement
+
+x, n = sp.symbols("x n", positive=True)
+
+
+def equation(**changes):
+    fields = {
+        "label": "pretend.power",
+        "kind": "exact",
+        "statement": "A power.",
+        "lhs": sp.Symbol("y"),
+        "rhs": x**n,
+        "symbols": {"base": x, "generation": n},
+        "assumes": "Nothing.",
+        "source": "derived here",
+        "near_misses": {"off by one": x ** (n + 1)},
+        "proof": lambda: [Step("recursion", x ** (n + 1) - x * x**n)],
+        "domain": {"base": ("real", 0.5, 2.0), "generation": ("integer", 0, 9)},
+        "edges": [Edge({"base": 1.0, "generation": 10**6})],
+    }
+    return Equation(**{**fields, **changes})
+
+
+def observation(value=8.0, **changes):
+    fields = {
+        "what": "three doublings",
+        "arguments": {"base": 2.0, "generation": 3},
+        "value": value,
+        "tolerance": 1e-9,
+    }
+    return Observation(**{**fields, **changes})
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """A law made of two functions, in the place where `confront` looks for laws."""
+    solution = types.ModuleType("fixedpoint.laws.pretend.solution")
+    process = types.ModuleType("fixedpoint.laws.pretend.process")
+    solution.power = lambda base, generation: np.asarray(float(base) ** generation)
+    process.power = observation
+    monkeypatch.setitem(sys.modules, "fixedpoint.laws.pretend", types.ModuleType("pretend"))
+    monkeypatch.setitem(sys.modules, solution.__name__, solution)
+    monkeypatch.setitem(sys.modules, process.__name__, process)
+    return solution, process
+
+
+def test_a_right_law_passes(pretend):
+    assert confront.prove(equation()).status == "passed"
+    assert confront.evaluate(equation()).status == "passed"
+    found = confront.confront(equation())
+    assert found.status == "passed"
+    assert "1 of 1 near misses rejected" in found.summary
+
+
+def test_a_wrong_step_fails_the_proof():
+    wrong = equation(proof=lambda: [Step("wrong recursion", x ** (n + 1) - x**n)])
+    found = confront.prove(wrong)
+    assert found.status == "failed"
+    assert "wrong recursion" in found.summary
+
+
+def test_a_step_at_points_is_not_called_proved():
+    at_points = equation(proof=lambda: [Step("recursion", x ** (n + 1) - x * x**n, "points")])
+    assert confront.prove(at_points).status == "checked"
+
+
+def test_a_proof_without_steps_fails():
+    assert confront.prove(equation(proof=list)).status == "failed"
+
+
+def test_a_conjecture_without_proof_is_said_to_be_one():
+    assert confront.prove(equation(kind="conjecture", proof=None)).status == "none"
+
+
+@pytest.mark.parametrize("relative", [1e-11, -1e-11])
+def test_a_solution_wrong_in_the_eleventh_digit_fails(pretend, relative):
+    solution, _ = pretend
+    right = solution.power
+    solution.power = lambda **arguments: right(**arguments) * (1 + relative)
+    assert confront.evaluate(equation()).status == "failed"
+
+
+def test_a_nan_fails(pretend):
+    solution, process = pretend
+    process.power = lambda: observation(np.nan)
+    assert confront.confront(equation()).status == "failed"
+    solution.power = lambda **_: np.asarray(np.nan)
+    assert confront.evaluate(equation()).status == "failed"
+
+
+def test_a_process_outside_its_tolerance_fails(pretend):
+    _, process = pretend
+    process.power = lambda: observation(8.0 + 2e-9)
+    assert confront.confront(equation()).status == "failed"
+
+
+def test_a_near_miss_that_the_data_cannot_reject_fails(pretend):
+    _, process = pretend
+    process.power = lambda: observation(tolerance=100.0)
+    found = confront.confront(equation())
+    assert found.status == "failed"
+    assert "NOT rejected: off by one" in found.summary
+
+
+def test_stochastic_comparisons_use_the_predicted_standard_error(pretend):
+    _, process = pretend
+    process.power = lambda: observation(8.05, tolerance=None, standard_error=0.01)
+    found = confront.confront(equation())
+    assert found.status == "passed"
+    assert found.z == pytest.approx(5.0)
+    process.power = lambda: observation(8.06, tolerance=None, standard_error=0.01)
+    assert confront.confront(equation()).status == "failed"
+
+
+def test_a_bound_is_violated_on_one_side_only(pretend):
+    _, process = pretend
+    process.power = lambda: observation(7.0)
+    bound = equation(kind="bound", relation="<=", near_misses={"halved": x**n / 2})
+    assert confront.confront(bound).status == "passed"
+    process.power = lambda: observation(9.0)
+    assert confront.confront(bound).status == "failed"
+
+
+@pytest.mark.parametrize(("order", "status"), [(2, "passed"), (1, "failed")])
+def test_the_order_of_convergence_is_measured(pretend, order, status):
+    _, process = pretend
+    steps = [0.1, 0.05, 0.025]
+    refinement = Refinement(2, steps, [8 + h**order for h in steps])
+    process.power = lambda: observation(refinement=refinement)
+    assert confront.confront(equation()).status == status
+
+
+def test_an_exception_is_a_failed_comparison_not_a_crash(pretend, monkeypatch):
+    _, process = pretend
+
+    def broken():
+        raise RuntimeError("the loop broke")
+
+    process.power = broken
+    monkeypatch.setattr(confront, "equations", lambda: {"pretend.power": equation()})
+    verdict = confront.verify("pretend.power")
+    assert verdict.proved.passed
+    assert not verdict.passed
+    assert verdict.mark == "FAILED"
+    assert verdict.confronted.summary == "RuntimeError: the loop broke"
+
+
+def test_logits_are_compared_up_to_a_shift():
+    value = np.array([1.0, 2.0, 4.0])
+    assert confront.relative_error(value, list(value - 7), up_to_shift=True) < 1e-15
+    assert confront.relative_error(value, list(value - 7)) > 1
+
+
+def test_infinities_must_agree():
+    assert confront.relative_error(np.array([0.0, -np.inf]), [0.0, -np.inf]) == 0
+    assert confront.relative_error(np.array([0.0, -1e300]), [0.0, -np.inf]) == np.inf
+    assert confront.relative_error(np.array([0.0, np.inf]), [0.0, -np.inf]) == np.inf
+
+
+def test_the_threshold_holds_the_false_alarm_rate_of_the_whole_register():
+    assert pytest.approx(5.326724, abs=1e-6) == confront.THRESHOLD
+
+
+def test_the_record_survives_a_partial_verification(tmp_path, monkeypatch, pretend):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(
+        confront,
+        "equations",
+        lambda: {label: replace(equation(), label=label) for label in ("pretend.power",)},
+    )
+    assert confront.load() == {}
+    confront.verify_all()
+    confront.store([])
+    assert confront.load()["pretend.power"]["passed"] is True
+
+
+def test_an_observation_states_its_error():
+    with pytest.raises(ValueError, match="`tolerance` or `standard_error` must be given"):
+        Observation("no error", {}, 0.0)

@@ -1,0 +1,128 @@
+"""Who may import whom, and how light `import fixedpoint` is."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fixedpoint
+
+PACKAGE = Path(fixedpoint.__file__).parent
+ROOT = PACKAGE.parent
+
+# Per place: the modules of this package that must not be imported there, and the libraries.
+FORBIDDEN = {
+    "checks.py": ["fixedpoint."],
+    "simplex.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli"],
+    "potential.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "sympy"],
+    "special.py": ["fixedpoint.", "sympy"],
+    "kernels.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "sympy"],
+    "chain.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
+    "inputs.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
+    "loop/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
+    "laws/equation.py": ["fixedpoint.", "jax"],
+    "laws/observation.py": ["fixedpoint.", "jax", "sympy"],
+    "laws/*/derivation.py": [
+        "jax",
+        "numpy",
+        "fixedpoint.loop",
+        "fixedpoint.simplex",
+        "fixedpoint.laws.*.solution",
+        "fixedpoint.laws.*.process",
+        "fixedpoint.confront",
+    ],
+    "laws/*/solution.py": [
+        "sympy",
+        "fixedpoint.loop",
+        "fixedpoint.laws",
+        "fixedpoint.confront",
+        "fixedpoint.chain",
+    ],
+    "laws/*/process.py": [
+        "sympy",
+        "fixedpoint.laws.*.solution",
+        "fixedpoint.laws.*.derivation",
+        "fixedpoint.confront",
+    ],
+    "confront.py": ["fixedpoint.cli"],
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, relative imports resolved, at any depth of the code."""
+    package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, *([base] if base else [])])
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def matches(name: str, rule: str) -> bool:
+    if rule.endswith("."):
+        return name.startswith(rule)
+    parts, pattern = name.split("."), rule.split(".")
+    return len(parts) >= len(pattern) and all(
+        r in ("*", p) for p, r in zip(parts, pattern, strict=False)
+    )
+
+
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_nobody_imports_what_the_design_forbids(place):
+    for path in PACKAGE.glob(place):
+        allowed = {"fixedpoint.laws.equation", "fixedpoint.laws.observation"}
+        if path.name == "solution.py":
+            allowed = set()
+        for name in imported(path):
+            for rule in FORBIDDEN[place]:
+                broken = matches(name, rule) and not any(name.startswith(a) for a in allowed)
+                assert not broken, f"{path.relative_to(ROOT)} imports {name} ({rule} is forbidden)"
+
+
+def test_the_rule_checker_can_fail():
+    assert matches("fixedpoint.laws.flow.solution.tail", "fixedpoint.laws.*.solution")
+    assert matches("jax.numpy", "jax")
+    assert not matches("jaxtyping", "jax")
+    assert matches("fixedpoint.loop", "fixedpoint.")
+
+
+def test_each_law_has_the_same_three_files():
+    laws = [path for path in (PACKAGE / "laws").iterdir() if (path / "__init__.py").exists()]
+    assert laws
+    for law in laws:
+        names = {path.name for path in law.glob("*.py")}
+        assert {"derivation.py", "solution.py", "process.py"} <= names, law.name
+
+
+def test_import_is_light():
+    heavy = "sympy", "matplotlib", "diffrax", "scipy.stats"
+    code = f"import sys, fixedpoint; print([m for m in {heavy!r} if m in sys.modules])"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_import_sets_no_global_option():
+    code = (
+        "import jax; before = dict(jax.config.values);"
+        "import fixedpoint, fixedpoint.laws.tempering;"
+        "after = jax.config.values; print({k for k in before if before[k] != after[k]})"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "set()"
+
+
+def test_no_file_is_named_after_nothing():
+    banned = {"utils", "helpers", "common", "core", "misc"}
+    assert not {path.stem for path in PACKAGE.rglob("*.py")} & banned
