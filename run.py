@@ -5,6 +5,8 @@ Standard library only. The first call makes `.venv` from `requirements.lock`; a 
 or of `pyproject.toml` renews it. Any Python 3.11+ with pip will do: no root, no compiler, no GPU.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import os

@@ -1,0 +1,21 @@
+"""Every example in a docstring runs and gives what it says."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import fixedpoint
+
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(fixedpoint.__path__, "fixedpoint.")
+)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    module = importlib.import_module(name)
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    results = doctest.testmod(module, optionflags=flags)
+    assert results.failed == 0
