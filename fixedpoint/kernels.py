@@ -25,7 +25,7 @@ its full relative accuracy, hence so does an entropy of 1e-200.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -36,6 +36,8 @@ from jax.core import Tracer
 from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
+
+from fixedpoint.checks import check_logits, check_outcomes, check_temperature
 
 __all__ = ["PartitionSums", "Sweep", "partition_sums", "sweep"]
 
@@ -206,7 +208,7 @@ def _driver(mesh: Mesh, tuned: bool) -> Callable[[Array, Array], Sweep]:
 
 def sweep(
     logits: Real[ArrayLike, "... num_outcomes"],
-    inverse_temperatures: Real[ArrayLike, " inverse_temperatures"],
+    inverse_temperatures: Real[ArrayLike, " inverse_temperatures"] | Sequence[float],
     *,
     mesh: Mesh | None = None,
 ) -> Sweep:
@@ -246,11 +248,10 @@ def sweep(
     """
     if isinstance(logits, Tracer) or isinstance(inverse_temperatures, Tracer):
         return _observables(jnp.asarray(logits), jnp.asarray(inverse_temperatures))
-    b = np.asarray(inverse_temperatures)
-    if b.ndim != 1 or not np.all(b >= 0):
-        raise ValueError(f"`inverse_temperatures` must be a list of numbers >= 0; got {b}.")
-    if np.ndim(logits) == 0 or np.shape(logits)[-1] == 0:
-        raise ValueError(f"`logits` must have outcomes on its last axis; got {np.shape(logits)}.")
+    check_outcomes(logits, "logits")
+    b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
+    if b.ndim != 1:
+        raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
     mesh = Mesh(np.array(jax.devices()), "rows") if mesh is None else mesh
     *batch, num_outcomes = np.shape(logits)
     table = jnp.asarray(logits).reshape(-1, num_outcomes)
@@ -258,11 +259,8 @@ def sweep(
     table = _pad_rows(table, mesh.size)
     result = _run(mesh, table, jnp.asarray(b))
     result = Sweep(*(value[:, :num_rows].reshape(len(b), *batch) for value in result))
-    if not jnp.isfinite(result.entropy).all():
-        raise ValueError(
-            "`logits` must hold a finite entry in every row, and neither NaN nor +inf; "
-            f"got {_first_bad_row(np.asarray(table))}."
-        )
+    if not jnp.isfinite(result.entropy).all():  # one look at the result spares a pass beforehand
+        check_logits(logits)
     return result
 
 
@@ -274,10 +272,3 @@ def _run(mesh: Mesh, table: Array, b: Array) -> Sweep:
         except (ValueError, jax.errors.JaxRuntimeError):
             pass
     return _driver(mesh, tuned=False)(table, b)
-
-
-def _first_bad_row(table: np.ndarray) -> str:
-    """Name the first row that no distribution belongs to."""
-    bad = np.isnan(table).any(-1) | (table == np.inf).any(-1) | ~np.isfinite(table).any(-1)
-    row = int(np.argmax(bad))
-    return f"{table[row]} in row {row}"
