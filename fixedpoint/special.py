@@ -1,0 +1,219 @@
+"""Special functions that JAX lacks: Lambert's W, a stable logarithm, and roots of functions.
+
+All are elementwise, follow the dtype of their arguments, and work under `jax.jit`, `jax.vmap` and
+`jax.grad`.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, ArrayLike, Float, Real
+
+__all__ = ["increasing_root", "lambertw", "lambertw_exp", "log1p_expm1"]
+
+
+@jax.custom_jvp
+def lambertw(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Principal branch of Lambert's W: the solution w >= -1 of w eʷ = x.
+
+    Args:
+        x: Argument, at least -1/e.
+
+    Returns:
+        W(x); NaN below -1/e.
+
+    Validity:
+        Relative error below 1e-15 in float64 (3e-7 in float32) for x >= -0.3; towards the branch
+        point, where W' is infinite, it grows to 1e-8, the square root of the machine epsilon
+        (`tests/test_special.py`, against mpmath).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{lambertw(jnp.e):.15f}")  # 1 · e¹ = e
+        1.000000000000000
+
+    References:
+        R. M. Corless et al., On the Lambert W function, Adv. Comput. Math. 5 (1996) 329, eqs. 4.22
+        (the series at the branch point) and 5.9 (Halley's iteration).
+    """
+    x = _floating(x)
+    # Large arguments go through the logarithm, where eʷ cannot overflow.
+    small = jnp.where(x < 1, x, 0)
+    distance = jnp.sqrt(2 * jnp.maximum(np.e * small + 1, 0))
+    w = jnp.where(
+        small < 0,
+        distance * (1 - distance * (1 / 3 - 11 / 72 * distance)) - 1,
+        jnp.log1p(small),
+    )
+
+    def halley(_: int, w: Array) -> Array:
+        excess = w * jnp.exp(w) - small
+        slope = jnp.exp(w) * (w + 1)
+        correction = slope - excess * (w + 2) / jnp.where(w > -1, 2 * w + 2, 1)
+        return jnp.where(w > -1, w - excess / jnp.where(correction == 0, 1, correction), w)
+
+    near_zero = lax.fori_loop(0, 4, halley, w)
+    far = lambertw_exp(jnp.log(jnp.maximum(x, 1)))
+    return jnp.where(x < -np.exp(-1.0), jnp.nan, jnp.where(x < 1, near_zero, far))
+
+
+@lambertw.defjvp
+def _lambertw_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
+    w = lambertw(x)
+    return w, jnp.exp(-w) / (1 + w) * dx
+
+
+@jax.custom_jvp
+def lambertw_exp(y: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Lambert's W of an exponential, W(e^y): the solution of w + log w = y.
+
+    Args:
+        y: Any real number, -inf and inf included; e^y itself may overflow.
+
+    Returns:
+        W(e^y), which is e^y for y → -∞ and y - log y for y → ∞.
+
+    Validity:
+        Relative error below 1e-15 in float64 (3e-7 in float32) wherever the result is a normal
+        number (`tests/test_special.py`, against mpmath).
+
+    Example:
+        >>> print(f"{lambertw_exp(1.0):.15f}")  # 1 + log 1 = 1
+        1.000000000000000
+        >>> print(f"{lambertw_exp(1e6):.9f}")  # far beyond where e^y overflows
+        999986.184503264
+
+    References:
+        R. M. Corless et al., On the Lambert W function, Adv. Comput. Math. 5 (1996) 329.
+    """
+    y = _floating(y)
+    finite = jnp.isfinite(y)
+    positive = jnp.where(finite & (y > 0), y, 1)
+    x = jnp.exp(jnp.where(finite & (y <= 0), y, -1))
+
+    def newton(_: int, w: Array) -> Array:
+        return w * ((1 + positive - jnp.log(w)) / (1 + w))
+
+    def halley(_: int, w: Array) -> Array:
+        excess = w - x * jnp.exp(-w)  # w eʷ - x, divided by eʷ
+        return w - excess / (1 + w - excess * (w + 2) / (2 * w + 2))
+
+    start = jnp.where(positive > 2, positive - jnp.log(positive), (1 + positive) / 2)
+    large = lax.fori_loop(0, 5, newton, start)
+    small = lax.fori_loop(0, 3, halley, x / (1 + x))
+    return jnp.where(finite, jnp.where(y > 0, large, small), jnp.exp(y))
+
+
+@lambertw_exp.defjvp
+def _lambertw_exp_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+    (y,), (dy,) = primals, tangents
+    w = lambertw_exp(y)
+    return w, jnp.where(w < jnp.inf, w / (1 + w), 1) * dy
+
+
+def log1p_expm1(
+    scale: Real[ArrayLike, "*#shape"], x: Real[ArrayLike, "*#shape"]
+) -> Float[Array, "*shape"]:
+    """Stable log(1 + a (eˣ - 1)), the logarithm of a mean of 1 and eˣ with weights 1 - a and a.
+
+    Args:
+        scale: a, in [0, 1] where x >= 0, and at most 0 where x <= 0.
+        x: Any finite real number.
+
+    Returns:
+        The logarithm: a x for small x, x + log a for large x, exactly 0 for a = 0.
+
+    Validity:
+        Relative to max(1, |x|), the error is a few machine epsilons; relative to the result for
+        small a x. A scale below 1e-150 (float32: 1e-18) counts as 0 where eˣ overflows
+        (`tests/test_special.py`).
+
+    Example:
+        >>> print(f"{log1p_expm1(0.5, 2000.0):.9f}")  # 2000 - log 2
+        1999.306852819
+    """
+    a, x = _floating(scale), _floating(x)
+    top = 0.5 * float(np.log(jnp.finfo(jnp.result_type(a, x)).max))
+    beyond = jnp.where(a > 0, jnp.maximum(x - top, 0), 0)
+    return jnp.log1p(a * jnp.expm1(jnp.minimum(x, top))) + beyond
+
+
+def increasing_root(
+    function: Callable[[Array], Array],
+    low: Float[Array, "*shape"],
+    high: Float[Array, "*shape"],
+    max_steps: int = 200,
+) -> Float[Array, "*shape"]:
+    """Root of an increasing function of one variable, elementwise, by safeguarded Newton steps.
+
+    A Newton step is taken if it stays in the bracket and at least halves the step before; else the
+    bracket is bisected. Derivatives with respect to whatever `function` depends on come from the
+    implicit function theorem, not from the iteration.
+
+    Args:
+        function: Elementwise and increasing: entry k of its value depends on entry k alone of its
+            argument; f(low) <= 0 <= f(high).
+        low: Lower end of the bracket.
+        high: Upper end of the bracket.
+        max_steps: Largest number of steps.
+
+    Returns:
+        The roots, between `low` and `high`.
+
+    Validity:
+        As accurate as `function` allows: the last Newton step is below the square root of the
+        machine epsilon, or the bracket has closed (`tests/test_special.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> cubes = jnp.array([1.0, 8.0, 27.0])
+        >>> increasing_root(lambda x: x**3 - cubes, jnp.zeros(3), cubes)
+        Array([1., 2., 3.], dtype=float64)
+    """
+    low, high = jnp.broadcast_arrays(_floating(low), _floating(high))
+    epsilon = float(jnp.finfo(low.dtype).eps)
+
+    def solve(f: Callable[[Array], Array], guess: Array) -> Array:
+        def running(state: tuple) -> Array:
+            return jnp.any(~state[-2]) & (state[-1] < max_steps)
+
+        def step(state: tuple) -> tuple:
+            x, low, high, previous, done, count = state
+            value, slope = jax.jvp(f, (x,), (jnp.ones_like(x),))
+            low = jnp.where(value < 0, x, low)
+            high = jnp.where(value > 0, x, high)
+            newton = x - value / slope
+            quick = (newton >= low) & (newton <= high)
+            quick &= jnp.abs(newton - x) <= previous / 2
+            proposed = jnp.where(value == 0, x, jnp.where(quick, newton, (low + high) / 2))
+            size = jnp.abs(proposed - x)
+            settled = quick & (size <= jnp.sqrt(epsilon) * jnp.abs(x))
+            settled |= (value == 0) | (high - low <= epsilon * jnp.abs(low))
+            return (
+                jnp.where(done, x, proposed),
+                low,
+                high,
+                jnp.where(done, previous, size),
+                done | settled,
+                count + 1,
+            )
+
+        state = (guess, lax.stop_gradient(low), lax.stop_gradient(high))
+        state += (high - low, jnp.zeros(guess.shape, bool), 0)
+        return lax.while_loop(running, step, state)[0]
+
+    return lax.custom_root(
+        function,
+        (low + high) / 2,
+        solve,
+        lambda linear, y: y / linear(jnp.ones_like(y)),
+    )
+
+
+def _floating(values: ArrayLike) -> Array:
+    array = jnp.asarray(values)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
