@@ -1,0 +1,439 @@
+"""Corpora: what the learner sees of the distribution that is drawn from.
+
+A corpus turns the drawn distribution into a `Target`: the empirical distribution of the training
+data and its size. `Exact` is the limit of infinitely many samples; `Fresh` counts a finite number
+of them; `Mixed`, `Accumulated` and `Curated` wrap another corpus.
+
+**Losing an outcome is exact.** An outcome that was not counted has the target logit `-inf`, and an
+outcome of probability 0 is never counted, whatever the rounding (see `count_draws`).
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int
+
+from fixedpoint import checks, simplex
+from fixedpoint.loop.samplers import number
+
+
+class Target(NamedTuple):
+    """The training data as a distribution.
+
+    Attributes:
+        logits: The empirical distribution, up to a constant; `-inf` is "not in the data".
+        size: How many samples the data consist of; inf for an exact distribution.
+    """
+
+    logits: Float[Array, "*batch outcomes"]
+    size: ArrayLike
+
+
+class Corpus(eqx.Module):
+    """What every corpus is: an initial memory, and a map (drawn, memory, key) ↦ (Target, memory)."""
+
+    @property
+    @abc.abstractmethod
+    def stochastic(self) -> bool:
+        """Whether assembling the corpus needs a random key."""
+
+    @abc.abstractmethod
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
+        """The memory before the first generation, given the initial model (None: no memory)."""
+
+    @abc.abstractmethod
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
+    ) -> tuple[Target, Any]:
+        """The data of one generation and the memory afterwards.
+
+        Args:
+            drawn: Logits of the distribution that is drawn from.
+            memory: What `initial` or the last generation left.
+            key: A random key; None will do if the corpus is not stochastic.
+
+        Returns:
+            The target and the memory for the next generation.
+        """
+
+
+def branch(key: Array, index: int) -> Array:
+    """One of several independent keys made from one."""
+    return jax.random.fold_in(key, index)
+
+
+def needed(key: Array | None, consumer: object) -> Array:
+    """The key, or a ValueError that names who needs one."""
+    if key is None:
+        raise ValueError(
+            f"`key` must be a random key (jax.random.key(0)), {type(consumer).__name__} draws at "
+            "random; got None."
+        )
+    return key
+
+
+def mixture(
+    first: Float[Array, "*batch outcomes"],
+    second: Float[Array, "*#batch outcomes"],
+    weight: ArrayLike,
+) -> Float[Array, "*batch outcomes"]:
+    """log((1-w) p + w q) for log-probabilities log p, log q, with exact zeros.
+
+    Args:
+        first: log p.
+        second: log q.
+        weight: w, 0 ≤ w ≤ 1.
+
+    Returns:
+        The mixture's log-probabilities: -inf exactly where every term with a positive weight is.
+
+    Validity:
+        No term underflows, and the gradients are finite, also where both terms are -inf and at
+        w = 0 and 1.
+    """
+    weight = jnp.asarray(weight)
+    top = jnp.maximum(
+        jnp.where(weight < 1, first, -jnp.inf), jnp.where(weight > 0, second, -jnp.inf)
+    )
+    alive = top > -jnp.inf
+    top = jax.lax.stop_gradient(jnp.where(alive, top, 0))
+    # An infinite exponent under a finite result would make the gradient 0 · inf: cut it out.
+    p, q = (
+        jnp.where(x > -jnp.inf, jnp.exp(jnp.where(x > -jnp.inf, x - top, 0)), 0)
+        for x in (jnp.where(weight < 1, first, -jnp.inf), jnp.where(weight > 0, second, -jnp.inf))
+    )
+    total = jnp.where(alive, (1 - weight) * p + weight * q, 1)
+    return jnp.where(alive, top + jnp.log(total), -jnp.inf)
+
+
+def logarithm(values: Float[Array, "..."]) -> Float[Array, "..."]:
+    """log x for x ≥ 0, with log 0 = -inf and a finite gradient there."""
+    positive = values > 0
+    return jnp.where(positive, jnp.log(jnp.where(positive, values, 1)), -jnp.inf)
+
+
+def count_draws(
+    key: Array, logits: Float[Array, "*batch outcomes"], num_samples: int
+) -> Float[Array, "*batch outcomes"]:
+    """Counts of `num_samples` independent draws from softmax(θ).
+
+    Args:
+        key: A random key.
+        logits: θ; each leading position is drawn independently.
+        num_samples: How many draws, at least 1.
+
+    Returns:
+        The counts, as floats of the dtype of the logits; they add up to `num_samples`.
+
+    Validity:
+        An outcome whose probability is 0 (also by underflow) is never drawn: a draw is an index i
+        with C_{i-1} ≤ uC_K < C_i, and C is made constant across an outcome of weight 0, because
+        a parallel cumulative sum on its own is not: two neighbours may be rounded differently.
+        Few draws invert the distribution function, many draws per outcome use one binomial
+        variate an outcome; both are exact up to the resolution of the dtype's uniform numbers.
+
+    Raises:
+        ValueError: If the dtype cannot hold the counts exactly.
+    """
+    dtype = logits.dtype
+    if num_samples > 1 / jnp.finfo(dtype).eps:
+        raise ValueError(
+            f"`num_samples` must be <= {1 / jnp.finfo(dtype).eps:.0f} in {dtype}, which cannot "
+            f"hold larger counts exactly; got {num_samples}."
+        )
+    logits = jax.lax.stop_gradient(logits)
+    weights = jnp.exp(logits - jnp.max(logits, -1, keepdims=True))
+    num_outcomes = logits.shape[-1]
+    # A distribution without mass (or with NaN) must not pass for counts of 0.
+    weights = jnp.where(jnp.sum(weights, -1, keepdims=True) > 0, weights, jnp.nan)
+    if num_samples > 64 * num_outcomes:
+        return _count_by_binomials(key, weights, num_samples)
+    draw = _count_by_comparison if num_samples * num_outcomes <= 16_384 else _count_by_search
+    cumulative = jax.lax.cummax(
+        jnp.where(weights > 0, jnp.cumsum(weights, -1), 0), axis=weights.ndim - 1
+    )
+    total = cumulative[..., -1:]
+    uniform = jax.random.uniform(key, (*logits.shape[:-1], num_samples), dtype)
+    points = jnp.minimum(uniform * total, jnp.nextafter(total, jnp.zeros_like(total)))
+    return draw(cumulative, points).astype(dtype)
+
+
+def _count_by_comparison(
+    cumulative: Float[Array, "*batch outcomes"], points: Float[Array, "*batch samples"]
+) -> Int[Array, "*batch outcomes"]:
+    """How many points lie below each C_i; differences are the counts. One fused pass."""
+    below = jnp.sum(points[..., :, None] < cumulative[..., None, :], axis=-2)
+    return jnp.diff(below, axis=-1, prepend=0)
+
+
+def _count_by_search(
+    cumulative: Float[Array, "*batch outcomes"], points: Float[Array, "*batch samples"]
+) -> Int[Array, "*batch outcomes"]:
+    """Each point's interval by bisection, then a histogram."""
+
+    def histogram(cumulative, points):
+        drawn = jnp.searchsorted(cumulative, points, side="right")
+        return jnp.zeros(cumulative.shape, int).at[drawn].add(1)
+
+    return jnp.vectorize(histogram, signature="(k),(n)->(k)")(cumulative, points)
+
+
+def _count_by_binomials(
+    key: Array, weights: Float[Array, "*batch outcomes"], num_samples: int
+) -> Float[Array, "*batch outcomes"]:
+    """N_i | N_1..N_{i-1} is binomial with odds w_i : w_{i+1} + ... + w_K."""
+    num_outcomes = weights.shape[-1]
+    # The last outcome of positive weight has share w/w = 1 exactly: it gets all that is left.
+    rest = jax.lax.cumsum(weights, weights.ndim - 1, reverse=True)
+    share = jnp.where(weights > 0, jnp.minimum(weights / jnp.where(rest > 0, rest, 1), 1), 0)
+
+    def draw(left, inputs):
+        outcome, share = inputs
+        undecided = (share > 0) & (share < 1) & (left > 0)
+        count = jax.random.binomial(
+            jax.random.fold_in(key, outcome),
+            jnp.where(undecided, left, 1),
+            jnp.where(undecided, share, 0.5),
+            dtype=weights.dtype,
+        )
+        count = jnp.where(undecided, jnp.minimum(count, left), jnp.where(share > 0, left, 0))
+        return left - count, count
+
+    left = jnp.full(weights.shape[:-1], num_samples, weights.dtype)
+    inputs = (jnp.arange(num_outcomes), jnp.moveaxis(share, -1, 0))
+    return jnp.moveaxis(jax.lax.scan(draw, left, inputs)[1], 0, -1)
+
+
+class Exact(Corpus):
+    """Infinitely many samples: the learner sees the drawn distribution itself.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> target, _ = fp.Exact()(jnp.array([0.0, 1.0]), None, None)
+        >>> target.logits, target.size
+        (Array([0., 1.], dtype=float64), inf)
+    """
+
+    @property
+    def stochastic(self) -> bool:
+        """False."""
+        return False
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> None:
+        """No memory."""
+        return
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: None, key: Array | None
+    ) -> tuple[Target, None]:
+        """The drawn distribution."""
+        return Target(drawn, jnp.inf), None
+
+
+class Fresh(Corpus):
+    """Counts of independent samples, drawn anew in every generation.
+
+    Args:
+        num_samples: n, how many samples a generation draws, at least 1.
+
+    Raises:
+        ValueError: If `num_samples` is not a positive integer.
+
+    Validity:
+        See `count_draws`. Counts are constants to `jax.grad`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> target, _ = fp.Fresh(4)(jnp.array([0.0, -jnp.inf]), None, jax.random.key(0))
+        >>> target
+        Target(logits=Array([  0., -inf], dtype=float64), size=4)
+    """
+
+    num_samples: int = eqx.field(
+        static=True, converter=lambda value: checks.check_count(value, "num_samples")
+    )
+
+    @property
+    def stochastic(self) -> bool:
+        """True."""
+        return True
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> None:
+        """No memory."""
+        return
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: None, key: Array | None
+    ) -> tuple[Target, None]:
+        """The empirical distribution of the samples."""
+        counts = count_draws(needed(key, self), drawn, self.num_samples)
+        return Target(logarithm(counts / self.num_samples), self.num_samples), None
+
+
+class Mixed(Corpus):
+    """Another corpus, diluted with real data: target = (1-a) · corpus + a · real.
+
+    Args:
+        real: q, the distribution of the real data: probabilities, the last axis the outcomes.
+        fraction: a, the fraction of real data, 0 ≤ a ≤ 1.
+        corpus: The other data; `Exact()` by default.
+        num_real: How many real samples a generation draws; None takes q itself.
+
+    Raises:
+        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
+
+    Validity:
+        Added as logarithms: no term underflows, exact zeros stay. With `num_real` the fraction is
+        still a: it says how the two parts are weighed, not how many samples each has.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> corpus = fp.Mixed(real=jnp.array([0.5, 0.5, 0.0]), fraction=0.5)
+        >>> target, _ = corpus(jnp.array([0.0, -jnp.inf, -jnp.inf]), None, None)
+        >>> fp.simplex.probabilities(target.logits)  # (1 + 0.5)/2, 0.5/2, 0
+        Array([0.75, 0.25, 0.  ], dtype=float64)
+    """
+
+    real: Array = eqx.field(converter=number(checks.check_probabilities, "real"))
+    fraction: Array = eqx.field(converter=number(checks.check_fraction, "fraction"))
+    corpus: Corpus = eqx.field(default_factory=Exact)
+    num_real: int | None = eqx.field(
+        default=None,
+        static=True,
+        converter=lambda value: None if value is None else checks.check_count(value, "num_real"),
+    )
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether either part is sampled."""
+        return self.num_real is not None or self.corpus.stochastic
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
+        """The other corpus's memory."""
+        return self.corpus.initial(logits)
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
+    ) -> tuple[Target, Any]:
+        """The mixture of the other corpus's target and the real data."""
+        target, memory = self.corpus(drawn, memory, None if key is None else branch(key, 0))
+        real = logarithm(self.real)
+        size = target.size
+        if self.num_real is not None:
+            wide = jnp.broadcast_to(real, drawn.shape)
+            counts = count_draws(branch(needed(key, self), 1), wide, self.num_real)
+            real = logarithm(counts / self.num_real)
+            size = size + self.num_real
+        mixed = mixture(simplex.log_probabilities(target.logits), real, self.fraction)
+        return Target(mixed, size), memory
+
+
+class Accumulated(Corpus):
+    """Everything so far: the initial data and every generation's, each with the same weight.
+
+    The target of generation n is (w p₀ + Σ_{j=1}^{n} target_j)/(w + n): the running average over
+    the initial model, which stands for the real data, and what the inner corpus added in each
+    generation.
+
+    Args:
+        corpus: What each generation adds; `Exact()` by default.
+        initial_weight: w > 0, the weight of the initial data relative to one generation's.
+
+    Raises:
+        ValueError: If `initial_weight` is not positive.
+
+    Validity:
+        Exact up to rounding; the memory is one distribution, however many generations there are.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> corpus = fp.Accumulated()
+        >>> start = jnp.log(jnp.array([0.5, 0.5]))
+        >>> drawn = jnp.log(jnp.array([0.8, 0.2]))
+        >>> target, memory = corpus(drawn, corpus.initial(start), None)
+        >>> fp.simplex.probabilities(target.logits)  # (0.5 + 0.8)/2
+        Array([0.65, 0.35], dtype=float64)
+
+    References:
+        Gerstgrasser et al. (2024), Is model collapse inevitable?, section 2.
+    """
+
+    corpus: Corpus = eqx.field(default_factory=Exact)
+    initial_weight: Array = eqx.field(
+        default=1.0, converter=number(checks.check_positive, "initial_weight")
+    )
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether what is added is sampled."""
+        return self.corpus.stochastic
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
+        """The average so far, its weight, and the inner corpus's memory."""
+        weight = jnp.asarray(self.initial_weight, logits.dtype)
+        return simplex.log_probabilities(logits), weight, self.corpus.initial(logits)
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
+    ) -> tuple[Target, Any]:
+        """The average, with this generation's data."""
+        average, weight, inner = memory
+        target, inner = self.corpus(drawn, inner, key)
+        weight = weight + 1
+        average = mixture(average, simplex.log_probabilities(target.logits), 1 / weight)
+        return Target(average, weight * target.size), (average, weight, inner)
+
+
+class Curated(Corpus):
+    """What is drawn is kept with given odds before it is counted: target ∝ drawn · w.
+
+    Args:
+        weights: w ≥ 0, one an outcome: the odds with which a draw survives curation (a verifier,
+            a reward, a filter). Only their ratios matter. w = 0 kills the outcome for good.
+        corpus: What counts the survivors; `Exact()` by default. `Fresh(n)` draws until n
+            samples have survived.
+
+    Raises:
+        ValueError: If a weight is negative or all of them are 0.
+
+    Validity:
+        Exact. A drawn distribution of which nothing survives is an error in `run`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> target, _ = fp.Curated(jnp.array([1.0, 3.0, 0.0]))(jnp.zeros(3), None, None)
+        >>> fp.simplex.probabilities(target.logits)
+        Array([0.25, 0.75, 0.  ], dtype=float64)
+
+    References:
+        Ferbach, Bertrand, Bose & Gidel (2024), Self-consuming generative models with curated
+        data provably optimize human preferences.
+    """
+
+    weights: Array = eqx.field(converter=number(checks.check_nonnegative, "weights"))
+    corpus: Corpus = eqx.field(default_factory=Exact)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the survivors are sampled."""
+        return self.corpus.stochastic
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
+        """The inner corpus's memory."""
+        return self.corpus.initial(logits)
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
+    ) -> tuple[Target, Any]:
+        """The inner corpus of the curated distribution."""
+        return self.corpus(drawn + logarithm(self.weights), memory, key)

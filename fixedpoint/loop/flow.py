@@ -1,0 +1,358 @@
+"""The loop in continuous time, and the integration behind `GradientFlow`.
+
+Ever smaller steps on ever fresher data make a learner a differential equation, with time =
+learning rate × steps. The model is its own teacher all the while (online), unless the teacher is
+frozen:
+
+    logits:         dθ/dt = target(θ) - softmax(θ) - λθ      Refit, GradientFlow, GradientSteps
+    probabilities:  dp/dt = target(p) - p                     MixtureStep
+
+The second is integrated as dθᵢ/dt = targetᵢ/pᵢ - 1, which keeps the relative accuracy of every
+probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, PyTree
+
+from fixedpoint import checks, simplex
+from fixedpoint.loop.corpora import Accumulated, Corpus
+from fixedpoint.loop.learners import GradientFlow, GradientSteps, MixtureStep
+
+if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used
+    import diffrax
+
+    from fixedpoint.loop.run import Loop
+
+
+class Flow(eqx.Module):
+    """What `flow` computed.
+
+    Attributes:
+        time: The times, shape (S,).
+        value: What was observed there: arrays of shape (S, ...), in the structure of `observe`.
+        event_time: When the event's observable crossed its level, one per initial model; inf if
+            it did not until the last time; None if no event was asked for.
+        result: How the integration ended, one per initial model (`diffrax.RESULTS`).
+    """
+
+    time: Array
+    value: PyTree
+    event_time: Array | None
+    result: Any
+
+    @property
+    def successful(self) -> Array:
+        """Whether the integration reached the last time, one per initial model."""
+        import diffrax
+
+        return self.result == diffrax.RESULTS.successful
+
+
+def flow(
+    loop: Loop,
+    logits: Float[Array, "*batch outcomes"],
+    times: Float[ArrayLike, " times"],
+    *,
+    observe: PyTree[Callable[[Array], PyTree]] = None,
+    event: tuple[Callable[[Array], Array], float] | None = None,
+    frozen: bool = False,
+    rtol: float | None = None,
+    atol: float | None = None,
+    max_steps: int = 100_000,
+    solver: diffrax.AbstractSolver | None = None,
+    step_size: float | None = None,
+    throw: bool = True,
+) -> Flow:
+    """Follow a deterministic loop in continuous time.
+
+    Args:
+        loop: The process. Its learner fixes the geometry: `MixtureStep` moves the probabilities,
+            every other learner the logits (see the top of this module).
+        logits: The model θ at time 0; a batch is solved side by side, each with its own steps.
+        times: When to save, increasing, ≥ 0; in units of learning rate × steps.
+        observe: What to save of the logits: a function, or a tuple, list or dict of functions.
+            None saves the logits.
+        event: (observable, level): also find when the observable, a function of one model's
+            logits, first crosses the level.
+        frozen: Whether the initial model stays the teacher, rather than the model itself.
+        rtol: Relative tolerance; by default 1e-10 in float64, 1e-5 in float32.
+        atol: Absolute tolerance on the logits; by default the same.
+        max_steps: How many steps the integrator may take.
+        solver: A diffrax solver; by default `diffrax.Dopri8()`.
+        step_size: Constant time step in place of the adaptive one.
+        throw: Whether a failed integration is an error; if not, see `Flow.successful`.
+
+    Returns:
+        The times and values, the event's time, and how the integration ended.
+
+    Raises:
+        ValueError: If an argument is out of its range; if the loop is random or remembers
+            (`Accumulated`), or its learner starts anew every generation; if a tolerance below
+            1e-6 is asked in float32.
+        RuntimeError: If the integration fails and `throw` is True.
+
+    Validity:
+        Error of the order of the tolerance (`tests/loop/test_flow.py`, with the solver's order
+        of convergence). Lost outcomes stay lost; a `MixtureStep` loop whose real data would
+        bring one back is an error, because its logit has no finite speed. A crossing is found if
+        the observable is on different sides of the level at the two ends of a step of the
+        integrator. Works inside `jax.jit`, `jax.vmap` and reverse-mode `jax.grad`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> loop = fp.Loop(sampler=fp.Temperature(0.5))
+        >>> result = fp.flow(loop, jnp.log(jnp.array([0.6, 0.4])), [0.0, 1.0])
+        >>> gap = result.value[1, 0] - result.value[1, 1]
+        >>> c = jnp.cosh(jnp.log(1.5)) - 1  # cosh z - 1 + log(cosh z - 1) grows at rate 1
+        >>> print(f"{jnp.cosh(gap) - 1 + jnp.log(jnp.cosh(gap) - 1) - c - jnp.log(c):.8f}")
+        1.00000000
+
+    References:
+        Kidger (2022), On neural differential equations, chapter 5 (the integrators of diffrax).
+    """
+    checks.check_logits(logits)
+    _check_continuous(loop)
+    checks.check_count(max_steps, "max_steps")
+    if step_size is not None:
+        checks.check_positive(step_size, "step_size")
+    logits = jnp.asarray(logits)
+    if not jnp.issubdtype(logits.dtype, jnp.floating):
+        logits = logits.astype(float)
+    times = _check_times(times).astype(logits.dtype)
+    tolerances = _tolerances(logits.dtype, rtol, atol)
+    if event is not None:
+        event = (event[0], jnp.asarray(event[1], logits.dtype))
+    return _flow(
+        loop, logits, times, observe, event, frozen, tolerances, max_steps, solver, step_size, throw
+    )
+
+
+def _check_continuous(loop: Loop) -> None:
+    if loop.stochastic:
+        raise ValueError(
+            "`loop` must be deterministic to have a flow: use Exact(), or run it in generations "
+            f"with fixedpoint.run; got {loop.corpus!r} and {loop.learner!r}."
+        )
+    if loop.learner.from_initial:
+        raise ValueError(
+            '`loop` must learn with start="last" to have a flow: a lineage starts anew every '
+            f"generation; got {loop.learner!r}."
+        )
+    corpus: Corpus | None = loop.corpus
+    while corpus is not None:
+        if isinstance(corpus, Accumulated):
+            raise ValueError(
+                "`loop` must not remember: the flow of an Accumulated corpus is that of "
+                "MixtureStep in the time log(generation); got Accumulated."
+            )
+        corpus = getattr(corpus, "corpus", None)
+
+
+def _check_times(times: Any) -> Array:
+    times = jnp.asarray(times)
+    if times.ndim != 1 or times.size == 0:
+        raise ValueError(f"`times` must be a list of times; got shape {times.shape}.")
+    if not isinstance(times, jax.core.Tracer):
+        concrete = np.asarray(times)
+        if not (np.all(np.diff(concrete) > 0) and concrete[0] >= 0 and concrete[-1] < np.inf):
+            raise ValueError(f"`times` must increase, be >= 0 and finite; got {concrete.tolist()}.")
+    return times
+
+
+def _tolerances(dtype: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
+    """The relative and the absolute tolerance, honest about what the dtype can do."""
+    double = jnp.finfo(dtype).bits >= 64
+    default = 1e-10 if double else 1e-5
+    for name, value in (("rtol", rtol), ("atol", atol)):
+        if value is None:
+            continue
+        checks.check_positive(value, name)
+        if not double and value < 1e-6:
+            raise ValueError(
+                f"`{name}` must be >= 1e-06 in {dtype}, which cannot give more: pass float64 "
+                f"logits (and set jax_enable_x64); got {value!r}."
+            )
+    return (default if rtol is None else rtol), (default if atol is None else atol)
+
+
+@eqx.filter_jit
+def _flow(
+    loop: Loop,
+    logits: Array,
+    times: Array,
+    observe: PyTree,
+    event: tuple[Callable[[Array], Array], Array] | None,
+    frozen: bool,
+    tolerances: tuple[float, float],
+    max_steps: int,
+    solver: Any,
+    step_size: float | None,
+    throw: bool,
+) -> Flow:
+    import diffrax
+
+    dtype = logits.dtype
+    loop = jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, loop)
+    controller: Any = (
+        diffrax.PIDController(*tolerances) if step_size is None else diffrax.ConstantStepSize()
+    )
+
+    def solve(theta: Array) -> tuple[Array, Array | None, Any, Array]:
+        alive = theta > -jnp.inf
+        start = jnp.where(alive, theta, 0)
+
+        def field(time: Array, state: Array, args: Any) -> Array:
+            model = jnp.where(alive, state, -jnp.inf)
+            target = _target(loop, theta if frozen else model)
+            return _velocity(loop, model, target, state)
+
+        def integrate(saveat: diffrax.SaveAt, event: diffrax.Event | None = None) -> Any:
+            return diffrax.diffeqsolve(
+                diffrax.ODETerm(field),
+                diffrax.Dopri8() if solver is None else solver,
+                t0=jnp.zeros((), dtype),
+                t1=times[-1],
+                dt0=step_size,
+                y0=start,
+                saveat=saveat,
+                stepsize_controller=controller,
+                max_steps=max_steps,
+                event=event,
+                throw=False,
+            )
+
+        solution = integrate(diffrax.SaveAt(ts=times))
+        states = jnp.where(alive, solution.ys, -jnp.inf)
+        crossing = None
+        if event is not None:
+            crossing = _crossing(integrate, event, alive, tolerances)
+        impossible = ~alive & (_target(loop, theta) > -jnp.inf)
+        return states, crossing, solution.result, jnp.any(impossible)
+
+    rows = logits.reshape(-1, logits.shape[-1])
+    states, crossing, result, impossible = jax.vmap(solve, out_axes=(1, 0, 0, 0))(rows)
+    states = states.reshape(times.size, *logits.shape)
+    batch = logits.shape[:-1]
+    if crossing is not None:
+        crossing = crossing.reshape(batch)
+    result = jax.tree.map(lambda x: x.reshape(batch), result)
+    if isinstance(loop.learner, MixtureStep):
+        states = eqx.error_if(
+            states,
+            impossible,
+            "`logits` must be finite for every outcome of the real data: a mixture flow would give "
+            "a lost outcome back at infinite speed of its logit.",
+        )
+    if throw:
+        states = result.error_if(states, result != diffrax.RESULTS.successful)
+    value: PyTree = states
+    if observe is not None:
+        value = jax.tree.map(lambda function: jax.vmap(function)(states), observe, is_leaf=callable)
+    return Flow(times, value, crossing, result)
+
+
+def _target(loop: Loop, model: Array) -> Array:
+    """Logits of what the learner sees of a model."""
+    return loop.corpus(loop.drawn(model), loop.corpus.initial(model), None)[0].logits
+
+
+def _velocity(loop: Loop, model: Array, target: Array, state: Array) -> Array:
+    """dθ/dt of the loop's learner; 0 for a lost outcome."""
+    learner = loop.learner
+    if isinstance(learner, MixtureStep):
+        alive = model > -jnp.inf
+        log_ratio = simplex.log_probabilities(target) - jnp.where(
+            alive, simplex.log_probabilities(model), 0
+        )
+        return jnp.where(alive, jnp.expm1(log_ratio), 0)
+    velocity = _pull(model, target)
+    if isinstance(learner, GradientSteps):
+        velocity = velocity - learner.weight_decay * state
+    return velocity
+
+
+def _pull(model: Array, target: Array) -> Array:
+    """target - softmax(θ), the target restricted to the outcomes that the model can express.
+
+    The mode's entry is a small difference of numbers near 1 when the model is nearly one outcome;
+    it is taken from Σ dθ/dt = 0 instead, so that all of θ keeps its accuracy over long times.
+    """
+    target = jnp.where(model > -jnp.inf, target, -jnp.inf)
+    pull = simplex.probabilities(target) - simplex.probabilities(model)
+    others = pull.at[jnp.argmax(model)].set(0)
+    return others.at[jnp.argmax(model)].set(-jnp.sum(others))
+
+
+def _crossing(
+    integrate: Callable, event: tuple[Callable, Array], alive: Array, tolerances: tuple
+) -> Array:
+    """When the observable crosses the level; inf if it does not."""
+    import diffrax
+    import optimistix
+
+    observable, level = event
+
+    def height(t: Array, y: Array, args: Any, **kwargs: Any) -> Array:
+        return observable(jnp.where(alive, y, -jnp.inf)) - level
+
+    finder = optimistix.Newton(*tolerances)
+    solution = integrate(diffrax.SaveAt(t1=True), diffrax.Event(height, finder))
+    crossed = solution.result == diffrax.RESULTS.event_occurred
+    failed = ~crossed & (solution.result != diffrax.RESULTS.successful)
+    return jnp.where(failed, jnp.nan, jnp.where(crossed, solution.ts[0], jnp.inf))
+
+
+def train(
+    learner: GradientFlow, logits: Float[Array, "*batch outcomes"], target: Array
+) -> Float[Array, "*batch outcomes"]:
+    """One generation of `GradientFlow`: the model after `learner.time` with a fixed target.
+
+    Args:
+        learner: The learner.
+        logits: The model that training starts from.
+        target: Logits of the training data.
+
+    Returns:
+        The logits after training.
+    """
+    import diffrax
+
+    rtol, atol = _tolerances(logits.dtype, learner.rtol, learner.atol)
+
+    def one(theta: Array, target: Array) -> Array:
+        alive = theta > -jnp.inf
+        wanted = simplex.probabilities(jnp.where(alive, target, -jnp.inf))
+
+        def field(time: Array, state: Array, args: Any) -> Array:
+            return _pull(jnp.where(alive, state, -jnp.inf), target)
+
+        def agrees(t: Array, y: Array, args: Any, **kwargs: Any) -> Array:
+            model = simplex.probabilities(jnp.where(alive, y, -jnp.inf))
+            return jnp.all(jnp.abs(model - wanted) <= 10 * rtol * jnp.where(wanted > 0, wanted, 1))
+
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(field),
+            diffrax.Kvaerno5() if learner.endless else diffrax.Dopri8(),
+            t0=jnp.zeros((), theta.dtype),
+            t1=jnp.asarray(learner.time, theta.dtype),
+            dt0=None,
+            y0=jnp.where(alive, theta, 0),
+            stepsize_controller=diffrax.PIDController(rtol, atol),
+            max_steps=learner.max_steps,
+            event=diffrax.Event(agrees) if learner.endless else None,
+        )
+        last: Any = solution.ys
+        return jnp.where(alive, last[-1], -jnp.inf)
+
+    return jnp.vectorize(one, signature="(k),(k)->(k)")(
+        logits, jnp.broadcast_to(target, logits.shape)
+    )

@@ -1,0 +1,293 @@
+"""Learners: how the model moves to its training data.
+
+A learner is a map (logits, target, key) ↦ logits. All minimise the cross-entropy to the target;
+they differ in how far they go and along which road: all the way (`Refit`, or `GradientFlow` with
+time = ∞), for a finite time (`GradientFlow`), by steps on the logits (`GradientSteps`), by a step
+on the probabilities (`MixtureStep`).
+
+**Lost outcomes.** The gradient with respect to a logit of `-inf` is 0: a learner that follows the
+gradient leaves it lost and learns the target restricted to what it can express. `Refit` and
+`MixtureStep` write probabilities and give an outcome back if the data contain it (real data do).
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float
+
+from fixedpoint import checks, simplex
+from fixedpoint.loop.corpora import Target, branch, count_draws, mixture, needed
+from fixedpoint.loop.samplers import number
+
+Start = Literal["last", "initial"]
+
+
+def _check_start(value: Start) -> Start:
+    if value not in ("last", "initial"):
+        raise ValueError(f'`start` must be "last" or "initial"; got {value!r}.')
+    return value
+
+
+class Learner(eqx.Module):
+    """What every learner is: a map (logits, target, key) ↦ logits."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether learning needs a random key."""
+        return False
+
+    @property
+    def from_initial(self) -> bool:
+        """Whether every generation starts from the initial model (a lineage of retrainings)."""
+        return getattr(self, "start", "last") == "initial"
+
+    @abc.abstractmethod
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The trained model.
+
+        Args:
+            logits: The model that training starts from.
+            target: The training data.
+            key: A random key; None will do if the learner is not stochastic.
+
+        Returns:
+            The logits after training.
+        """
+
+
+def restricted(
+    target: Float[Array, "*batch outcomes"], support: Float[Array, "*batch outcomes"]
+) -> Float[Array, "*batch outcomes"]:
+    """The target's logits where the support's are finite, -inf elsewhere."""
+    return jnp.where(support > -jnp.inf, target, -jnp.inf)
+
+
+class Refit(Learner):
+    """The minimiser of the cross-entropy: the model becomes the empirical distribution.
+
+    θ' = log target; with pseudo-counts c and a corpus of n samples,
+    p' = (n · target + c)/(n + cK).
+
+    Args:
+        pseudo_counts: c ≥ 0, added to the count of each of the K outcomes. They give lost
+            outcomes back on purpose. They do not change an exact corpus (n = ∞).
+
+    Raises:
+        ValueError: If `pseudo_counts` is negative.
+
+    Validity:
+        Exact. Starts from nowhere, so that a lineage and fine-tuning are the same.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> data = fp.loop.Target(jnp.log(jnp.array([0.75, 0.25])), 4)  # counts 3, 1
+        >>> fp.simplex.probabilities(fp.Refit(pseudo_counts=1.0)(jnp.zeros(2), data, None))
+        Array([0.66666667, 0.33333333], dtype=float64)
+    """
+
+    pseudo_counts: Array = eqx.field(
+        default=0.0, converter=number(checks.check_nonnegative, "pseudo_counts")
+    )
+
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The target, smoothed if the corpus is finite."""
+        if isinstance(target.size, float) and target.size == np.inf:
+            return target.logits
+        num_outcomes = target.logits.shape[-1]
+        total = self.pseudo_counts * num_outcomes
+        uniform = jnp.full(num_outcomes, -np.log(num_outcomes), logits.dtype)
+        # total/(n + total), written so that n = inf gives 0.
+        weight = jnp.asarray(total / (target.size + total), logits.dtype)
+        return mixture(simplex.log_probabilities(target.logits), uniform, weight)
+
+
+class GradientSteps(Learner):
+    """Plain gradient steps on the cross-entropy: θ' = (1-ηλ) θ + η (p̂ - p), repeated.
+
+    Args:
+        step_size: η > 0.
+        num_steps: How many steps a generation takes, at least 1.
+        batch_size: B; each step sees p̂ = the frequencies of B draws from the target. None: the
+            target itself (a full batch).
+        weight_decay: λ ≥ 0, a pull of the logits to 0.
+        start: "last" starts from the last generation's model (fine-tuning), "initial" from the
+            initial one (a lineage of retrainings).
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact arithmetic of the stated rule; Σθ is conserved if λ = 0. Lost outcomes stay lost.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> data = fp.loop.Target(jnp.array([0.0, -jnp.inf]), jnp.inf)
+        >>> fp.GradientSteps(step_size=0.1)(jnp.zeros(2), data, None)
+        Array([ 0.05, -0.05], dtype=float64)
+    """
+
+    step_size: Array = eqx.field(converter=number(checks.check_positive, "step_size"))
+    num_steps: int = eqx.field(
+        default=1, static=True, converter=lambda value: checks.check_count(value, "num_steps")
+    )
+    batch_size: int | None = eqx.field(
+        default=None,
+        static=True,
+        converter=lambda value: None if value is None else checks.check_count(value, "batch_size"),
+    )
+    weight_decay: Array = eqx.field(
+        default=0.0, converter=number(checks.check_nonnegative, "weight_decay")
+    )
+    start: Start = eqx.field(default="last", static=True, converter=_check_start)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the steps see batches."""
+        return self.batch_size is not None
+
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The model after `num_steps` steps."""
+        alive = logits > -jnp.inf
+        drawn = restricted(target.logits, logits)
+        decay = 1 - self.step_size * self.weight_decay
+
+        def step(index: ArrayLike, finite: Array) -> Array:
+            model = jax.nn.softmax(finite, where=alive)
+            if self.batch_size is None:
+                data = data_exact
+            else:
+                counts = count_draws(branch(needed(key, self), index), drawn, self.batch_size)
+                data = counts / self.batch_size
+            return decay * finite + self.step_size * jnp.where(alive, data - model, 0)
+
+        data_exact = simplex.probabilities(drawn)
+        finite = jnp.where(alive, logits, 0)
+        finite = (
+            step(0, finite)
+            if self.num_steps == 1
+            else jax.lax.fori_loop(0, self.num_steps, step, finite)
+        )
+        return jnp.where(alive, finite, -jnp.inf)
+
+
+class MixtureStep(Learner):
+    """A step on the probabilities: p' = (1-η) p + η · target.
+
+    Args:
+        step_size: η, 0 < η ≤ 1; at 1 the step is a refit.
+        start: "last" starts from the last generation's model (fine-tuning), "initial" from the
+            initial one (a lineage of retrainings).
+
+    Raises:
+        ValueError: If `step_size` is not in (0, 1].
+
+    Validity:
+        Added as logarithms: no term underflows, exact zeros stay.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> data = fp.loop.Target(jnp.array([0.0, -jnp.inf]), jnp.inf)
+        >>> fp.simplex.probabilities(fp.MixtureStep(step_size=0.2)(jnp.zeros(2), data, None))
+        Array([0.6, 0.4], dtype=float64)
+    """
+
+    step_size: Array = eqx.field(converter=number(checks.check_fraction, "step_size"))
+    start: Start = eqx.field(default="last", static=True, converter=_check_start)
+
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The model's mixture with the target."""
+        return mixture(
+            simplex.log_probabilities(logits),
+            simplex.log_probabilities(target.logits),
+            self.step_size,
+        )
+
+
+class GradientFlow(Learner):
+    """Gradient flow on the cross-entropy for a time: dθ/dt = target - softmax(θ).
+
+    Args:
+        time: How long, in units of learning rate × steps, 0 ≤ time ≤ ∞. With time = ∞ the flow
+            is integrated until the model agrees with the target.
+        rtol: Relative tolerance of the integrator; by default 1e-10 in float64, 1e-5 in float32.
+        atol: Absolute tolerance on the logits; by default the same.
+        max_steps: How many steps the integrator may take.
+        start: "last" starts from the last generation's model (fine-tuning), "initial" from the
+            initial one (a lineage of retrainings).
+
+    Raises:
+        ValueError: If an argument is out of its range, or a tolerance below 1e-6 is asked in
+            float32.
+
+    Validity:
+        A finite time: Dopri8, explicit and adaptive, error of the order of the tolerance. time =
+        ∞: Kvaerno5, implicit (its cost is K³), until every probability agrees with the target
+        to 10 rtol relative, which is then the error of the logits; an outcome that the target
+        lacks is driven below 10 rtol but never lost. Lost outcomes stay lost. Reverse-mode
+        gradients work, forward-mode does not.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> data = fp.loop.Target(jnp.log(jnp.array([0.8, 0.2])), jnp.inf)
+        >>> logits = fp.GradientFlow(time=float("inf"))(jnp.zeros(2), data, None)
+        >>> print(f"{fp.simplex.probabilities(logits)[0]:.8f}")
+        0.80000000
+
+    References:
+        Kidger (2022), On neural differential equations, chapter 5 (the integrators of diffrax).
+    """
+
+    time: Array = eqx.field(converter=number(checks.check_temperature, "time"))
+    rtol: float | None = eqx.field(default=None, static=True)
+    atol: float | None = eqx.field(default=None, static=True)
+    max_steps: int = eqx.field(
+        default=100_000,
+        static=True,
+        converter=lambda value: checks.check_count(value, "max_steps"),
+    )
+    start: Start = eqx.field(default="last", static=True, converter=_check_start)
+
+    endless: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        time: ArrayLike,
+        *,
+        rtol: float | None = None,
+        atol: float | None = None,
+        max_steps: int = 100_000,
+        start: Start = "last",
+    ) -> None:
+        for name, value in (("rtol", rtol), ("atol", atol)):
+            if value is not None:
+                checks.check_positive(value, name)
+        self.time, self.rtol, self.atol = time, rtol, atol  # pyright: ignore[reportAttributeAccessIssue]
+        self.max_steps, self.start = max_steps, start
+        # Under jax.jit the time is not known when the integrator is chosen.
+        self.endless = not isinstance(time, jax.core.Tracer) and bool(np.all(np.isinf(time)))
+
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The model after the flow."""
+        from fixedpoint.loop.flow import train  # which loads diffrax
+
+        return train(self, logits, target.logits)
