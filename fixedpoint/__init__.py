@@ -1,1 +1,77 @@
-"""What becomes of a softmax model that is trained on its own samples."""
+"""What becomes of a softmax model that is sampled, trained on its samples, and sampled again.
+
+The process: a `Loop` is a sampler, a corpus and a learner; `run` simulates it in generations,
+`flow` in continuous time. The theory: one module of `fixedpoint.laws` per law,
+
+    tempering   infinite samples, full training: logits θ₀T⁻ⁿ
+    flow        infinite samples, finite training: gradient flow between two generations
+    traces      one sample or a small batch at a time
+
+and `solve` finds the law of a loop. Logits have the shape (..., num_outcomes); `-inf` marks an
+outcome that is lost for ever. Importing the package loads neither SymPy nor Matplotlib nor Diffrax.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from fixedpoint import potential, simplex
+from fixedpoint.loop import (
+    Accumulated,
+    Curated,
+    Exact,
+    Fresh,
+    GradientFlow,
+    GradientSteps,
+    Loop,
+    MinP,
+    Mixed,
+    MixtureStep,
+    Nucleus,
+    Refit,
+    Temperature,
+    TopK,
+    Trajectory,
+    flow,
+    run,
+)
+
+if TYPE_CHECKING:
+    from fixedpoint import confront, laws
+    from fixedpoint.laws.solve import NoClosedForm, solve
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Accumulated",
+    "Curated",
+    "Exact",
+    "Fresh",
+    "GradientFlow",
+    "GradientSteps",
+    "Loop",
+    "MinP",
+    "Mixed",
+    "MixtureStep",
+    "NoClosedForm",
+    "Nucleus",
+    "Refit",
+    "Temperature",
+    "TopK",
+    "Trajectory",
+    "confront",
+    "flow",
+    "laws",
+    "potential",
+    "run",
+    "simplex",
+    "solve",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the theory when it is first asked for."""
+    if name in ("solve", "NoClosedForm"):
+        return getattr(importlib.import_module("fixedpoint.laws.solve"), name)
+    if name in ("confront", "laws"):
+        return importlib.import_module(f"fixedpoint.{name}")
+    raise AttributeError(f"module 'fixedpoint' has no attribute {name!r}")
