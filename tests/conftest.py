@@ -1,0 +1,44 @@
+"""What all tests share: float64, strict JAX, checked shapes, fixed keys and the slow tests' switch."""
+
+import zlib
+
+import hypothesis
+import jax
+import numpy as np
+import pytest
+from jaxtyping import install_import_hook
+
+# Here and not in the library, which never sets a global option.
+jax.config.update("jax_enable_x64", True)
+# A missing axis is an error, not a guess. (Dtypes are promoted as usual: a law multiplies logits by
+# an integer generation or divides by a count, which "strict" forbids. That float32 stays float32 is
+# tested where it is promised.)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The same examples in every run; a compilation may take longer than any sensible deadline.
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
+# Every shape and type annotation of the package is checked at every call. The hook stays for the
+# whole session: some modules are imported only when they are first used.
+install_import_hook("fixedpoint", "beartype.beartype")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="slow: run with --slow")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+@pytest.fixture
+def key(request):
+    """A random key that depends on the name of the test alone."""
+    return jax.random.fold_in(
+        jax.random.PRNGKey(0), np.uint32(zlib.crc32(request.node.nodeid.encode()))
+    )
