@@ -35,7 +35,7 @@ class Target(NamedTuple):
 
 
 class Corpus(eqx.Module):
-    """What every corpus is: an initial memory, and a map (drawn, memory, key) ↦ (Target, memory)."""
+    """What every corpus is: an initial memory and a map (drawn, memory, key) ↦ (Target, memory)."""
 
     @property
     @abc.abstractmethod
@@ -62,9 +62,9 @@ class Corpus(eqx.Module):
         """
 
 
-def branch(key: Array, index: int) -> Array:
+def branch(key: Array, index: ArrayLike) -> Array:
     """One of several independent keys made from one."""
-    return jax.random.fold_in(key, index)
+    return jax.random.fold_in(key, index)  # pyright: ignore[reportArgumentType]
 
 
 def needed(key: Array | None, consumer: object) -> Array:
@@ -111,8 +111,8 @@ def mixture(
     return jnp.where(alive, top + jnp.log(total), -jnp.inf)
 
 
-def logarithm(values: Float[Array, "..."]) -> Float[Array, "..."]:
-    """log x for x ≥ 0, with log 0 = -inf and a finite gradient there."""
+def logarithm(values: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Logarithm: log x for x ≥ 0, with log 0 = -inf and a finite gradient there."""
     positive = values > 0
     return jnp.where(positive, jnp.log(jnp.where(positive, values, 1)), -jnp.inf)
 

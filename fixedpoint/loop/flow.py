@@ -20,11 +20,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PyTree
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Accumulated, Corpus
 from fixedpoint.loop.learners import GradientFlow, GradientSteps, MixtureStep
+from fixedpoint.loop.samplers import floating
 
 if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used
     import diffrax
@@ -124,15 +126,12 @@ def flow(
     checks.check_count(max_steps, "max_steps")
     if step_size is not None:
         checks.check_positive(step_size, "step_size")
-    logits = jnp.asarray(logits)
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        logits = logits.astype(float)
+    logits = floating(logits)
     times = _check_times(times).astype(logits.dtype)
     tolerances = _tolerances(logits.dtype, rtol, atol)
-    if event is not None:
-        event = (event[0], jnp.asarray(event[1], logits.dtype))
+    level = None if event is None else (event[0], jnp.asarray(event[1], logits.dtype))
     return _flow(
-        loop, logits, times, observe, event, frozen, tolerances, max_steps, solver, step_size, throw
+        loop, logits, times, observe, level, frozen, tolerances, max_steps, solver, step_size, throw
     )
 
 
@@ -161,7 +160,7 @@ def _check_times(times: Any) -> Array:
     times = jnp.asarray(times)
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"`times` must be a list of times; got shape {times.shape}.")
-    if not isinstance(times, jax.core.Tracer):
+    if not isinstance(times, Tracer):
         concrete = np.asarray(times)
         if not (np.all(np.diff(concrete) > 0) and concrete[0] >= 0 and concrete[-1] < np.inf):
             raise ValueError(f"`times` must increase, be >= 0 and finite; got {concrete.tolist()}.")
@@ -210,7 +209,7 @@ def _flow(
         alive = theta > -jnp.inf
         start = jnp.where(alive, theta, 0)
 
-        def field(time: Array, state: Array, args: Any) -> Array:
+        def field(time: Any, state: Array, args: Any) -> Array:
             model = jnp.where(alive, state, -jnp.inf)
             target = _target(loop, theta if frozen else model)
             return _velocity(loop, model, target, state)
@@ -281,7 +280,7 @@ def _velocity(loop: Loop, model: Array, target: Array, state: Array) -> Array:
 
 
 def _pull(model: Array, target: Array) -> Array:
-    """target - softmax(θ), the target restricted to the outcomes that the model can express.
+    """The pull target - softmax(θ), with the target restricted to the model's outcomes.
 
     The mode's entry is a small difference of numbers near 1 when the model is nearly one outcome;
     it is taken from Σ dθ/dt = 0 instead, so that all of θ keeps its accuracy over long times.
@@ -332,7 +331,7 @@ def train(
         alive = theta > -jnp.inf
         wanted = simplex.probabilities(jnp.where(alive, target, -jnp.inf))
 
-        def field(time: Array, state: Array, args: Any) -> Array:
+        def field(time: Any, state: Array, args: Any) -> Array:
             return _pull(jnp.where(alive, state, -jnp.inf), target)
 
         def agrees(t: Array, y: Array, args: Any, **kwargs: Any) -> Array:

@@ -19,11 +19,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Target, branch, count_draws, mixture, needed
-from fixedpoint.loop.samplers import number
+from fixedpoint.loop.samplers import floating, number
 
 Start = Literal["last", "initial"]
 
@@ -256,15 +257,12 @@ class GradientFlow(Learner):
     """
 
     time: Array = eqx.field(converter=number(checks.check_temperature, "time"))
-    rtol: float | None = eqx.field(default=None, static=True)
-    atol: float | None = eqx.field(default=None, static=True)
+    rtol: float | None = eqx.field(static=True)
+    atol: float | None = eqx.field(static=True)
     max_steps: int = eqx.field(
-        default=100_000,
-        static=True,
-        converter=lambda value: checks.check_count(value, "max_steps"),
+        static=True, converter=lambda value: checks.check_count(value, "max_steps")
     )
-    start: Start = eqx.field(default="last", static=True, converter=_check_start)
-
+    start: Start = eqx.field(static=True, converter=_check_start)
     endless: bool = eqx.field(static=True)
 
     def __init__(
@@ -279,10 +277,10 @@ class GradientFlow(Learner):
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value is not None:
                 checks.check_positive(value, name)
-        self.time, self.rtol, self.atol = time, rtol, atol  # pyright: ignore[reportAttributeAccessIssue]
+        self.time, self.rtol, self.atol = floating(time), rtol, atol
         self.max_steps, self.start = max_steps, start
         # Under jax.jit the time is not known when the integrator is chosen.
-        self.endless = not isinstance(time, jax.core.Tracer) and bool(np.all(np.isinf(time)))
+        self.endless = not isinstance(time, Tracer) and bool(np.all(np.isinf(time)))
 
     def __call__(
         self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,12 +12,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
 
 from fixedpoint import checks
 from fixedpoint.loop.corpora import Corpus, Exact, branch
 from fixedpoint.loop.learners import Learner, Refit
-from fixedpoint.loop.samplers import Sampler, Temperature
+from fixedpoint.loop.samplers import Sampler, Temperature, floating
 
 AXIS = "replicates"
 
@@ -121,7 +123,7 @@ def run(
     observe: PyTree[Callable[[Array], PyTree]] = None,
     save_at: Sequence[int] | None = None,
     progress: bool | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Trajectory:
     """Run a loop for a number of generations and save what is observed.
 
@@ -181,12 +183,10 @@ def run(
     saved = _check_saved(save_at, num_generations)
     if loop.stochastic and key is None:
         raise ValueError(
-            "`key` must be given, because the loop draws at random: key=jax.random.key(0); got None."
+            "`key` must be given where a loop draws at random (key=jax.random.key(0)); got None."
         )
-    logits = jnp.asarray(logits)
-    if not jnp.issubdtype(logits.dtype, jnp.floating):
-        logits = logits.astype(float)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((loop, logits, key))):
+    logits = floating(logits)
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((loop, logits, key))):
         return _run_traced(loop, logits, key, num_replicates, observe, saved)
     return _run_compiled(loop, logits, key, num_replicates, observe, saved, progress, devices)
 
@@ -242,7 +242,7 @@ class _Process(eqx.Module):
         keys = self.key
         if keys is not None:
             # Without replicates the only run is replicate 0.
-            keys = each(partial(branch, self.key))(0 if replicates is None else replicates)
+            keys = each(partial(branch, keys))(0 if replicates is None else replicates)
 
         def step(logits: Array, memory: PyTree, key: Array | None, generation: Array) -> Any:
             key = None if key is None else branch(key, generation)
@@ -310,7 +310,7 @@ def _run_compiled(
     observe: PyTree,
     saved: np.ndarray,
     progress: bool | None,
-    devices: Sequence[jax.Device] | None,
+    devices: Sequence[Any] | None,
 ) -> Trajectory:
     process = _in_dtype(_Process(loop, logits, key, observe, jnp.asarray(saved)))
     mesh, replicates = None, None
@@ -325,7 +325,7 @@ def _run_compiled(
     with _progress_bar(last, progress) as bar:
         num_chunks = 1 if bar.disable else 100
         bounds = sorted({last * i // num_chunks for i in range(num_chunks + 1)})
-        for first, until in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, until in itertools.pairwise(bounds):
             carry = _advance(
                 process, replicates, carry, jnp.asarray(first), jnp.asarray(until), mesh
             )

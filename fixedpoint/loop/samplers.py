@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
 
 
-def number(check: Callable[..., Any], name: str, **rules: Any) -> Any:
+def number(check: Callable[..., Any], name: str) -> Callable[[ArrayLike], Array]:
     """A module's numerical parameter: checked, then held as an array.
 
     As an array it is a leaf of the pytree: `jax.vmap` and `jax.grad` reach it, and another value
@@ -29,16 +28,20 @@ def number(check: Callable[..., Any], name: str, **rules: Any) -> Any:
     Args:
         check: The check of `fixedpoint.checks` that the value must pass.
         name: The parameter's name, for the message.
-        **rules: Further arguments of the check.
 
     Returns:
         The converter for `equinox.field`.
     """
-    return partial(_checked_array, check=check, name=name, rules=rules)
+
+    def convert(value: ArrayLike) -> Array:
+        check(value, name)
+        return floating(value)
+
+    return convert
 
 
-def _checked_array(value: Any, *, check: Callable[..., Any], name: str, rules: dict) -> Array:
-    check(value, name, **rules)
+def floating(value: ArrayLike) -> Array:
+    """The value as an array of floats; integers and booleans become the default float."""
     array = jnp.asarray(float(value) if isinstance(value, int) else value)
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
