@@ -1,4 +1,4 @@
-"""What all tests share: float64, strict JAX, checked shapes, fixed keys and the slow tests' switch."""
+"""What all tests share: float64, checked shapes, fixed keys and the switch for slow tests."""
 
 import zlib
 
@@ -19,9 +19,10 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-# Every shape and type annotation of the package is checked at every call. The hook stays for the
-# whole session: some modules are imported only when they are first used.
-install_import_hook("fixedpoint", "beartype.beartype")
+# The shapes and types that these modules promise are checked at every call; the modules above them
+# call them with everything they have. (Listed, not all: elsewhere annotations also serve loop bodies
+# and tables, which JAX and SymPy call with their own types.)
+install_import_hook(["fixedpoint.potential", "fixedpoint.simplex"], "beartype.beartype")
 
 
 def pytest_addoption(parser):
