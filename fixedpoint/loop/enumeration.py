@@ -1,0 +1,132 @@
+"""The exact law of a sampled loop over a few generations, by listing every corpus.
+
+A corpus of n samples of K outcomes is one of (n + K − 1 choose K − 1) vectors of counts. While
+their number to the power of the generations is small, the model's law needs no simulation.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.scipy.special import gammaln
+from jaxtyping import Array, Float
+
+from fixedpoint import checks, simplex
+from fixedpoint.loop.corpora import Fresh, Target
+from fixedpoint.loop.run import Loop
+
+__all__ = ["Histories", "all_counts", "enumerate_histories"]
+
+
+class Histories(NamedTuple):
+    """Every possible history of a loop.
+
+    Attributes:
+        probability: of each history, shape (histories,); they sum to 1.
+        logits: the model at its end, shape (histories, num_outcomes).
+    """
+
+    probability: Float[Array, " histories"]
+    logits: Float[Array, "histories outcomes"]
+
+    def mean(self, value: Float[Array, "histories *shape"]) -> Float[Array, "*shape"]:
+        """Expectation of a quantity given for every history; impossible ones do not count."""
+        weight = self.probability.reshape(-1, *[1] * (value.ndim - 1))
+        return jnp.sum(jnp.where(weight > 0, weight * value, 0), 0)
+
+
+def all_counts(num_outcomes: int, num_samples: int) -> np.ndarray:
+    """All vectors of counts of `num_samples` samples, shape (number, num_outcomes).
+
+    Args:
+        num_outcomes: K, at least 1.
+        num_samples: n, at least 1.
+
+    Returns:
+        The (n + K − 1 choose K − 1) vectors, each adding up to n.
+
+    Raises:
+        ValueError: If an argument is not a positive integer.
+
+    Example:
+        >>> all_counts(2, 3).tolist()
+        [[0, 3], [1, 2], [2, 1], [3, 0]]
+    """
+    num_outcomes = checks.check_count(num_outcomes, "num_outcomes")
+    num_samples = checks.check_count(num_samples, "num_samples")
+    # K − 1 bars among n stars: the counts are the gaps between the bars.
+    bars = list(combinations(range(num_samples + num_outcomes - 1), num_outcomes - 1))
+    edges = np.pad(
+        np.array(bars, int).reshape(len(bars), -1),
+        ((0, 0), (1, 1)),
+        constant_values=((0, 0), (-1, num_samples + num_outcomes - 1)),
+    )
+    return np.diff(edges) - 1
+
+
+def enumerate_histories(
+    loop: Loop, logits: Float[Array, " outcomes"], num_generations: int
+) -> Histories:
+    """List every history of a loop with fresh corpora, and its probability.
+
+    Args:
+        loop: A loop whose corpus is `Fresh` and whose learner is not stochastic.
+        logits: The initial model, shape (num_outcomes,).
+        num_generations: How many generations, at least 0. The number of histories is the number
+            of corpora to this power.
+
+    Returns:
+        The histories.
+
+    Raises:
+        ValueError: If the loop is not of that form, or `num_generations` is negative.
+
+    Validity:
+        Exact. The learner is that of the loop; only the draw is replaced by the list of all draws.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> loop = fp.Loop(corpus=fp.Fresh(num_samples=1))
+        >>> enumerate_histories(loop, jnp.log(jnp.array([0.25, 0.75])), 1).probability
+        Array([0.75, 0.25], dtype=float64)
+    """
+    if not isinstance(loop.corpus, Fresh) or loop.learner.stochastic or loop.learner.from_initial:
+        raise ValueError(
+            "`loop` must draw a Fresh corpus and learn from it without chance, starting from the "
+            f"last model; got {loop}."
+        )
+    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
+    start = jnp.asarray(logits, jnp.result_type(logits, float))
+    counts = all_counts(start.shape[-1], loop.corpus.num_samples)
+    # Written in base "number of corpora", a history's number spells the corpora it drew.
+    history = np.arange(len(counts) ** num_generations)
+    powers = len(counts) ** np.arange(num_generations)
+    return _follow(loop, start, jnp.asarray(counts), history // powers[:, None] % len(counts))
+
+
+@eqx.filter_jit
+def _follow(loop: Loop, start: Array, counts: Array, drawn_corpora: Array) -> Histories:
+    """Probability and end of every history, given the corpora drawn, (generations, histories)."""
+    counts = counts.astype(start.dtype)
+    size = counts[0].sum()
+    targets = jnp.where(counts > 0, jnp.log(jnp.where(counts > 0, counts, 1)), -jnp.inf)
+    ways = gammaln(size + 1) - gammaln(counts + 1).sum(-1)
+
+    def generation(carry, corpus):
+        log_probability, model = carry
+        drawn = simplex.log_probabilities(loop.drawn(model))
+        seen = counts[corpus] > 0
+        chance = jnp.where(seen, counts[corpus] * jnp.where(seen, drawn, 0), 0).sum(-1)
+        model = loop.learner(model, Target(targets[corpus], size), None)
+        return (log_probability + chance + ways[corpus], model), None
+
+    histories = drawn_corpora.shape[1]
+    begin = jnp.zeros(histories, start.dtype), jnp.tile(start, (histories, 1))
+    (log_probability, model), _ = lax.scan(generation, begin, drawn_corpora)
+    return Histories(jnp.exp(log_probability), model)
