@@ -10,6 +10,7 @@ from fixedpoint.laws.equation import (
     OUTCOME,
     REGISTER,
     Equation,
+    Root,
     Step,
     at_outcomes,
     equations,
@@ -108,3 +109,21 @@ def test_every_label_names_its_law_and_is_complete():
         assert equation.source
         assert set(equation.domain) in (set(), set(equation.symbols)), label
         assert equation.latex()
+
+
+def test_evaluates_a_root_that_holds_sums():
+    w = sp.Symbol("w", positive=True)
+    weighted = total(sp.log(1 + w * sp.exp(theta[j])), j) - beta
+    rhs = Root(sp.Lambda(w, weighted), sp.Integer(0), sp.exp(beta))
+    assert w not in rhs.free_symbols
+    value = make(rhs).evaluate({"logits": [0.0, 0.0], "inverse_temperature": 4.0})
+    with mpmath.workdps(50):
+        assert abs(value - mpmath.expm1(2)) < mpmath.mpf(10) ** -45
+
+
+def test_the_range_of_a_sum_may_depend_on_a_whole_number():
+    count = sp.Symbol("n", integer=True, positive=True)
+    equation = make(sp.Sum(k, (k, 1, count)), symbols={"count": count})
+    with pytest.raises(KeyError):
+        equation.evaluate({})
+    assert equation.evaluate({"count": 10}) == 55

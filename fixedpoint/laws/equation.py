@@ -35,6 +35,37 @@ def at_outcomes(expression: sp.Expr, num_outcomes: int) -> sp.Expr:
     return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).doit()
 
 
+class Root(sp.Expr):
+    """The root of a monotone expression between two ends, where no formula gives it.
+
+    `Root(sp.Lambda(x, expression), low, high)` is the x between `low` and `high` at which the
+    expression vanishes; it changes its sign there once. It may hold sums over the outcomes.
+    """
+
+    def _mpmathcode(self, printer: Any) -> str:
+        function, low, high = self.args
+        (variable,), expression = function.args
+        ends = f"{printer._print(low)}, {printer._print(high)}"
+        return f"root(lambda {printer._print(variable)}: {printer._print(expression)}, {ends})"
+
+    def _latex(self, printer: Any) -> str:
+        (variable,), expression = self.args[0].args
+        x, equation = printer._print(variable), printer._print(expression)
+        return rf"\operatorname{{root}}_{{{x}}}\left[{equation} = 0\right]"
+
+
+def _root(function: Callable[[Any], Any], low: Any, high: Any) -> Any:
+    """The root between two ends, to the working precision."""
+    for end in (low, high):
+        if function(end) == 0:
+            return end
+    return mpmath.findroot(function, (low, high), solver="anderson", maxsteps=1000, verify=False)
+
+
+MODULES = [{"root": _root}, "mpmath"]
+"""What an expression is evaluated with."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a proof: a residual, formed from the definitions, that must vanish.
@@ -193,21 +224,29 @@ class Equation:
                 if isinstance(symbol, sp.IndexedBase):
                     # Outcomes are counted from 1: entry 0 is never read.
                     values[symbol] = [mpmath.nan, *map(_exact, value)]
-                    values.setdefault(NUM_OUTCOMES, len(values[symbol]) - 1)
+                    # A vector over something else than the outcomes says so by its shape.
+                    length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
+                    values.setdefault(length, len(values[symbol]) - 1)
                 else:
                     values[symbol] = _exact(value)
-            expression = _collapse_sums(expression, values)
+            expression = expression.replace(sp.Product, _as_sum)
+            expression = _collapse_roots(_collapse_sums(expression, values), values)
             if OUTCOME in expression.free_symbols:
-                function = sp.lambdify([OUTCOME, *values], expression, "mpmath")
+                function = sp.lambdify([OUTCOME, *values], expression, MODULES)
                 outcomes = range(1, values[NUM_OUTCOMES] + 1)
                 return [function(k, *values.values()) for k in outcomes]
-            return sp.lambdify(list(values), expression, "mpmath")(*values.values())
+            return sp.lambdify(list(values), expression, MODULES)(*values.values())
 
 
 def _exact(value: Any) -> Any:
     """A Python or NumPy number as an integer or an mpf of exactly the same value."""
     number = value.item() if hasattr(value, "item") else value
     return number if isinstance(number, int) else mpmath.mpmathify(number)
+
+
+def _as_sum(factor: sp.Expr, limits: sp.Tuple) -> sp.Expr:
+    """A product as the exponential of a sum of logarithms, which `lambdify` can print."""
+    return sp.exp(sp.Sum(sp.log(factor), limits))
 
 
 def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
@@ -218,7 +257,8 @@ def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
     """
     while True:
         sums = expression.atoms(sp.Sum)
-        bound = {limit[0] for s in sums for limit in s.limits} | {OUTCOME}
+        binding = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
+        bound = {x for scope in binding for x in scope.bound_symbols} | {OUTCOME}
         closed = [s for s in sums if not s.free_symbols & bound]
         if not closed:
             return expression
@@ -226,17 +266,29 @@ def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
         numbers = {}
         for s in innermost:
             indices = [limit[0] for limit in s.limits]
-            ranges = [_range(*limit[1:], values[NUM_OUTCOMES]) for limit in s.limits]
-            function = sp.lambdify([*indices, *values], s.function, "mpmath")
+            ranges = [_range(*limit[1:], values) for limit in s.limits]
+            function = sp.lambdify([*indices, *values], s.function, MODULES)
             numbers[s] = sp.Dummy(real=True)
             terms = (function(*k, *values.values()) for k in itertools.product(*ranges))
             values[numbers[s]] = mpmath.fsum(terms)
         expression = expression.xreplace(numbers)
 
 
-def _range(low: Any, high: Any, num_outcomes: int) -> range:
-    """The indices from `low` to `high`, both of which may name the number of outcomes."""
-    first, last = (int(sp.sympify(end).subs(NUM_OUTCOMES, num_outcomes)) for end in (low, high))
+def _collapse_roots(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+    """Replace each root that is the same for all outcomes by a symbol, as `_collapse_sums`."""
+    numbers = {}
+    for found in expression.atoms(Root):
+        if OUTCOME not in found.free_symbols:
+            numbers[found] = sp.Dummy(real=True)
+            value = sp.lambdify(list(values), found, MODULES)(*values.values())
+            values[numbers[found]] = value
+    return expression.xreplace(numbers)
+
+
+def _range(low: Any, high: Any, values: Mapping[Any, Any]) -> range:
+    """The indices from `low` to `high`, which may depend on whole-number arguments."""
+    whole = {symbol: value for symbol, value in values.items() if isinstance(value, int)}
+    first, last = (int(sp.sympify(end).subs(whole)) for end in (low, high))
     return range(first, last + 1)
 
 
