@@ -1,0 +1,101 @@
+"""The machine: what it is, what is installed on it, and what it can do at best."""
+
+import ctypes
+import functools
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+PACKAGES = "fixedpoint-retraining", "jax", "jaxlib", "numpy", "scipy", "numba", "torch"
+FLAGS = "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fopenmp"
+
+
+def describe() -> dict[str, str]:
+    """Processor, cores, system and versions, for the table's caption and the JSON."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "processor": processor(),
+        "cores": str(CORES),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "C compiler": compiler() or "none",
+        **versions,
+    }
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    name = {key.strip(): value.strip() for key, value in fields.items()}.get("model name")
+    return name or platform.machine()
+
+
+def compiler() -> str | None:
+    """The C compiler, if there is one."""
+    return next(filter(None, map(shutil.which, ("gcc", "cc"))), None)
+
+
+@functools.cache
+def _limits() -> ctypes.CDLL | None:
+    """Compile `limits.c` for this machine and load it; `None` where that fails."""
+    found = compiler()
+    if found is None:
+        return None
+    source = Path(__file__).with_name("limits.c")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder, "limits.so")
+        command = [found, *FLAGS, "-shared", "-fPIC", "-o", str(library), str(source), "-lm"]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+            return ctypes.CDLL(str(library))
+        except (subprocess.CalledProcessError, OSError):
+            return None
+
+
+def has_limit() -> bool:
+    """Whether the limit can be measured here."""
+    return _limits() is not None
+
+
+def tempered_sums(logits: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """S0 and S1 (num_b, rows) of float32 logits without lost outcomes, by the C program."""
+    library = _limits()
+    if library is None:
+        raise RuntimeError("no C compiler; ask `has_limit` beforehand")
+    logits = np.ascontiguousarray(logits, np.float32)
+    b = np.ascontiguousarray(b, np.float64)
+    sums = np.empty((2, len(logits), len(b)))
+    integers = [ctypes.c_int64(number) for number in (*logits.shape, len(b))]
+    failed = library.tempered_sums(
+        _pointer(logits), integers[0], integers[1], _pointer(b), integers[2], *map(_pointer, sums)
+    )
+    if failed:
+        raise MemoryError("limits.c: no memory for a row")
+    return sums[0].T, sums[1].T
+
+
+def exponentials(number: int) -> None:
+    """Take at least this many exponentials, in the cache, on all cores, at the machine's best."""
+    num_rows, num_outcomes = 8 * CORES, 1024
+    b = np.linspace(0.5, 2, -(-number // (num_rows * num_outcomes)))
+    tempered_sums(np.linspace(-3, 3, num_rows * num_outcomes).reshape(num_rows, -1), b)
+
+
+def _pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)

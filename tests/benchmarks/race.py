@@ -1,0 +1,168 @@
+"""Timing in one run, paired: every contestant once a round, in alternating order.
+
+Seconds do not travel between machines, nor between two hours of a shared one; ratios taken within
+a round do. So each contestant's time is divided by the reference's time *of the same round*, and
+the median of these ratios is reported. Processor seconds (all threads) stand beside the wall's:
+where the two disagree, the machine was busy with something else.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+Answer = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to do the work.
+
+    Attributes:
+        name: what it is, as printed.
+        run: does all of the work and hands over the answer; the answer of a contestant that shows
+            what the machine can do at best, and computes nothing to compare, is `None`.
+    """
+
+    name: str
+    run: Callable[[], Answer | None]
+
+
+@dataclass(frozen=True)
+class Race:
+    """Several ways to do the same work.
+
+    Attributes:
+        name: by which the command calls it.
+        title: what is timed, with its sizes.
+        contestants: the first is the reference, to which the ratios refer.
+        distance: of a contestant's answer from the reference's.
+        distance_name: what that distance is, as printed.
+        tolerance: the largest distance at which the answers count as the same.
+    """
+
+    name: str
+    title: str
+    contestants: Sequence[Contestant]
+    distance: Callable[[Answer, Answer], float]
+    distance_name: str
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was measured of one contestant. Medians over the rounds; times in seconds.
+
+    Attributes:
+        name: of the contestant.
+        seconds: wall time.
+        ratio: wall time over the reference's of the same round.
+        ratio_range: the smallest and the largest of these ratios.
+        cpu_seconds: processor time of all threads.
+        cpu_ratio: processor time over the reference's of the same round.
+        setup_seconds: what the first call took longer: compilation above all.
+        distance: of the answer from the reference's; `None` where there is nothing to compare.
+    """
+
+    name: str
+    seconds: float
+    ratio: float
+    ratio_range: tuple[float, float]
+    cpu_seconds: float
+    cpu_ratio: float
+    setup_seconds: float
+    distance: float | None
+
+
+@dataclass
+class Outcome:
+    """The entries of a race and the circumstances."""
+
+    race: Race
+    rounds: int
+    entries: list[Entry] = field(default_factory=list)
+    load: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def disagreeing(self) -> list[str]:
+        """The contestants whose answer is not the reference's."""
+        return [
+            entry.name
+            for entry in self.entries
+            if entry.distance is not None and not entry.distance <= self.race.tolerance
+        ]
+
+
+def hold(race: Race, rounds: int) -> Outcome:
+    """Run every contestant once to warm up and compare, then once a round against the clock."""
+    load_before = _load()
+    setup, answers = [], []
+    for contestant in race.contestants:
+        wall, _, answer = _timed(contestant.run)
+        setup.append(wall)
+        answers.append(answer)
+    walls = np.empty((rounds, len(race.contestants)))
+    cpus = np.empty_like(walls)
+    for turn in range(rounds):
+        order = range(len(race.contestants))
+        for index in order if turn % 2 == 0 else reversed(order):
+            walls[turn, index], cpus[turn, index], _ = _timed(race.contestants[index].run)
+    outcome = Outcome(race, rounds, load=(load_before, _load()))
+    for index, contestant in enumerate(race.contestants):
+        ratios = walls[:, index] / walls[:, 0]
+        seconds = float(np.median(walls[:, index]))
+        answer = answers[index]
+        outcome.entries.append(
+            Entry(
+                name=contestant.name,
+                seconds=seconds,
+                ratio=float(np.median(ratios)),
+                ratio_range=(float(ratios.min()), float(ratios.max())),
+                cpu_seconds=float(np.median(cpus[:, index])),
+                cpu_ratio=float(np.median(cpus[:, index] / cpus[:, 0])),
+                setup_seconds=max(0.0, setup[index] - seconds),
+                distance=None if answer is None else race.distance(answer, answers[0]),
+            )
+        )
+    return outcome
+
+
+def relative_error(answer: Answer, reference: Answer) -> float:
+    """Largest difference of any number, relative to the largest of its kind in the same row."""
+    worst = 0.0
+    for name, expected in reference.items():
+        found = np.asarray(answer[name], float)
+        expected = np.asarray(expected, float)
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return float("inf")
+        scale = np.maximum(np.abs(expected).max(0), 1e-300)
+        worst = max(worst, float((np.abs(found - expected) / scale).max()))
+    return worst
+
+
+def kolmogorov_smirnov(answer: Answer, reference: Answer) -> float:
+    """Largest two-sample statistic √(nm/(n+m)) sup|F − G|; beyond 2.8 with probability 3e-7."""
+    return max(_kolmogorov_smirnov(answer[name], reference[name]) for name in reference)
+
+
+def _kolmogorov_smirnov(values: Any, others: Any) -> float:
+    values, others = np.sort(np.ravel(values)), np.sort(np.ravel(others))
+    points = np.concatenate([values, others])
+    below = [np.searchsorted(v, points, side="right") / len(v) for v in (values, others)]
+    number = len(values) * len(others) / (len(values) + len(others))
+    return float(np.sqrt(number) * np.abs(below[0] - below[1]).max())
+
+
+def _timed(run: Callable[[], Answer | None]) -> tuple[float, float, Answer | None]:
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    answer = run()
+    return time.perf_counter() - wall, time.process_time() - cpu, answer
+
+
+def _load() -> float:
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")

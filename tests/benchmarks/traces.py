@@ -1,0 +1,141 @@
+"""Single traces: one sample and one gradient step a generation, in thousands of replicates.
+
+Random numbers differ between contestants, so it is the law of the last generation that must agree:
+the two-sample Kolmogorov-Smirnov statistic of a logit and of the mode's probability.
+"""
+
+import importlib.util
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import machine
+import numpy as np
+from race import Answer, Contestant, Race, kolmogorov_smirnov
+
+import fixedpoint as fp
+from fixedpoint.loop.traces import run_traces
+
+TEMPERATURE, STEP_SIZE = 0.9, 0.1
+
+
+def race(num_outcomes: int, quick: bool) -> Race:
+    """4,096 replicates over thousands of generations; 256 over 100 if quick."""
+    num_replicates, num_generations = (256, 100) if quick else (4096, 8000 // num_outcomes)
+    logits = np.linspace(0.4, -0.4, num_outcomes)
+    return Race(
+        name=f"traces-{num_outcomes}",
+        title=(
+            f"single traces: {num_outcomes} outcomes, {num_replicates:,} replicates, "
+            f"{num_generations:,} generations"
+        ),
+        contestants=list(_contestants(logits, num_replicates, num_generations)),
+        distance=kolmogorov_smirnov,
+        distance_name="two-sample Kolmogorov-Smirnov statistic",
+        tolerance=2.8,
+    )
+
+
+def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
+    loop = fp.Loop(
+        sampler=fp.Temperature(TEMPERATURE),
+        corpus=fp.Fresh(num_samples=1),
+        learner=fp.GradientSteps(step_size=STEP_SIZE),
+    )
+    # Every call of every contestant draws its own random numbers.
+    keys = map(partial(jax.random.fold_in, jax.random.key(0)), itertools.count())
+    seeds = itertools.count()
+    start = jnp.asarray(logits)
+
+    def simulate(run: Callable, **where) -> Answer:
+        runs = run(loop, start, N, key=next(keys), num_replicates=R, save_at=[N], **where)
+        return _figures(np.asarray(runs.value[0]))
+
+    yield Contestant("fixedpoint, run_traces", lambda: simulate(run_traces))
+    if machine.has_limit():
+        number = R * N * (2 if len(logits) == 2 else 2 * len(logits))
+        yield Contestant("limit: its exponentials alone in C", lambda: machine.exponentials(number))
+    if importlib.util.find_spec("numba"):
+        yield Contestant("Numba, a loop over replicates", _numba(logits, R, N, seeds))
+    yield Contestant("NumPy, all replicates at once", lambda: _numpy(logits, R, N, next(seeds)))
+    yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
+
+
+def _figures(logits: np.ndarray) -> Answer:
+    """What is compared of the last generation, logits (replicates, outcomes)."""
+    centred = logits - logits.mean(-1, keepdims=True)
+    weights = np.exp(centred)
+    return {
+        "first_logit": centred[:, 0],
+        "mode_probability": weights.max(-1) / weights.sum(-1),
+    }
+
+
+def _numpy(logits: np.ndarray, R: int, N: int, seed: int) -> Answer:
+    random = np.random.default_rng(seed)
+    if len(logits) == 2:
+        gap = np.full(R, logits[0] - logits[1])
+        for _ in range(N):
+            first = random.random(R) < 1 / (1 + np.exp(-gap / TEMPERATURE))
+            gap += 2 * STEP_SIZE * (first - 1 / (1 + np.exp(-gap)))
+        return _figures(np.stack([gap / 2, -gap / 2], -1))
+    theta, rows = np.tile(logits, (R, 1)), np.arange(R)
+    for _ in range(N):
+        cumulative = np.exp(theta / TEMPERATURE).cumsum(-1)
+        target = random.random((R, 1)) * cumulative[:, -1:]
+        drawn = np.minimum((cumulative <= target).sum(-1), len(logits) - 1)
+        weights = np.exp(theta)
+        theta -= STEP_SIZE / weights.sum(-1, keepdims=True) * weights
+        theta[rows, drawn] += STEP_SIZE
+    return _figures(theta)
+
+
+def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable[[], Answer]:
+    import numba
+
+    @numba.njit(parallel=True, fastmath=True)
+    def gaps(gap, N, seed):
+        for r in numba.prange(len(gap)):
+            np.random.seed(seed + r)  # noqa: NPY002
+            z = gap[r]
+            for _ in range(N):
+                first = np.random.random() < 1 / (1 + np.exp(-z / TEMPERATURE))  # noqa: NPY002
+                z += 2 * STEP_SIZE * (first - 1 / (1 + np.exp(-z)))
+            gap[r] = z
+
+    @numba.njit(parallel=True, fastmath=True)
+    def tables(theta, N, seed):
+        K = theta.shape[1]
+        for r in numba.prange(len(theta)):
+            np.random.seed(seed + r)  # noqa: NPY002
+            state = theta[r].copy()
+            cumulative, weights = np.empty(K), np.empty(K)
+            for _ in range(N):
+                drawn_total, total = 0.0, 0.0
+                for k in range(K):
+                    drawn_total += np.exp(state[k] / TEMPERATURE)
+                    cumulative[k] = drawn_total
+                    weights[k] = np.exp(state[k])
+                    total += weights[k]
+                target = np.random.random() * drawn_total  # noqa: NPY002
+                drawn = 0
+                while drawn < K - 1 and cumulative[drawn] <= target:
+                    drawn += 1
+                for k in range(K):
+                    state[k] -= STEP_SIZE * weights[k] / total
+                state[drawn] += STEP_SIZE
+            theta[r] = state
+
+    def run() -> Answer:
+        seed = 1_000_000 * next(seeds)
+        if len(logits) == 2:
+            gap = np.full(R, logits[0] - logits[1])
+            gaps(gap, N, seed)
+            return _figures(np.stack([gap / 2, -gap / 2], -1))
+        theta = np.tile(logits, (R, 1))
+        tables(theta, N, seed)
+        return _figures(theta)
+
+    return run
