@@ -1,0 +1,226 @@
+"""Reading models from files, and counting text."""
+
+import numpy as np
+import pytest
+
+from fixedpoint.inputs import (
+    character_counts,
+    next_character_counts,
+    read_logits,
+    word_counts,
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a file into the test's folder: text, an array, or several arrays by name."""
+
+    def write(name, content, encoding="utf-8"):
+        path = tmp_path / name
+        if isinstance(content, str):
+            path.write_text(content, encoding=encoding)
+        elif isinstance(content, bytes):
+            path.write_bytes(content)
+        elif isinstance(content, dict):
+            np.savez(path, **content)
+        else:
+            np.save(path, content)
+        return path
+
+    return write
+
+
+class TestArrays:
+    def test_logits_keep_their_shape_and_type(self, write):
+        logits = np.array([[[0.5, -1.0, -np.inf]], [[3.0, 2.0, 1.0]]], dtype=np.float32)
+        model = read_logits(write("x.npy", logits))
+        assert model.logits.dtype == np.float32
+        np.testing.assert_array_equal(model.logits, logits)
+        assert (model.num_contexts, model.num_outcomes) == (2, 3)
+        assert model.outcomes is None
+        assert model.counts is None
+
+    def test_integers_become_float64(self, write):
+        model = read_logits(write("x.npy", np.array([3, 1])))
+        assert model.logits.dtype == np.float64
+
+    def test_probabilities_become_logits_and_zero_is_lost(self, write):
+        model = read_logits(write("x.npy", np.array([0.75, 0.25, 0.0])), probabilities=True)
+        np.testing.assert_allclose(model.logits, [np.log(0.75), np.log(0.25), -np.inf])
+
+    def test_half_precision_may_sum_to_one_as_well_as_it_can(self, write):
+        p = np.full(1000, 1e-3, dtype=np.float16)
+        assert read_logits(write("x.npy", p), probabilities=True).num_outcomes == 1000
+
+    @pytest.mark.parametrize("name", ["theta", "logits"])
+    def test_archive_of_one_array(self, write, name):
+        model = read_logits(write("x.npz", {name: np.array([1.0, 0.0])}))
+        np.testing.assert_array_equal(model.logits, [1.0, 0.0])
+
+    def test_archive_names_the_model_and_its_outcomes(self, write):
+        arrays = {
+            "probabilities": np.array([0.9, 0.1]),
+            "entropy": np.zeros(3),
+            "outcomes": np.array(["yes", "no"]),
+        }
+        model = read_logits(write("x.npz", arrays))
+        np.testing.assert_allclose(model.logits, np.log([0.9, 0.1]))
+        assert model.outcomes == ("yes", "no")
+
+    @pytest.mark.parametrize(
+        ("content", "probabilities", "complaint"),
+        [
+            (np.array([0.0, np.nan]), False, r"must not be NaN; got nan at \[1\]"),
+            (np.array([[0.0, 1.0], [np.inf, 0.0]]), False, r"must be < inf; got inf at \[1, 0\]"),
+            (np.array([[0.0], [-np.inf]]), False, r"all 1 are -inf at \[1\]"),
+            (np.array([0.5, 0.4]), True, r"must sum to 1 \(within 1e-06\); got 0.9\."),
+            (np.array([[0.5, 0.5], [1.0, 1e-3]]), True, r"must sum to 1 .* got 1.001 at \[1\]"),
+            (np.array([1.5, -0.5]), True, r"between 0 and 1; got 1.5 at \[0\]"),
+            (np.array([1.0, -1e-9]), True, r"between 0 and 1; got -1e-09 at \[1\]"),
+            (np.array([np.nan, 1.0]), True, r"between 0 and 1; got nan at \[0\]"),
+            (np.array(3.0), False, r"shape \(\.\.\., outcomes\), not empty; got \(\)"),
+            (np.zeros((2, 0)), False, r"not empty; got \(2, 0\)"),
+            (np.array([1j]), False, "real numbers; got the type complex128"),
+            (np.array([True]), False, "real numbers; got the type bool"),
+            (np.array(["a"]), False, "real numbers; got the type <U1"),
+            (np.array([{}], dtype=object), False, "without pickled objects"),
+            (b"nonsense", False, "without pickled objects"),
+            (b"", False, "without pickled objects"),
+        ],
+    )
+    def test_what_is_no_model_is_refused(self, write, content, probabilities, complaint):
+        with pytest.raises(ValueError, match=complaint):
+            read_logits(write("x.npy", content), probabilities)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            {"a": np.zeros(2), "b": np.zeros(2)},
+            {"logits": np.zeros(2), "probabilities": np.array([0.5, 0.5])},
+        ],
+    )
+    def test_an_ambiguous_archive_is_refused(self, write, content):
+        with pytest.raises(ValueError, match=f"got {', '.join(content)}"):
+            read_logits(write("x.npz", content))
+
+    def test_outcomes_must_label_all(self, write):
+        with pytest.raises(ValueError, match="label all 2 outcomes; got 1"):
+            read_logits(write("x.npz", {"logits": np.zeros(2), "outcomes": np.array(["a"])}))
+
+    def test_broken_archive(self, write):
+        with pytest.raises(ValueError, match="must be a NumPy file"):
+            read_logits(write("x.npz", b"PK\x03\x04 cut off"))
+
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(FileNotFoundError):
+            read_logits(tmp_path / "none.npy")
+
+    def test_unknown_suffix(self, write):
+        with pytest.raises(ValueError, match=r"must end in \.npy, \.npz or \.csv.*x\.json"):
+            read_logits(write("x.json", "{}"))
+
+
+class TestCsv:
+    @pytest.mark.parametrize("header", ["outcome,count\n", "", "\n"])
+    def test_counts(self, write, header):
+        model = read_logits(write("x.csv", f"{header}heads,3\n\ntails,1\nedge,0\n"))
+        assert model.outcomes == ("heads", "tails", "edge")
+        assert model.counts is not None
+        assert model.counts.dtype == np.int64
+        np.testing.assert_array_equal(model.counts, [3, 1, 0])
+        np.testing.assert_allclose(np.exp(model.logits), [0.75, 0.25, 0.0])
+
+    def test_quoted_outcomes_and_weights(self, write):
+        model = read_logits(write("x.csv", '"a,b",1.5\n"line\nend",0.5\n', "utf-8-sig"))
+        assert model.outcomes == ("a,b", "line\nend")
+        np.testing.assert_allclose(np.exp(model.logits), [0.75, 0.25])
+
+    def test_probabilities(self, write):
+        model = read_logits(write("x.csv", "a,0.75\nb,0.25\n"), probabilities=True)
+        np.testing.assert_allclose(np.exp(model.logits), [0.75, 0.25])
+        assert model.counts is None
+
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            ("a,1\nb,-2\n", r"line 2: the count must be a finite number >= 0; got '-2'"),
+            ("a,1\nb,nan\n", r"line 2: .* got 'nan'"),
+            ("a,nan\nb,1\n", r"line 1: .* got 'nan'"),
+            ("a,inf\n", r"line 1: .* got 'inf'"),
+            ("a,3x\nb,1\n", r"line 1: .* got '3x'"),
+            ("o,n\na,1\nb,two\n", r"line 3: .* got 'two'"),
+            ("a,1\nb\n", r"line 2: must be outcome,count; got 1 fields"),
+            ("a,1,2\n", r"line 1: must be outcome,count; got 3 fields"),
+            ("a,1\nb,1\na,2\n", r"line 3: .* 'a' was on line 1 already"),
+            ("", "must not be empty; its count column sums to 0"),
+            ("outcome,count\n", "must not be empty"),
+            ("a,0\nb,0\n", "must not be empty"),
+        ],
+    )
+    def test_what_is_no_table_of_counts_is_refused(self, write, content, complaint):
+        with pytest.raises(ValueError, match=complaint):
+            read_logits(write("x.csv", content))
+
+    def test_probabilities_must_sum_to_one(self, write):
+        with pytest.raises(ValueError, match=r"must sum to 1 .* got 0\.9"):
+            read_logits(write("x.csv", "a,0.5\nb,0.4\n"), probabilities=True)
+
+
+class TestText:
+    def test_characters_by_rank(self, write):
+        path = write("x.txt", "abba ab\n")
+        model = read_logits(f"text:{path}")
+        assert model.outcomes == ("a", "b", "\n", " ")
+        assert model.counts is not None
+        assert model.counts.tolist() == [3, 3, 1, 1]
+        np.testing.assert_allclose(np.exp(model.logits), np.array([3, 3, 1, 1]) / 8)
+
+    def test_words(self, write):
+        model = read_logits(f"words:{write('x.txt', 'The cat. The DOG!')}")
+        assert model.outcomes == ("the", "cat", "dog")
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("don't o'er 'tis rock'n'roll", ["don't", "o'er", "rock'n'roll", "tis"]),
+            ("It’s", ["it's"]),
+            ("well-known 42 x2y snake_case", ["case", "known", "snake", "well", "x", "y"]),
+            ("Straße ÉTÉ e\u0301te\u0301 жизнь", ["straße", "été", "жизнь"]),
+            ("123 ... --", []),
+        ],
+    )
+    def test_what_a_word_is(self, text, words):
+        assert sorted(word_counts(text).outcomes) == words
+
+    @pytest.mark.parametrize(
+        ("kind", "content", "complaint"),
+        [
+            ("text", "", "corpus must not be empty; it has 0 characters"),
+            ("words", "1 2 3", "corpus must not be empty; it has 0 words"),
+            ("text", b"caf\xe9", "must be UTF-8 text; byte 3"),
+        ],
+    )
+    def test_what_is_no_corpus_is_refused(self, write, kind, content, complaint):
+        with pytest.raises(ValueError, match=complaint):
+            read_logits(f"{kind}:{write('x.txt', content)}")
+
+    def test_text_holds_no_probabilities(self, write):
+        with pytest.raises(ValueError, match="--probabilities"):
+            read_logits(f"text:{write('x.txt', 'a')}", probabilities=True)
+
+    def test_pairs_of_characters_form_a_ring(self):
+        text = "so it goes, so it went: ünïcödé 😀!"
+        single, pairs = character_counts(text), next_character_counts(text)
+        assert pairs.outcomes == single.outcomes
+        # Each character is followed by one and follows one: its distribution is stationary.
+        np.testing.assert_array_equal(pairs.counts.sum(0), single.counts)
+        np.testing.assert_array_equal(pairs.counts.sum(1), single.counts)
+        rank = {character: index for index, character in enumerate(pairs.outcomes)}
+        brute = np.zeros_like(pairs.counts)
+        for this, following in zip(text, text[1:] + text[0], strict=True):
+            brute[rank[this], rank[following]] += 1
+        np.testing.assert_array_equal(pairs.counts, brute)
+
+    def test_no_pairs_in_an_empty_text(self):
+        with pytest.raises(ValueError, match="`text` must not be empty"):
+            next_character_counts("")
