@@ -1,0 +1,663 @@
+"""The command `fixedpoint`: laws, verify, predict, reproduce.
+
+Every complaint about the input is one line on the error stream that names the argument, the rule
+and the value, and the exit status is then 2; a failed verification or reproduction exits with 1.
+"""
+
+import argparse
+import contextlib
+import difflib
+import io
+import json
+import math
+import os
+import re
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from fixedpoint.confront import Verdict
+    from fixedpoint.inputs import Distribution
+    from fixedpoint.prediction import Prediction
+
+WIDTH = 100
+"""Columns that the output keeps within."""
+
+VERBS = ("laws", "verify", "predict", "reproduce")
+
+PLOT_SUFFIXES = (".pdf", ".png", ".svg")
+
+SHOWN_GENERATIONS = 40
+"""More generations than these are thinned out on the screen (never in --json and --output)."""
+
+PREDICT_HELP = """\
+INPUT is one of
+  x.npy        logits, shape (..., outcomes); with --probabilities, probabilities
+  x.npz        the same: its only array, or the one named logits or probabilities
+  x.csv        lines outcome,count; a header is optional
+  text:FILE    the characters of a UTF-8 text
+  words:FILE   its words, in lower case: letters of any alphabet, apostrophes inside
+
+One generation draws from the model at the temperature, cut by top-k, top-p and min-p in this order
+(each renormalises before the next), and trains a full refit on what was drawn: the exact
+distribution, or with --samples that many draws. Several contexts, i.e. an input of shape
+(..., outcomes), are followed separately, and each figure printed is their mean.
+
+Per generation: entropy in nats; the mode and its probability; the effective number of outcomes,
+exp(entropy); how many outcomes survive, i.e. have a probability above 0; the Kullback-Leibler
+divergence from generation 0, KL(p_n || p_0), in nats; and the recovery temperature, at which
+sampling that generation would bring generation 0 back as far as a temperature can.
+
+examples:
+  fixedpoint predict words:novel.txt --temperature 0.9 --generations 20
+  fixedpoint predict counts.csv --temperature 1 --generations 50 --samples 100 --replicates 200
+  fixedpoint predict logits.npy --temperature 0.8 --generations 10 --top-p 0.95 --json
+"""
+
+
+class InputError(Exception):
+    """Something the user gave is not what it must be; the message says what, in one line."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the usage and leaving."""
+        raise InputError(re.sub(r"^argument ([^:]+): ", r"`\1` ", message))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        argv: its arguments; those of the process by default.
+
+    Returns:
+        The exit status: 0 when all is well, 1 when a verification failed, 2 for bad input.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = "fixedpoint"
+    if arguments and arguments[0] in VERBS:
+        name += f" {arguments[0]}"
+    try:
+        options = parse(arguments)
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        return options.do(options)
+    except InputError as complaint:
+        print(f"{name}: {complaint}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader (head, a pager) has seen enough; leave nothing to flush at exit.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line; the verb's function is in the result's `do`."""
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
+        raise InputError(f"`VERB` must be one of {', '.join(VERBS)}; {_got(arguments[0], VERBS)}")
+    parser = Parser(
+        prog="fixedpoint",
+        description="What becomes of a softmax model that is trained on its own samples.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    parser.set_defaults(do=lambda options: _introduce(parser, options))
+    verbs = parser.add_subparsers(metavar="VERB", title="verbs")
+    raw = argparse.RawDescriptionHelpFormatter
+
+    def verb(name: str, does: str, do: Callable[[argparse.Namespace], int], more: str = "") -> Any:
+        added = verbs.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            epilog=more,
+            formatter_class=raw,
+            allow_abbrev=False,
+        )
+        added.set_defaults(do=do)
+        return added
+
+    part = verb("laws", "list the laws with the verdicts of their last verification", laws)
+    part.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
+
+    part = verb("verify", "make the three comparisons of each law: exit 1 if one fails", verify)
+    part.add_argument(
+        "labels", nargs="*", metavar="LABEL", help="tempering.logits, or tempering for all of a law"
+    )
+    part.add_argument("--json", action="store_true", help="print a JSON list of the verdicts")
+
+    part = verb("predict", "say what becomes of a model over generations", predict, PREDICT_HELP)
+    part.add_argument("input", metavar="INPUT", help="the model: see below")
+    for flag, metavar, required, kind, what in (
+        ("--temperature", "T", True, number, "draw at this temperature, 0 to inf"),
+        ("--generations", "N", True, whole, "how many generations to follow, from 0 on"),
+        ("--top-k", "K", False, whole, "draw from the K most probable outcomes only"),
+        ("--top-p", "P", False, number, "... from the fewest that hold the probability P"),
+        ("--min-p", "C", False, number, "... from those with at least C times the mode's"),
+        ("--samples", "n", False, whole, "train on n draws in each generation, not on all"),
+        ("--replicates", "R", False, whole, "with --samples: independent runs (default 100)"),
+        ("--seed", "S", False, whole, "with --samples: seed of the random numbers (default 0)"),
+    ):
+        part.add_argument(flag, metavar=metavar, required=required, type=kind, help=what)
+    part.add_argument(
+        "--probabilities", action="store_true", help="INPUT holds probabilities, not logits"
+    )
+    part.add_argument("--plot", metavar="FILE", help="draw the figures: .pdf, .png or .svg")
+    part.add_argument(
+        "--output", metavar="FILE.npz", help="store all figures, and the last model as logits"
+    )
+    part.add_argument("--json", action="store_true", help="print one JSON object, not a table")
+
+    verb(
+        "reproduce",
+        "verify every law, run the notebooks, draw the figures, build the paper",
+        reproduce,
+    )
+    return parser.parse_args(arguments)
+
+
+def number(text: str) -> float:
+    """A float from the command line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number; got {text!r}.") from None
+
+
+def whole(text: str) -> int:
+    """An integer from the command line."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number; got {text!r}.") from None
+
+
+def _introduce(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.version:
+        import fixedpoint
+
+        print(f"fixedpoint {fixedpoint.__version__}")
+    else:
+        parser.print_help()
+    return 0
+
+
+def _got(value: str, allowed: Sequence[str]) -> str:
+    """What was got, and the nearest of what is allowed."""
+    near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.5)
+    return f"got {value!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+
+
+@contextlib.contextmanager
+def _complaints() -> Iterator[None]:
+    """Turn what a check or a file says into one line for the user."""
+    try:
+        yield
+    except OSError as failure:
+        reason = failure.strerror or str(failure)
+        where = f"{failure.filename}: " if failure.filename is not None else ""
+        raise InputError(f"{where}{reason}") from failure
+    except ValueError as failure:
+        raise InputError(" ".join(str(failure).split())) from failure
+
+
+# ---------------------------------------------------------------------------------- laws and verify
+
+
+def laws(options: argparse.Namespace) -> int:
+    """Print the table of laws."""
+    from fixedpoint.confront import load
+    from fixedpoint.laws.equation import equations
+
+    record = load()
+    rows = []
+    for label, equation in equations().items():
+        verdict = record.get(label, {}).get("mark", "not verified yet")
+        rows.append((label, equation.kind, verdict, equation.statement))
+    if options.json:
+        names = ("label", "kind", "verdict", "statement")
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        return 0
+    label_width = max((len(row[0]) for row in rows), default=5) + 2
+    print(f"{'label':<{label_width}}{'kind':<12}verdict of the last verification")
+    law = None
+    for label, kind, verdict, statement in rows:
+        if label.partition(".")[0] != law:
+            law = label.partition(".")[0]
+            print("─" * WIDTH)
+        print(f"{label:<{label_width}}{kind:<12}{verdict}")
+        print(textwrap.fill(statement, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    passed = sum(record.get(row[0], {}).get("passed", False) for row in rows)
+    print("─" * WIDTH)
+    print(
+        f"{len(rows)} equations, {passed} of them verified. Verify: fixedpoint verify [LABEL ...]"
+    )
+    return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Make the three comparisons and print them."""
+    from fixedpoint.confront import verify_all
+    from fixedpoint.reproduction import tally
+
+    labels = selected(options.labels)
+    started = time.perf_counter()
+    verdicts = verify_all(labels, None if options.json else print_verdict)
+    failed = [verdict.label for verdict in verdicts if not verdict.passed]
+    if options.json:
+        print(json.dumps([v.as_dict() for v in verdicts], indent=2, default=str))
+    else:
+        print(f"{tally(verdicts)}, in {time.perf_counter() - started:.0f} s")
+    return 1 if failed else 0
+
+
+def selected(wanted: Sequence[str]) -> list[str]:
+    """The labels that are meant: all by default, all of a law for the law's name."""
+    from fixedpoint.laws.equation import equations
+
+    register = equations()
+    names = list(dict.fromkeys(equation.law for equation in register.values()))
+    chosen: dict[str, None] = {}
+    for name in wanted or names:
+        found = [label for label in register if name in (label, label.partition(".")[0])]
+        if not found:
+            known = [*register, *names]
+            raise InputError(f"`LABEL` must be a registered equation or law; {_got(name, known)}")
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+def print_verdict(verdict: "Verdict") -> None:
+    """Print one equation's three comparisons."""
+    print(f"{verdict.label} ({verdict.kind}): {verdict.mark}")
+    for name in ("proved", "evaluated", "confronted"):
+        comparison = getattr(verdict, name)
+        sign = "✓" if comparison.passed else "✗"
+        indent = f"  {sign} {name:<12}"
+        print(
+            textwrap.fill(
+                comparison.summary, WIDTH, initial_indent=indent, subsequent_indent=" " * 16
+            )
+        )
+    rejected = verdict.confronted.details.get("near misses: violation over allowance", {})
+    for name, excess in rejected.items():
+        sign = "✓" if excess > 1 else "✗"
+        text = f"rejects “{name}”: off by {_brief(excess)} times the allowance"
+        print(textwrap.fill(text, WIDTH, initial_indent=f"    {sign} ", subsequent_indent=" " * 6))
+    print(flush=True)
+
+
+# ------------------------------------------------------------------------------------------ predict
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Read a model, follow it over generations, print, plot and store the figures."""
+    import jax
+
+    with contextlib.suppress(RuntimeError):  # too late once JAX has been used
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    from fixedpoint import prediction
+    from fixedpoint.inputs import read_logits
+
+    with _complaints():
+        loop = _loop(options)
+        model = read_logits(options.input, options.probabilities)
+        _check_target(options.output, "--output", (".npz",))
+        _check_target(options.plot, "--plot", PLOT_SUFFIXES)
+    sampled = options.samples is not None
+    found = prediction.predict(
+        loop,
+        model.logits,
+        options.generations,
+        num_replicates=(options.replicates or 100) if sampled else None,
+        seed=options.seed or 0,
+        keep_logits=options.output is not None,
+    )
+    with _complaints():
+        if options.output:
+            _write(Path(options.output), lambda file: _save(file, found, model))
+        if options.plot:
+            suffix = Path(options.plot).suffix.lower()[1:]
+            _write(Path(options.plot), lambda file: _draw(file, suffix, found, options, model))
+    if options.json:
+        print(json.dumps(as_json(found, model), indent=2, allow_nan=False))
+    else:
+        print_prediction(found, model, options)
+    return 0
+
+
+def _loop(options: argparse.Namespace) -> Any:
+    """The loop that the options ask for; every one of them is checked here."""
+    import fixedpoint as fp
+    from fixedpoint import checks
+
+    checks.check_temperature(options.temperature, "--temperature")
+    checks.check_count(options.generations, "--generations", minimum=0)
+    samplers: list[Any] = [fp.Temperature(options.temperature)]
+    if options.top_k is not None:
+        samplers.append(fp.TopK(checks.check_count(options.top_k, "--top-k")))
+    if options.top_p is not None:
+        checks.check_positive(checks.check_fraction(options.top_p, "--top-p"), "--top-p")
+        samplers.append(fp.Nucleus(options.top_p))
+    if options.min_p is not None:
+        samplers.append(fp.MinP(checks.check_fraction(options.min_p, "--min-p")))
+    if options.samples is None:
+        for flag, value in (("--replicates", options.replicates), ("--seed", options.seed)):
+            if value is not None:
+                raise ValueError(f"`{flag}` must come with --samples; got {value} without it.")
+        corpus: Any = fp.Exact()
+    else:
+        checks.check_count(options.samples, "--samples")
+        checks.check_count(1 if options.replicates is None else options.replicates, "--replicates")
+        checks.check_count(options.seed or 0, "--seed", minimum=0)
+        if (options.seed or 0) >= 2**63:
+            raise ValueError(f"`--seed` must be < 2**63; got {options.seed}.")
+        corpus = fp.Fresh(options.samples)
+    sampler = samplers[0] if len(samplers) == 1 else tuple(samplers)
+    return fp.Loop(sampler=sampler, corpus=corpus, learner=fp.Refit())
+
+
+def _check_target(target: str | None, flag: str, suffixes: Sequence[str]) -> None:
+    """Refuse a file that could not be written, before anything is computed."""
+    if target is None:
+        return
+    path = Path(target)
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"`{flag}` must end in {' or '.join(suffixes)}; got {target!r}.")
+    if path.is_dir():
+        raise ValueError(f"`{flag}` must be a file; {target!r} is a directory.")
+    if not path.parent.is_dir():
+        raise ValueError(f"`{flag}` must be in an existing directory; {path.parent} is none.")
+
+
+def _write(path: Path, save: Callable[[io.BytesIO], None]) -> None:
+    """Write a file whole or not at all: a temporary neighbour is renamed over it."""
+    content = io.BytesIO()
+    save(content)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.getbuffer())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _save(file: io.BytesIO, found: "Prediction", model: "Distribution") -> None:
+    import numpy as np
+
+    arrays: dict[str, Any] = {"generation": found.generations, **found.figures}
+    if found.modes is not None:
+        arrays["mode"] = found.modes
+    if found.logits is not None:
+        arrays["logits"] = found.logits
+    if model.outcomes is not None:
+        arrays["outcomes"] = np.array(model.outcomes, dtype=str)
+    np.savez(file, **arrays)
+
+
+def as_json(found: "Prediction", model: "Distribution") -> dict[str, Any]:
+    """The prediction as plain data; what is undefined is `None`."""
+    from fixedpoint.prediction import FIGURES
+
+    rows: list[dict[str, Any]] = [{"generation": int(n)} for n in found.generations]
+    if found.modes is not None and not model.logits.shape[:-1]:
+        for row, mode in zip(rows, found.modes, strict=True):
+            row["mode"] = model.outcomes[mode] if model.outcomes else int(mode)
+    for name in FIGURES:
+        means, errors = found.mean(name)
+        for index, row in enumerate(rows):
+            row[name] = _defined(means[index])
+            if name == "surviving" and found.modes is not None and means[index].is_integer():
+                row[name] = int(means[index])
+            if errors is not None:
+                row[f"{name}_se"] = _defined(errors[index])
+    limit = found.limit and {"statement": found.limit.statement, **found.limit.figures}
+    return {
+        "input": model.source,
+        "outcomes": model.num_outcomes,
+        "contexts": model.num_contexts,
+        "law": found.law,
+        "note": found.note or None,
+        "limit": limit,
+        "generations": rows,
+    }
+
+
+def _defined(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def print_prediction(
+    found: "Prediction", model: "Distribution", options: argparse.Namespace
+) -> None:
+    """Print the table of generations, the law in force, the limit and the recovery temperature."""
+    print(textwrap.fill(_description(model), WIDTH, subsequent_indent="  "))
+    print(textwrap.fill(_process(options), WIDTH, subsequent_indent="  "))
+    if model.num_contexts > 1:
+        print(f"Each figure is the mean over {model.num_contexts:,} contexts.")
+    shown = _shown(found.generations)
+    columns: list[tuple[str, str, list[str]]] = [
+        ("generation", "", [f"{n:,}" for n in found.generations[shown]])
+    ]
+    if found.modes is not None and found.modes.ndim == 1:
+        columns.append(("mode", "", [_name(model, int(m)) for m in found.modes[shown]]))
+    for name, title, unit in (
+        ("mode_probability", "mode prob.", ""),
+        ("entropy", "entropy", "nats"),
+        ("effective_number", "effective", "number"),
+        ("surviving", "surviving", "outcomes"),
+        ("kl_from_start", "KL from", "gen. 0"),
+        ("recovery_temperature", "recovery", "temperature"),
+    ):
+        means, errors = found.mean(name)
+        means, errors = means[shown], None if errors is None else errors[shown]
+        columns.append((title, unit, _column(means, errors)))
+    print()
+    for line in _table(columns):
+        print(line)
+    if len(shown) < found.generations.size:
+        print(f"(of {found.generations.size:,} generations; --json and --output have all)")
+    print()
+    why = found.note.replace("`", "").partition(";")[0]
+    _say("law", found.law or f"no closed form, the loop was run: {why}")
+    _say("limit", _limit(found, model))
+    _say("recovery", _recovery(found))
+
+
+def _description(model: "Distribution") -> str:
+    text = f"{model.source}: {model.num_outcomes:,} outcomes"
+    if model.num_contexts > 1:
+        shape = " x ".join(f"{size:,}" for size in model.logits.shape[:-1])
+        text += f" in {shape} contexts"
+    if model.counts is not None:
+        text += f", {model.counts.sum():,} counted"
+    return text
+
+
+def _process(options: argparse.Namespace) -> str:
+    draws = [f"draw at temperature {options.temperature:g}"]
+    draws += [f"top-k {options.top_k}"] if options.top_k is not None else []
+    draws += [f"top-p {options.top_p:g}"] if options.top_p is not None else []
+    draws += [f"min-p {options.min_p:g}"] if options.min_p is not None else []
+    if options.samples is None:
+        return f"Each generation: {', '.join(draws)}; full refit to the exact distribution."
+    runs = options.replicates or 100
+    return (
+        f"Each generation: {', '.join(draws)}; full refit to {options.samples:,} samples. "
+        f"Mean ± standard error of {runs:,} runs, seed {options.seed or 0}."
+    )
+
+
+def _shown(generations: Any) -> Any:
+    """Indices of the rows to print: all, or those of the series 1, 2, 5, 10, ... and the last."""
+    import numpy as np
+
+    if generations.size <= SHOWN_GENERATIONS + 1:
+        return np.arange(generations.size)
+    series = {m * 10**e for e in range(20) for m in (1, 2, 5)} | {0, int(generations[-1])}
+    return np.flatnonzero([int(n) in series for n in generations])
+
+
+def _name(model: "Distribution", index: int) -> str:
+    """How an outcome is called on the screen."""
+    if model.outcomes is None:
+        return f"#{index}"
+    label = model.outcomes[index]
+    if len(label) == 1 or not label.isprintable() or label != label.strip():
+        label = repr(label)
+    return label if len(label) <= 14 else f"{label[:13]}…"
+
+
+def _column(means: Any, errors: Any) -> list[str]:
+    """A column of numbers with the same decimals; with errors, each to two digits of its error."""
+    if errors is not None:
+        return [_with_error(m, e) for m, e in zip(means, errors, strict=True)]
+    largest = max((abs(m) for m in means if math.isfinite(m)), default=0.0)
+    if all(m == round(m) for m in means if math.isfinite(m)):
+        return [_figure(m, 0) for m in means]
+    return [_figure(m, _decimals(largest)) for m in means]
+
+
+def _decimals(largest: float) -> int:
+    """How many decimals give a number five significant digits; at least one, at most five."""
+    return min(5, max(1, 4 - math.floor(math.log10(largest)))) if largest > 0 else 0
+
+
+def _figure(value: float, decimals: int | None = None) -> str:
+    """A number with its decimals, scientific where they would hide it; – where undefined."""
+    if not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if decimals is None:
+        decimals = 0 if value == round(value) else _decimals(abs(value))
+    if abs(value) >= 1e9 or (decimals and abs(value) < 10.0 ** (1 - decimals)):
+        return f"{value:.2e}"
+    return f"{value:,.{decimals}f}"
+
+
+def _with_error(value: float, error: float) -> str:
+    if not math.isfinite(error) or error <= 1e-12 * abs(value):
+        return _figure(value)
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:,.{decimals}f} ± {error:.{decimals}f}"
+
+
+def _brief(value: float) -> str:
+    return f"{value:,.3g}" if value < 1e4 else f"{value:.0e}"
+
+
+def _table(columns: Sequence[tuple[str, str, list[str]]]) -> Iterator[str]:
+    """Two lines of header and the rows, right-aligned."""
+    widths = [max(len(title), len(unit), *map(len, cells)) for title, unit, cells in columns]
+    rows = zip(*(cells for _, _, cells in columns), strict=True)
+    for row in (*zip(*((title, unit) for title, unit, _ in columns), strict=True), *rows):
+        line = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        if line.strip():
+            yield line
+
+
+def _say(what: str, text: str) -> None:
+    print(textwrap.fill(text, WIDTH, initial_indent=f"{what:<10}", subsequent_indent=" " * 10))
+
+
+def _limit(found: "Prediction", model: "Distribution") -> str:
+    if found.limit is None:
+        return f"not known in closed form, and not reached by generation {found.generations[-1]:,}"
+    text = found.limit.statement
+    if text == "the mode alone" and found.modes is not None and found.modes.ndim == 1:
+        text = f"the mode alone, {_name(model, int(found.modes[0]))}"
+    figures = found.limit.figures
+    return (
+        f"{text} (entropy {_figure(figures['entropy'])}, "
+        f"effective number {_figure(figures['effective_number'])})"
+    )
+
+
+def _recovery(found: "Prediction") -> str:
+    last = f"{found.generations[-1]:,}"
+    value = float(found.mean("recovery_temperature")[0][-1])
+    if math.isnan(value):
+        return f"none: no temperature brings generation 0 back from generation {last}"
+    if found.law is not None:
+        how = "restores generation 0 exactly"
+    else:
+        mean = " (a mean)" if found.sampled else ""
+        how = (
+            f"{mean} restores what a temperature can: not lost outcomes, nor other changes of shape"
+        )
+    return f"sampling generation {last} at temperature {value:.6g} {how.strip()}"
+
+
+def _draw(
+    file: io.BytesIO,
+    suffix: str,
+    found: "Prediction",
+    options: argparse.Namespace,
+    model: "Distribution",
+) -> None:
+    """Draw entropy, effective number and mode probability against the generation."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    from fixedpoint.prediction import EVERY_GENERATION
+
+    style: dict[Any, Any] = {"svg.hashsalt": "fixedpoint", "font.size": 9, "axes.spines.top": False}
+    with mpl.rc_context({**style, "axes.spines.right": False}):
+        figure = Figure(figsize=(9, 2.9), layout="constrained")
+        for axes, (name, title) in zip(
+            figure.subplots(1, 3),
+            (
+                ("entropy", "entropy (nats)"),
+                ("effective_number", "effective number of outcomes"),
+                ("mode_probability", "probability of the mode"),
+            ),
+            strict=True,
+        ):
+            means, errors = found.mean(name)
+            marker = "o" if found.generations.size <= SHOWN_GENERATIONS else None
+            axes.plot(found.generations, means, marker=marker, markersize=3, color="C0")
+            if errors is not None:
+                axes.fill_between(
+                    found.generations, means - errors, means + errors, alpha=0.3, linewidth=0
+                )
+            if found.limit is not None:
+                axes.axhline(found.limit.figures[name], color="0.5", linestyle="--", linewidth=1)
+                axes.plot([], [], color="0.5", linestyle="--", linewidth=1, label="limit")
+                axes.legend(frameon=False)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            if found.generations[-1] > EVERY_GENERATION:
+                axes.set_xscale("symlog")
+            axes.set_xlabel("generation")
+            axes.set_title(title, fontsize=9)
+        title = f"{_description(model)}\n{_process(options)}"
+        figure.suptitle(title, fontsize=8, x=0.01, ha="left", parse_math=False)
+        dates = {"pdf": ("CreationDate", "ModDate", "Producer", "Creator"), "svg": ("Date",)}
+        metadata: Any = dict.fromkeys(dates.get(suffix, ()))
+        if suffix == "png":
+            metadata = {"Software": None}
+        figure.savefig(file, format=suffix, metadata=metadata, dpi=200)
+
+
+def reproduce(options: argparse.Namespace) -> int:
+    """Verify every law; in a checkout also run the notebooks, draw the figures, build the paper."""
+    from fixedpoint.reproduction import reproduce
+
+    return reproduce()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
