@@ -19,8 +19,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
-# The shapes and types that these modules promise are checked at every call; the modules above them
-# call them with everything they have. (Listed, not all: elsewhere annotations also serve loop bodies
+# The shapes and types that these modules promise are checked at every call; those above them call
+# them with everything they have. (Listed, not all: elsewhere annotations also serve loop bodies
 # and tables, which JAX and SymPy call with their own types.)
 install_import_hook(["fixedpoint.potential", "fixedpoint.simplex"], "beartype.beartype")
 
