@@ -26,7 +26,7 @@ its full relative accuracy, hence so does an entropy of 1e-200.
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -174,14 +174,14 @@ def _observables(logits: Array, inverse_temperatures: Array) -> Sweep:
     b = jnp.append(jnp.asarray(inverse_temperatures, dtype), jnp.ones((), dtype))
     rest, slope, num_modes, num_outcomes = partition_sums(logits, b)
     b = b.reshape(-1, *[1] * num_modes.ndim)
-    excess = rest + (num_modes - 1)  # S₀ − 1
+    excess = rest + (num_modes - 1)[None]  # S₀ − 1
     log_partition = jnp.log1p(excess)
     mean = slope / (1 + excess)  # E x, and b E x → 0 as b → ∞
     at_zero_temperature = jnp.isinf(b)
     finite_b = jnp.where(at_zero_temperature, 1, b)
     entropy = log_partition - finite_b * mean  # both terms ≥ 0: nothing cancels
-    divergence = (finite_b - 1) * mean - log_partition + log_partition[-1]
-    surviving = jnp.where(at_zero_temperature, num_modes, num_outcomes)
+    divergence = (finite_b - 1) * mean - log_partition + log_partition[-1:]
+    surviving = jnp.where(at_zero_temperature, num_modes[None], num_outcomes[None])
     observables = (
         entropy,
         1 / (1 + excess),
@@ -210,7 +210,7 @@ def sweep(
     logits: Real[ArrayLike, "... num_outcomes"],
     inverse_temperatures: Real[ArrayLike, " inverse_temperatures"] | Sequence[float],
     *,
-    mesh: Mesh | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Sweep:
     r"""Observables of every row of a table at every inverse temperature.
 
@@ -223,8 +223,8 @@ def sweep(
             large: the arithmetic is done in JAX's default precision all the same.
         inverse_temperatures: b ≥ 0; inf is the limit of zero temperature (uniform on the modes),
             0 that of infinite temperature (uniform on the outcomes not lost).
-        mesh: the devices that share the rows; by default all of the default backend. A CPU with
-            many cores counts as one device unless `jax_num_cpu_devices` says otherwise.
+        devices: the devices that share the rows; by default all local ones. A CPU with many cores
+            counts as one device unless `jax_num_cpu_devices` says otherwise.
 
     Returns:
         The observables; the inverse temperatures are the leading axis of each.
@@ -252,7 +252,7 @@ def sweep(
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
-    mesh = Mesh(np.array(jax.devices()), "rows") if mesh is None else mesh
+    mesh = Mesh(np.array(jax.local_devices() if devices is None else devices), "rows")
     *batch, num_outcomes = np.shape(logits)
     table = jnp.asarray(logits).reshape(-1, num_outcomes)
     num_rows = len(table)

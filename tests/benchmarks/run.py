@@ -16,12 +16,14 @@ import machine
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_num_cpu_devices", machine.CORES)  # both cores, as everybody gets
 
+import closed_form  # noqa: E402
 import predict  # noqa: E402
 import report  # noqa: E402
 import traces  # noqa: E402
 from race import hold  # noqa: E402
 
 RACES = {
+    "closed-form": closed_form.race,
     "predict": predict.race,
     "traces-2": partial(traces.race, 2),
     "traces-16": partial(traces.race, 16),
