@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from fixedpoint import checks, simplex
@@ -79,8 +81,8 @@ def needed(key: Array | None, consumer: object) -> Array:
 
 def mixture(
     first: Float[Array, "*batch outcomes"],
-    second: Float[Array, "*#batch outcomes"],
-    weight: ArrayLike,
+    second: Float[Array, "*batch outcomes"],
+    weight: Float[ArrayLike, ""],
 ) -> Float[Array, "*batch outcomes"]:
     """log((1-w) p + w q) for log-probabilities log p, log q, with exact zeros.
 
@@ -97,16 +99,23 @@ def mixture(
         w = 0 and 1.
     """
     weight = jnp.asarray(weight)
-    top = jnp.maximum(
-        jnp.where(weight < 1, first, -jnp.inf), jnp.where(weight > 0, second, -jnp.inf)
-    )
+    terms = (first, second)
+    # A term of weight 0 must not set the scale: the other may be smaller by any factor.
+    counted = [
+        jnp.where(share > 0, term, -jnp.inf)
+        for share, term in zip((1 - weight, weight), terms, strict=True)
+    ]
+    top = jax.lax.stop_gradient(jnp.maximum(*counted))
     alive = top > -jnp.inf
-    top = jax.lax.stop_gradient(jnp.where(alive, top, 0))
-    # An infinite exponent under a finite result would make the gradient 0 · inf: cut it out.
-    p, q = (
-        jnp.where(x > -jnp.inf, jnp.exp(jnp.where(x > -jnp.inf, x - top, 0)), 0)
-        for x in (jnp.where(weight < 1, first, -jnp.inf), jnp.where(weight > 0, second, -jnp.inf))
-    )
+    top = jnp.where(alive, top, 0)
+    limit = jnp.log(jnp.finfo(top.dtype).max) / 2
+
+    def relative(term: Array) -> Array:
+        """e^(term - top), written so that gradients meet no infinity."""
+        finite = term > -jnp.inf
+        return jnp.where(finite, jnp.exp(jnp.minimum(jnp.where(finite, term - top, 0), limit)), 0)
+
+    p, q = map(relative, terms)
     total = jnp.where(alive, (1 - weight) * p + weight * q, 1)
     return jnp.where(alive, top + jnp.log(total), -jnp.inf)
 
@@ -325,11 +334,10 @@ class Mixed(Corpus):
     ) -> tuple[Target, Any]:
         """The mixture of the other corpus's target and the real data."""
         target, memory = self.corpus(drawn, memory, None if key is None else branch(key, 0))
-        real = logarithm(self.real)
+        real = jnp.broadcast_to(logarithm(self.real), drawn.shape)
         size = target.size
         if self.num_real is not None:
-            wide = jnp.broadcast_to(real, drawn.shape)
-            counts = count_draws(branch(needed(key, self), 1), wide, self.num_real)
+            counts = count_draws(branch(needed(key, self), 1), real, self.num_real)
             real = logarithm(counts / self.num_real)
             size = size + self.num_real
         mixed = mixture(simplex.log_probabilities(target.logits), real, self.fraction)
@@ -393,6 +401,12 @@ class Accumulated(Corpus):
         return Target(average, weight * target.size), (average, weight, inner)
 
 
+def _check_weights(value: ArrayLike, name: str) -> None:
+    checks.check_nonnegative(checks.check_outcomes(value, name), name)
+    if not isinstance(value, Tracer) and not np.any(np.asarray(value) > 0):
+        raise ValueError(f"`{name}` must have a positive entry; got {np.asarray(value)}.")
+
+
 class Curated(Corpus):
     """What is drawn is kept with given odds before it is counted: target ∝ drawn · w.
 
@@ -420,7 +434,7 @@ class Curated(Corpus):
         data provably optimize human preferences.
     """
 
-    weights: Array = eqx.field(converter=number(checks.check_nonnegative, "weights"))
+    weights: Array = eqx.field(converter=number(_check_weights, "weights"))
     corpus: Corpus = eqx.field(default_factory=Exact)
 
     @property
@@ -436,4 +450,5 @@ class Curated(Corpus):
         self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
     ) -> tuple[Target, Any]:
         """The inner corpus of the curated distribution."""
-        return self.corpus(drawn + logarithm(self.weights), memory, key)
+        odds = jnp.broadcast_to(logarithm(self.weights), drawn.shape)
+        return self.corpus(drawn + odds, memory, key)

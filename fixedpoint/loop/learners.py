@@ -107,7 +107,7 @@ class Refit(Learner):
             return target.logits
         num_outcomes = target.logits.shape[-1]
         total = self.pseudo_counts * num_outcomes
-        uniform = jnp.full(num_outcomes, -np.log(num_outcomes), logits.dtype)
+        uniform = jnp.full_like(target.logits, -np.log(num_outcomes))
         # total/(n + total), written so that n = inf gives 0.
         weight = jnp.asarray(total / (target.size + total), logits.dtype)
         return mixture(simplex.log_probabilities(target.logits), uniform, weight)

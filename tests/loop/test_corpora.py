@@ -1,0 +1,200 @@
+"""Corpora: what is trained on, and that losing an outcome is exact."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fixedpoint as fp
+from fixedpoint.loop.corpora import count_draws, logarithm, mixture
+
+P0 = jnp.array([0.5, 0.3, 0.15, 0.05])
+
+# (draws, outcomes): one for each of the three ways to count.
+METHODS = [(50, 6), (5_000, 20), (5_000, 6)]
+
+
+def with_zeros(num_outcomes):
+    """An asymmetric distribution with zeros at both ends and inside."""
+    p = np.arange(1.0, num_outcomes + 1)
+    p[[0, 2, -1]] = 0
+    return jnp.asarray(p / p.sum())
+
+
+@pytest.mark.parametrize(("num_samples", "num_outcomes"), METHODS)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_counts_are_multinomial(key, num_samples, num_outcomes, dtype):
+    p = with_zeros(num_outcomes)
+    logits = jnp.log(p).astype(dtype)
+    num_keys = 400
+    counts = np.asarray(
+        jax.jit(jax.vmap(lambda k: count_draws(k, logits, num_samples)))(
+            jax.random.split(key, num_keys)
+        ),
+        dtype=float,
+    )
+    assert np.all(counts.sum(-1) == num_samples)
+    assert np.all(counts[:, p == 0] == 0)
+    alive = np.asarray(p)[np.asarray(p) > 0]
+    mean, variance = num_samples * alive, num_samples * alive * (1 - alive)
+    counts = counts[:, np.asarray(p) > 0]
+    z = (counts.mean(0) - mean) / np.sqrt(variance / num_keys)
+    assert np.abs(z).max() < 5
+    # The sample variance of a near-normal count has relative standard deviation sqrt(2/num_keys).
+    assert np.abs(counts.var(0) / variance - 1).max() < 5.5 * np.sqrt(2 / num_keys)
+    covariance = np.cov(counts[:, 0], counts[:, -1])[0, 1]
+    expected = -num_samples * alive[0] * alive[-1]
+    assert abs(covariance - expected) < 5 * np.sqrt(variance[0] * variance[-1] / num_keys)
+
+
+@pytest.mark.parametrize(("num_samples", "num_outcomes"), METHODS)
+def test_nothing_of_probability_zero_is_drawn_whatever_the_rounding(key, num_samples, num_outcomes):
+    """Many zeros between weights of very different size, in float32."""
+    weights = jnp.where(jnp.arange(num_outcomes) % 2 == 1, 0.1 ** jnp.arange(num_outcomes), 0)
+    weights = jnp.where(jnp.arange(num_outcomes) == 0, 1 / 3, weights).astype(jnp.float32)
+    counts = jax.vmap(lambda k: count_draws(k, logarithm(weights), num_samples))(
+        jax.random.split(key, 200)
+    )
+    assert np.all(counts.sum(-1) == num_samples)
+    assert np.all(counts[:, weights == 0] == 0)
+
+
+def test_batches_are_drawn_independently(key):
+    counts = count_draws(key, jnp.zeros((2, 3, 4)), 30)
+    assert counts.shape == (2, 3, 4)
+    assert np.all(counts.sum(-1) == 30)
+    assert len({tuple(row) for row in np.asarray(counts).reshape(6, 4).tolist()}) > 1
+
+
+def test_counts_that_the_dtype_cannot_hold_are_refused(key):
+    with pytest.raises(ValueError, match=r"`num_samples` must be <= 8388608 in float32"):
+        count_draws(key, jnp.zeros(3, jnp.float32), 10_000_000)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_mixture_is_exact_and_smooth(weight):
+    p, q = jnp.array([0.6, 0.4, 0.0, 0.0]), jnp.array([0.1, 0.0, 0.9, 0.0])
+    mixed = mixture(logarithm(p), logarithm(q), weight)
+    np.testing.assert_allclose(jnp.exp(mixed), (1 - weight) * p + weight * q, rtol=1e-14, atol=0)
+
+    def mean(log_p, log_q, weight):
+        mixed = fp.simplex.probabilities(mixture(log_p, log_q, weight))
+        return jnp.sum(mixed * jnp.arange(4.0))
+
+    gradients = jax.grad(mean, (0, 1, 2))(logarithm(p), logarithm(q), weight)
+    assert all(np.isfinite(g).all() for g in gradients)
+    p, q = jnp.array([0.6, 0.3, 0.1, 0.0]), jnp.array([0.1, 0.2, 0.7, 0.0])
+    slope = jax.grad(mean, 2)(logarithm(p), logarithm(q), weight)
+    assert slope == pytest.approx(float(jnp.sum((q - p) * jnp.arange(4.0))), rel=1e-13)
+
+
+def test_mixture_does_not_underflow():
+    far = jnp.array([0.0, -2000.0])
+    assert mixture(far, far, 0.25)[1] == pytest.approx(-2000.0, rel=1e-15)
+    # Weight 1 takes the second even where the first is larger by e^2000.
+    assert mixture(jnp.array([0.0, -jnp.inf]), far, 1.0)[1] == -2000.0
+
+
+def test_mixed_real_data_sets_the_fixed_point():
+    """At temperature 1, p_n - q shrinks by 1 - a in every generation."""
+    real = jnp.array([0.1, 0.2, 0.3, 0.4])
+    loop = fp.Loop(corpus=fp.Mixed(real=real, fraction=0.2))
+    runs = fp.run(loop, jnp.log(P0), 10, observe=fp.simplex.probabilities)
+    expected = real[None] + 0.8 ** np.arange(11)[:, None] * (P0 - real)[None]
+    np.testing.assert_allclose(runs.value, expected, rtol=1e-13)
+
+
+def test_sampled_real_data(key):
+    """All real, m samples: the mean is q and the variance q(1-q)/m, whatever is drawn."""
+    real, m, replicates = jnp.array([0.1, 0.2, 0.7]), 25, 4000
+    loop = fp.Loop(corpus=fp.Mixed(real=real, fraction=1.0, num_real=m))
+    runs = fp.run(
+        loop, jnp.zeros(3), 1, key=key, num_replicates=replicates,
+        observe=fp.simplex.probabilities, save_at=[1],
+    )  # fmt: skip
+    z = (runs.value[0].mean(0) - real) / np.sqrt(real * (1 - real) / m / replicates)
+    assert np.abs(z).max() < 4.5
+
+
+def test_accumulated_data_are_the_running_average():
+    temperature, weight = 0.6, 2.5
+    loop = fp.Loop(
+        sampler=fp.Temperature(temperature), corpus=fp.Accumulated(initial_weight=weight)
+    )
+    runs = fp.run(loop, jnp.log(P0), 6, observe=fp.simplex.probabilities)
+    q = np.asarray(P0)
+    total, model = weight * q, q
+    for n in range(7):
+        np.testing.assert_allclose(runs.value[n], model, rtol=1e-13)
+        drawn = model ** (1 / temperature)
+        total = total + drawn / drawn.sum()
+        model = total / total.sum()
+
+
+def test_curated_logits_follow_their_closed_form():
+    """θ_n = β^n θ_0 + ω (β^n - 1)/(β - 1)."""
+    temperature, weights = 0.8, jnp.array([1.0, 4.0, 2.0, 0.5])
+    loop = fp.Loop(sampler=fp.Temperature(temperature), corpus=fp.Curated(weights))
+    runs = fp.run(loop, jnp.log(P0), 5)
+    beta, n = 1 / temperature, np.arange(6)[:, None]
+    theta = beta**n * np.log(P0)[None] + np.log(weights)[None] * (beta**n - 1) / (beta - 1)
+    np.testing.assert_allclose(
+        fp.simplex.centre(runs.value), theta - theta.mean(-1, keepdims=True), rtol=1e-12
+    )
+
+
+def test_curation_kills_for_good(key):
+    loop = fp.Loop(corpus=fp.Curated(jnp.array([1.0, 0.0, 2.0, 1.0]), corpus=fp.Fresh(200)))
+    runs = fp.run(loop, jnp.log(P0), 20, key=key, num_replicates=50)
+    assert np.all(runs.value[1:, :, 1] == -np.inf)
+
+
+def test_wrapping_corpora_compose(key):
+    """Accumulated fresh counts of a curated distribution, diluted with real data."""
+    real = jnp.array([0.0, 0.0, 0.5, 0.5])
+    corpus = fp.Mixed(
+        real=real,
+        fraction=0.25,
+        corpus=fp.Accumulated(fp.Curated(jnp.array([1.0, 0.0, 1.0, 1.0]), fp.Fresh(10))),
+    )
+    assert corpus.stochastic
+    runs = fp.run(fp.Loop(corpus=corpus), jnp.log(P0), 3, key=key, observe=fp.simplex.probabilities)
+    # Outcome 1 is in the initial data alone: weight 1/(n + 1) of the accumulated part.
+    n = np.arange(1, 4)
+    np.testing.assert_allclose(runs.value[1:, 1], 0.75 * 0.3 / (n + 1), rtol=1e-12)
+
+
+def test_size_of_the_corpus(key):
+    drawn = jnp.log(P0)
+    for corpus, size in [
+        (fp.Exact(), np.inf),
+        (fp.Fresh(7), 7),
+        (fp.Curated(jnp.ones(4), fp.Fresh(7)), 7),
+        (fp.Mixed(P0, 0.5, fp.Fresh(7)), 7),
+        (fp.Mixed(P0, 0.5, fp.Fresh(7), num_real=5), 12),
+        (fp.Mixed(P0, 0.5, num_real=5), np.inf),
+        (fp.Accumulated(fp.Fresh(7), initial_weight=2.0), 21),
+    ]:
+        target, _ = corpus(drawn, corpus.initial(drawn), key)
+        assert float(target.size) == size
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: fp.Fresh(0), r"`num_samples` must be an integer >= 1; got 0"),
+        (lambda: fp.Fresh(2.5), r"`num_samples` must be an integer >= 1; got 2\.5"),
+        (lambda: fp.Mixed(jnp.array([0.5, 0.4]), 0.5), r"`real` must sum to 1; got 0\.9"),
+        (lambda: fp.Mixed(P0, 1.5), r"`fraction` must be between 0 and 1; got 1\.5"),
+        (lambda: fp.Mixed(P0, 0.5, num_real=0), r"`num_real` must be an integer >= 1; got 0"),
+        (lambda: fp.Curated(jnp.array([1.0, -1.0])), r"`weights` must be >= 0 and finite; got -1"),
+        (lambda: fp.Curated(jnp.zeros(3)), r"`weights` must have a positive entry; got"),
+        (
+            lambda: fp.Accumulated(initial_weight=0.0),
+            r"`initial_weight` must be positive and finite; got 0\.0",
+        ),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

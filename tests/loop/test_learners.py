@@ -1,0 +1,184 @@
+"""Learners: how the model moves to its data."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fixedpoint as fp
+from fixedpoint.loop import Target
+
+THETA = jnp.array([0.9, -0.2, 0.4, -1.1])
+TARGET = jnp.array([0.1, 0.2, 0.3, 0.4])
+EXACT = Target(jnp.log(TARGET), jnp.inf)
+LOST = jnp.array([0.9, -jnp.inf, 0.4, -1.1])
+RESTRICTED = jnp.array([0.125, 0.0, 0.375, 0.5])
+
+LEARNERS = [
+    fp.Refit(),
+    fp.GradientFlow(time=1.5),
+    fp.GradientSteps(step_size=0.3, num_steps=3),
+    fp.MixtureStep(step_size=0.3),
+]
+
+
+def test_refit_becomes_the_target():
+    np.testing.assert_allclose(
+        fp.simplex.probabilities(fp.Refit()(THETA, EXACT, None)), TARGET, rtol=1e-15
+    )
+
+
+def test_pseudo_counts():
+    counts = jnp.array([6.0, 3.0, 1.0, 0.0])
+    data = Target(jnp.log(counts / 10), 10)
+    smoothed = fp.simplex.probabilities(fp.Refit(pseudo_counts=0.5)(THETA, data, None))
+    np.testing.assert_allclose(smoothed, (counts + 0.5) / 12, rtol=1e-14)
+    np.testing.assert_array_equal(
+        fp.Refit()(THETA, data, None) > -np.inf, [True, True, True, False]
+    )
+    # An exact corpus outweighs any count.
+    unchanged = fp.simplex.probabilities(fp.Refit(pseudo_counts=5.0)(THETA, EXACT, None))
+    np.testing.assert_allclose(unchanged, TARGET, rtol=1e-15)
+
+
+def test_gradient_flow_with_two_outcomes_keeps_its_linear_coordinate():
+    """F(z) = a e^{-bz} - b e^{az} decays at the rate 2ab."""
+    a, b, time = 0.7, 0.3, 2.5
+    data = Target(jnp.log(jnp.array([a, b])), jnp.inf)
+    theta = fp.GradientFlow(time=time)(jnp.array([-0.6, 0.5]), data, None)
+
+    def coordinate(z):
+        return a * np.exp(-b * z) - b * np.exp(a * z)
+
+    expected = coordinate(-1.1) * np.exp(-2 * a * b * time)
+    assert coordinate(float(theta[0] - theta[1])) == pytest.approx(expected, rel=1e-8)
+    assert float(theta.sum()) == pytest.approx(-0.1, rel=1e-12)
+
+
+def test_gradient_flow_to_convergence_agrees_with_refit():
+    batch = jnp.stack([THETA, LOST])
+    targets = Target(jnp.log(jnp.stack([TARGET, TARGET[::-1]])), jnp.inf)
+    flowed = fp.simplex.probabilities(fp.GradientFlow(time=np.inf)(batch, targets, None))
+    np.testing.assert_allclose(flowed[0], TARGET, rtol=2e-9)
+    # What is lost cannot be learned: the target restricted to the rest, (0.4, 0.2, 0.1)/0.7.
+    np.testing.assert_allclose(flowed[1], np.array([0.4, 0.0, 0.2, 0.1]) / 0.7, rtol=2e-9)
+
+
+def test_gradient_steps_are_euler_steps_of_the_flow():
+    """Halving the step size halves the distance to the flow."""
+    flow = fp.GradientFlow(time=2.0)(THETA, EXACT, None)
+    errors = []
+    for num_steps in (40, 80, 160):
+        learner = fp.GradientSteps(step_size=2.0 / num_steps, num_steps=num_steps)
+        errors.append(np.abs(learner(THETA, EXACT, None) - flow).max())
+    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+    np.testing.assert_allclose(orders, 1, atol=0.03)
+
+
+def test_one_gradient_step_by_hand():
+    eta, decay = 0.2, 0.1
+    theta = fp.GradientSteps(step_size=eta, weight_decay=decay)(THETA, EXACT, None)
+    p = np.exp(THETA) / np.exp(THETA).sum()
+    np.testing.assert_allclose(theta, (1 - eta * decay) * THETA + eta * (TARGET - p), rtol=1e-14)
+    # The gradient of the cross-entropy, by automatic differentiation.
+    gradient = jax.grad(lambda x: -jnp.sum(TARGET * jax.nn.log_softmax(x)))(THETA)
+    theta = fp.GradientSteps(step_size=eta)(THETA, EXACT, None)
+    np.testing.assert_allclose(theta, THETA - eta * gradient, rtol=1e-14)
+
+
+def test_batches_of_the_target(key):
+    """One draw a step: θ' - θ + η p = η e_i with probability target_i."""
+    eta, num_keys = 0.5, 4000
+    learner = fp.GradientSteps(step_size=eta, batch_size=1)
+    assert learner.stochastic
+    moved = jax.vmap(lambda k: learner(THETA, EXACT, k))(jax.random.split(key, num_keys))
+    p = fp.simplex.probabilities(THETA)
+    drawn = (moved - (THETA - eta * p)[None]) / eta
+    np.testing.assert_allclose(np.sort(drawn, -1), np.tile([0, 0, 0, 1], (num_keys, 1)), atol=1e-14)
+    z = (drawn.mean(0) - TARGET) / np.sqrt(TARGET * (1 - TARGET) / num_keys)
+    assert np.abs(z).max() < 4.5
+
+
+def test_mixture_step():
+    p, eta = fp.simplex.probabilities(THETA), 0.3
+    moved = fp.MixtureStep(step_size=eta)(THETA, EXACT, None)
+    np.testing.assert_allclose(jnp.exp(moved), (1 - eta) * p + eta * TARGET, rtol=1e-14)
+    lost = fp.MixtureStep(step_size=1.0)(THETA, Target(jnp.log(RESTRICTED), jnp.inf), None)
+    np.testing.assert_allclose(jnp.exp(lost), RESTRICTED, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: type(learner).__name__)
+def test_lost_outcomes_and_gradients(learner):
+    """A lost outcome stays lost unless probabilities are written; gradients stay finite."""
+    restricted = Target(jnp.log(RESTRICTED), jnp.inf)
+    assert learner(LOST, restricted, None)[1] == -np.inf
+    brought_back = learner(LOST, EXACT, None)[1] > -np.inf
+    assert brought_back == isinstance(learner, fp.Refit | fp.MixtureStep)
+
+    def entropy(theta, drawn):
+        data = Target(drawn, jnp.inf)
+        return fp.simplex.entropy(learner(theta, data, None))
+
+    gradient = jax.jit(jax.grad(entropy, (0, 1)))
+    for theta, data in [(LOST, restricted), (THETA, restricted), (LOST, EXACT)]:
+        assert all(np.isfinite(g).all() for g in gradient(theta, data.logits))
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: type(learner).__name__)
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_batches_and_dtypes(learner, dtype):
+    loop = fp.Loop(sampler=fp.Temperature(0.7), learner=learner)
+    batch = jnp.stack([THETA, LOST, THETA[::-1]]).astype(dtype)[:, None]
+    together = fp.run(loop, batch, 2)
+    assert together.value.dtype == dtype
+    assert together.value.shape == (3, 3, 1, 4)
+    alone = fp.run(loop, batch[1, 0], 2)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype == jnp.float32 else {"rtol": 1e-12}
+    np.testing.assert_allclose(together.value[:, 1, 0], alone.value, **tolerance)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda start: fp.GradientSteps(step_size=0.4, num_steps=2, start=start),
+        lambda start: fp.MixtureStep(step_size=0.4, start=start),
+    ],
+)
+def test_lineage_and_fine_tuning(make):
+    """ "initial": every generation trains the initial model; "last": the one before."""
+    sampler = fp.Temperature(0.6)
+    for start in ("initial", "last"):
+        learner = make(start)
+        runs = fp.run(fp.Loop(sampler=sampler, learner=learner), THETA, 3)
+        model = THETA
+        for n in range(1, 4):
+            data = Target(sampler(model), jnp.inf)
+            model = learner(THETA if start == "initial" else model, data, None)
+            np.testing.assert_allclose(runs.value[n], model, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: fp.Refit(pseudo_counts=-1.0), r"`pseudo_counts` must be >= 0 and finite"),
+        (lambda: fp.GradientSteps(step_size=0.0), r"`step_size` must be positive and finite; got"),
+        (lambda: fp.GradientSteps(0.1, num_steps=0), r"`num_steps` must be an integer >= 1; got 0"),
+        (lambda: fp.GradientSteps(0.1, batch_size=0), r"`batch_size` must be an integer >= 1"),
+        (lambda: fp.GradientSteps(0.1, weight_decay=-1), r"`weight_decay` must be >= 0"),
+        (lambda: fp.MixtureStep(1.5), r"`step_size` must be between 0 and 1; got 1\.5"),
+        (lambda: fp.MixtureStep(0.5, start="first"), r'`start` must be "last" or "initial"; got'),
+        (lambda: fp.GradientFlow(-1.0), r"`time` must be >= 0; got -1\.0"),
+        (lambda: fp.GradientFlow(1.0, rtol=0.0), r"`rtol` must be positive and finite; got 0\.0"),
+        (lambda: fp.GradientFlow(1.0, max_steps=0), r"`max_steps` must be an integer >= 1"),
+    ],
+)
+def test_bad_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_float32_does_not_promise_float64():
+    learner = fp.GradientFlow(time=1.0, rtol=1e-8)
+    data = Target(EXACT.logits.astype(jnp.float32), jnp.inf)
+    with pytest.raises(ValueError, match=r"`rtol` must be >= 1e-06 in float32"):
+        learner(THETA.astype(jnp.float32), data, None)
