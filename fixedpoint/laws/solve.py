@@ -77,8 +77,7 @@ def solve(loop: Loop, logits: Float[Array, "*batch num_outcomes"]) -> Tempered:
         ('tempering.logits', [0.0, -8.0])
     """
     check_logits(logits)
-    samplers = loop.sampler if isinstance(loop.sampler, tuple) else (loop.sampler,)
-    for sampler in samplers:
+    for sampler in loop.samplers:
         if not isinstance(sampler, Temperature):
             raise NoClosedForm(
                 f"`sampler` {_name(sampler)} truncates the distribution, which no registered law "
@@ -88,7 +87,7 @@ def solve(loop: Loop, logits: Float[Array, "*batch num_outcomes"]) -> Tempered:
     corpus = loop.corpus
     if not isinstance(corpus, Exact):
         raise NoClosedForm(f"`corpus` {_name(corpus)} {_CORPUS_ADVICE[type(corpus)]}")
-    temperature = jnp.prod(jnp.stack([jnp.asarray(s.temperature) for s in samplers]), axis=0)
+    temperature = jnp.prod(jnp.stack([jnp.asarray(s.temperature) for s in loop.samplers]), axis=0)
     learner = loop.learner
     if isinstance(learner, Refit) or (
         isinstance(learner, GradientFlow) and learner.time == jnp.inf
