@@ -1,0 +1,244 @@
+"""Build the paper: figures, numbers, equations with their verdicts, and the PDF.
+
+`python paper/build.py [--no-figures]` writes `generated/` and, where latexmk is found, `main.pdf`.
+Everything that the text quotes comes from here:
+
+    generated/<stem>.pdf, .json   figures and their numbers (paper/figures/<stem>.py)
+    generated/macros.tex          \\FP<name> for every number
+    generated/equations.tex       \\fpeq{<label>}: the SymPy object as LaTeX, with its verdict
+    generated/laws.tex            the table of all registered equations
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from fixedpoint import confront
+from fixedpoint.laws.equation import Equation, equations
+from paper import press
+
+MAIN = press.PAPER / "main.tex"
+PDF = press.PAPER / "main.pdf"
+BUILT_AT = "1767225600"
+"""The moment printed into the PDF (2026-01-01), so that two builds give the same bytes."""
+
+DEBIAN_PACKAGES = "latexmk lmodern texlive-latex-recommended texlive-fonts-recommended"
+
+MARKS = {
+    "passed": r"\fppassed",
+    "checked": r"\fpchecked",
+    "none": r"\fpnone",
+    "failed": r"\fpfailed",
+}
+"""How the paper prints the status of one comparison."""
+
+SYMBOLS = dict(
+    zip(
+        "θβητλμνξρσκφψωαγδεΔΦΣ∫−·×±≤≥≈→∞≠∈½‖∂∇",
+        r"\theta \beta \eta \tau \lambda \mu \nu \xi \rho \sigma \kappa \varphi \psi \omega \alpha "
+        r"\gamma \delta \varepsilon \Delta \Phi \sum \int - \cdot \times \pm \le \ge \approx \to \infty "
+        r"\ne \in \tfrac12 \| \partial \nabla".split(),
+        strict=True,
+    )
+)
+"""Mathematical symbols that statements may use."""
+
+SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": "$<$",
+    ">": "$>$",
+    "–": "--",
+    "’": "'",
+    "é": r"\'e",
+    "á": r"\'a",
+    "ö": r'\"o',
+}
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁻⁺⁽⁾ᵀ", "0123456789n-+()T", strict=True))
+LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₙ₊₋ᵢⱼ", "0123456789n+-ij", strict=True))
+
+
+def prose(text: str) -> str:
+    """A sentence of the register as LaTeX.
+
+    Args:
+        text: plain text with Unicode mathematics (θ₀T⁻ⁿ).
+
+    Returns:
+        The same in LaTeX.
+
+    Raises:
+        ValueError: a character has no translation here.
+    """
+    return "".join(_typeset(piece) for piece in PIECES.findall(text)).replace("$$", "")
+
+
+PIECES = re.compile(
+    r"\w?\^\{[^}]*\}"  # e^{ηt}
+    r"|[A-Za-z][A-Za-z']+"  # a word
+    r"|[A-Za-z]_\w"  # p_T
+    r"|[B-HJ-Zb-z]"  # a letter on its own, but neither "a" nor "I"
+    rf"|[{''.join(RAISED)}]+|[{''.join(LOWERED)}]+| - |."
+)
+"""What a statement is cut into; mathematics is recognised by its looks."""
+
+
+def _typeset(piece: str) -> str:
+    if piece[0] in RAISED:
+        return f"$^{{{''.join(RAISED[c] for c in piece)}}}$"
+    if piece[0] in LOWERED:
+        return f"$_{{{''.join(LOWERED[c] for c in piece)}}}$"
+    if piece == " - ":
+        return " $-$ "
+    if "^{" in piece:
+        return "$" + "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in piece) + "$"
+    if re.fullmatch(r"[B-HJ-Zb-z]|[A-Za-z]_\w", piece):
+        return f"${piece}$"
+    if piece in SYMBOLS:
+        return f"${SYMBOLS[piece]}$"
+    if piece in SPECIAL or piece.isascii():
+        return SPECIAL.get(piece, piece)
+    raise ValueError(f"`text` must be ASCII or in the tables of build.py; got {piece!r}.")
+
+
+def marks(record: Mapping[str, Any] | None) -> str:
+    """The three marks of an equation: proved, evaluated, confronted; "?" where none was made."""
+    if record is None:
+        return r"\fpunknown\fpunknown\fpunknown"
+    stages = ("proved", "evaluated", "confronted")
+    return "".join(MARKS[record[stage]["status"]] for stage in stages)
+
+
+def equations_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -> str:
+    """Each equation of the register as a TeX definition that `\\fpeq` looks up."""
+    lines = ["% Written by paper/build.py from the registered SymPy objects.\n"]
+    for label, equation in register.items():
+        lines.append(
+            rf"\fpdefine{{{label}}}{{{marks(record.get(label))}}}{{{equation.latex()}}}" + "\n"
+        )
+    return "".join(lines)
+
+
+def laws_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -> str:
+    """The table of all laws: label, statement, kind, verdict."""
+    rows = ["% Written by paper/build.py from the register.\n"]
+    for label, equation in register.items():
+        rows.append(
+            rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}"
+            rf"{{{marks(record.get(label))}}}" + "\n"
+        )
+    return "".join(rows)
+
+
+def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[str, str]:
+    """How many equations there are, and how many passed all three comparisons."""
+    passed = sum(bool(record.get(label, {}).get("passed")) for label in register)
+    return {"equations": str(len(register)), "verified": str(passed)}
+
+
+def macros_tex(numbers: Mapping[str, str]) -> str:
+    """Each number as a macro `\\FP<name>`."""
+    lines = ["% Written by paper/build.py from the figures' numbers.\n"]
+    lines += [rf"\newcommand{{\FP{name}}}{{{value}}}" + "\n" for name, value in numbers.items()]
+    return "".join(lines)
+
+
+def collect(stems: Iterable[str]) -> dict[str, str]:
+    """The numbers that the drawn figures left behind; no name may be given twice."""
+    numbers: dict[str, str] = {}
+    for stem in stems:
+        for name, value in json.loads((press.GENERATED / f"{stem}.json").read_text()).items():
+            if name in numbers:
+                raise ValueError(f"{stem}: the number {name!r} is given by another figure already.")
+            numbers[name] = value
+    return numbers
+
+
+def write_tex() -> None:
+    """Write the three TeX files of `generated/`."""
+    register, record = equations(), confront.load()
+    numbers = {**tally(register, record), **collect(press.stems())}
+    press.GENERATED.mkdir(exist_ok=True)
+    for name, text in {
+        "equations.tex": equations_tex(register, record),
+        "laws.tex": laws_tex(register, record),
+        "macros.tex": macros_tex(numbers),
+    }.items():
+        (press.GENERATED / name).write_text(text, encoding="utf-8")
+
+
+def typeset() -> Path:
+    """Run latexmk on `main.tex`.
+
+    Returns:
+        The PDF, the same bytes for the same input.
+
+    Raises:
+        FileNotFoundError: latexmk is not installed; says what to install.
+        RuntimeError: TeX stopped at an error, or something in the text is undefined.
+    """
+    if not shutil.which("latexmk"):
+        raise FileNotFoundError(
+            "the PDF needs latexmk; on Debian: apt-get install --no-install-recommends "
+            + DEBIAN_PACKAGES
+        )
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": BUILT_AT, "FORCE_SOURCE_DATE": "1"}
+    command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-quiet"]
+    command += ["-outdir=generated", MAIN.name]
+    run = subprocess.run(command, cwd=press.PAPER, env=environment, capture_output=True, text=True)
+    log_file = press.GENERATED / "main.log"
+    log = log_file.read_text(errors="replace") if log_file.exists() else run.stdout + run.stderr
+    if run.returncode:
+        errors = [line for line in log.splitlines() if line.startswith("!")]
+        raise RuntimeError(f"TeX stopped: {(errors or [run.stderr.strip() or 'see main.log'])[0]}")
+    if undefined := re.findall(r"(?:Citation|Reference) [`'](.+?)' .*undefined", log):
+        raise RuntimeError(f"the text refers to what does not exist: {', '.join(set(undefined))}")
+    return Path(shutil.copyfile(press.GENERATED / "main.pdf", PDF))
+
+
+def overfull(log: str) -> list[str]:
+    """Lines of the page that run into the margin by more than a point."""
+    wide = re.findall(r"Overfull \\hbox \((\d+\.\d+)pt too wide\) (.*)", log)
+    return [f"{width} pt {place}" for width, place in wide if float(width) > 1]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build everything; return 1 if a figure's claim or the text fails."""
+    parser = argparse.ArgumentParser(prog="python paper/build.py", description="Build the paper.")
+    parser.add_argument("--no-figures", action="store_true", help="keep the figures drawn before")
+    options = parser.parse_args(arguments)
+    failures = 0
+    for stem in [] if options.no_figures else press.stems():
+        try:
+            press.publish(stem)
+            print(f"ok   paper/figures/{stem}.py", flush=True)
+        except (AssertionError, FileNotFoundError, ValueError) as failure:
+            print(f"FAIL paper/figures/{stem}.py: {failure}", flush=True)
+            failures += 1
+    if failures:
+        return 1
+    write_tex()
+    try:
+        pdf = typeset()
+    except FileNotFoundError as missing:
+        print(f"skip paper/main.pdf: {missing}")
+        return 0
+    except RuntimeError as failure:
+        print(f"FAIL paper/main.tex: {failure}")
+        return 1
+    print(f"ok   paper/{pdf.name}: {pdf.stat().st_size:,} bytes")
+    for line in overfull((press.GENERATED / "main.log").read_text(errors="replace")):
+        print(f"     too wide: {line}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
