@@ -15,7 +15,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -33,6 +33,12 @@ PLOT_SUFFIXES = (".pdf", ".png", ".svg")
 
 SHOWN_GENERATIONS = 40
 """More generations than these are thinned out on the screen (never in --json and --output)."""
+
+LARGEST = 10**15
+"""Largest whole number accepted: floats count every one up to it."""
+
+LARGEST_ENSEMBLE = 2**27
+"""Replicates times outcomes that are followed at once: 1 GB, and a few times that in passing."""
 
 PREDICT_HELP = """\
 INPUT is one of
@@ -110,12 +116,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="fixedpoint",
         description="What becomes of a softmax model that is trained on its own samples.",
+        epilog="Help on a verb: fixedpoint VERB --help",
+        formatter_class=lambda prog: argparse.HelpFormatter(
+            prog, max_help_position=18, width=WIDTH
+        ),
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     parser.set_defaults(do=lambda options: _introduce(parser, options))
     verbs = parser.add_subparsers(metavar="VERB", title="verbs")
-    raw = argparse.RawDescriptionHelpFormatter
+
+    def raw(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=WIDTH)
 
     def verb(name: str, does: str, do: Callable[[argparse.Namespace], int], more: str = "") -> Any:
         added = verbs.add_parser(
@@ -201,16 +213,18 @@ def _got(value: str, allowed: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _complaints() -> Iterator[None]:
-    """Turn what a check or a file says into one line for the user."""
+def _complaints(argument: str = "") -> Iterator[None]:
+    """Turn what a check or a file says of an argument into one line for the user."""
     try:
         yield
     except OSError as failure:
-        reason = failure.strerror or str(failure)
         where = f"{failure.filename}: " if failure.filename is not None else ""
-        raise InputError(f"{where}{reason}") from failure
+        text = f"{where}{failure.strerror or failure}"
     except ValueError as failure:
-        raise InputError(" ".join(str(failure).split())) from failure
+        text = " ".join(str(failure).split())
+    else:
+        return
+    raise InputError(text if text.startswith("`") else f"`{argument}` {text}")
 
 
 # ---------------------------------------------------------------------------------- laws and verify
@@ -257,10 +271,26 @@ def verify(options: argparse.Namespace) -> int:
     verdicts = verify_all(labels, None if options.json else print_verdict)
     failed = [verdict.label for verdict in verdicts if not verdict.passed]
     if options.json:
-        print(json.dumps([v.as_dict() for v in verdicts], indent=2, default=str))
+        print(json.dumps(_plain([v.as_dict() for v in verdicts]), indent=2, allow_nan=False))
     else:
         print(f"{tally(verdicts)}, in {time.perf_counter() - started:.0f} s")
     return 1 if failed else 0
+
+
+def _plain(value: Any) -> Any:
+    """Data that JSON can say: infinities and whatever else it cannot, as strings."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    value = value.item() if hasattr(value, "item") else value
+    if (
+        value is None
+        or isinstance(value, str | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
+        return value
+    return str(value)
 
 
 def selected(wanted: Sequence[str]) -> list[str]:
@@ -311,9 +341,10 @@ def predict(options: argparse.Namespace) -> int:
     from fixedpoint import prediction
     from fixedpoint.inputs import read_logits
 
-    with _complaints():
+    with _complaints("INPUT"):
         loop = _loop(options)
         model = read_logits(options.input, options.probabilities)
+        _check_size(options, model)
         _check_target(options.output, "--output", (".npz",))
         _check_target(options.plot, "--plot", PLOT_SUFFIXES)
     sampled = options.samples is not None
@@ -321,15 +352,16 @@ def predict(options: argparse.Namespace) -> int:
         loop,
         model.logits,
         options.generations,
-        num_replicates=(options.replicates or 100) if sampled else None,
+        num_replicates=_replicates(options) if sampled else None,
         seed=options.seed or 0,
         keep_logits=options.output is not None,
     )
-    with _complaints():
-        if options.output:
+    if options.output:
+        with _complaints("--output"):
             _write(Path(options.output), lambda file: _save(file, found, model))
-        if options.plot:
-            suffix = Path(options.plot).suffix.lower()[1:]
+    if options.plot:
+        suffix = Path(options.plot).suffix.lower()[1:]
+        with _complaints("--plot"):
             _write(Path(options.plot), lambda file: _draw(file, suffix, found, options, model))
     if options.json:
         print(json.dumps(as_json(found, model), indent=2, allow_nan=False))
@@ -344,7 +376,7 @@ def _loop(options: argparse.Namespace) -> Any:
     from fixedpoint import checks
 
     checks.check_temperature(options.temperature, "--temperature")
-    checks.check_count(options.generations, "--generations", minimum=0)
+    _check_whole(options.generations, "--generations", minimum=0)
     samplers: list[Any] = [fp.Temperature(options.temperature)]
     if options.top_k is not None:
         samplers.append(fp.TopK(checks.check_count(options.top_k, "--top-k")))
@@ -359,14 +391,36 @@ def _loop(options: argparse.Namespace) -> Any:
                 raise ValueError(f"`{flag}` must come with --samples; got {value} without it.")
         corpus: Any = fp.Exact()
     else:
-        checks.check_count(options.samples, "--samples")
-        checks.check_count(1 if options.replicates is None else options.replicates, "--replicates")
-        checks.check_count(options.seed or 0, "--seed", minimum=0)
-        if (options.seed or 0) >= 2**63:
-            raise ValueError(f"`--seed` must be < 2**63; got {options.seed}.")
+        _check_whole(options.samples, "--samples", minimum=1)
+        _check_whole(_replicates(options), "--replicates", minimum=1)
+        _check_whole(options.seed or 0, "--seed", minimum=0)
         corpus = fp.Fresh(options.samples)
     sampler = samplers[0] if len(samplers) == 1 else tuple(samplers)
     return fp.Loop(sampler=sampler, corpus=corpus, learner=fp.Refit())
+
+
+def _replicates(options: argparse.Namespace) -> int:
+    return 100 if options.replicates is None else options.replicates
+
+
+def _check_whole(value: int, flag: str, minimum: int) -> None:
+    from fixedpoint import checks
+
+    checks.check_count(value, flag, minimum)
+    if value > LARGEST:
+        raise ValueError(f"`{flag}` must be <= {LARGEST:,}; got {value:,}.")
+
+
+def _check_size(options: argparse.Namespace, model: "Distribution") -> None:
+    """Refuse replicates that would not fit into memory."""
+    if options.samples is None:
+        return
+    replicates, outcomes = _replicates(options), model.num_outcomes
+    if replicates * outcomes > LARGEST_ENSEMBLE:
+        most = LARGEST_ENSEMBLE // outcomes
+        raise ValueError(
+            f"`--replicates` must be <= {most:,} for {outcomes:,} outcomes; got {replicates:,}."
+        )
 
 
 def _check_target(target: str | None, flag: str, suffixes: Sequence[str]) -> None:
@@ -493,10 +547,10 @@ def _process(options: argparse.Namespace) -> str:
     draws += [f"min-p {options.min_p:g}"] if options.min_p is not None else []
     if options.samples is None:
         return f"Each generation: {', '.join(draws)}; full refit to the exact distribution."
-    runs = options.replicates or 100
+    runs = _replicates(options)
     return (
         f"Each generation: {', '.join(draws)}; full refit to {options.samples:,} samples. "
-        f"Mean ± standard error of {runs:,} runs, seed {options.seed or 0}."
+        f"Means of {runs:,} runs (seed {options.seed or 0}); 0.52(1) has the standard error 0.01."
     )
 
 
@@ -521,7 +575,7 @@ def _name(model: "Distribution", index: int) -> str:
 
 
 def _column(means: Any, errors: Any) -> list[str]:
-    """A column of numbers with the same decimals; with errors, each to two digits of its error."""
+    """A column of numbers with the same decimals; with errors, each with two digits of its own."""
     if errors is not None:
         return [_with_error(m, e) for m, e in zip(means, errors, strict=True)]
     largest = max((abs(m) for m in means if math.isfinite(m)), default=0.0)
@@ -549,10 +603,11 @@ def _figure(value: float, decimals: int | None = None) -> str:
 
 
 def _with_error(value: float, error: float) -> str:
+    """A mean with its standard error in units of the last digit: 0.521(11) is 0.521 ± 0.011."""
     if not math.isfinite(error) or error <= 1e-12 * abs(value):
         return _figure(value)
     decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:,.{decimals}f} ± {error:.{decimals}f}"
+    return f"{value:,.{decimals}f}({error * 10**decimals:.0f})"
 
 
 def _brief(value: float) -> str:

@@ -98,6 +98,8 @@ def read_logits(path: str | Path, probabilities: bool = False) -> Distribution:
     if colon and kind in ("text", "words"):
         if probabilities:
             raise ValueError(f"`--probabilities` is not for text, which is counted; got {name}.")
+        if not file:
+            raise ValueError(f"`INPUT` must name a file after {kind}:; got {name!r}.")
         text = _read_text(Path(file))
         counted = character_counts(text) if kind == "text" else word_counts(text)
         if not counted.outcomes:

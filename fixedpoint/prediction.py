@@ -237,7 +237,9 @@ def _follow(
         for number, gap in enumerate(np.diff(generations, prepend=0)):
             before = simplex.probabilities(model)
             if gap:
-                model = run(loop, model, int(gap), save_at=[int(gap)], progress=False).value[0]
+                model = run(
+                    loop, model, int(gap), save_at=[int(gap)], progress=None if gap > 1 else False
+                ).value[0]
             change = float(jnp.abs(simplex.probabilities(model) - before).max())
             if number and change > STATIONARY:
                 since = None
@@ -262,7 +264,11 @@ def _sample(
 ) -> tuple[dict[str, np.ndarray], Limit]:
     """The sampled loop, in replicates."""
     parts = []
-    for number, start in enumerate(_blocks(rows, rows.shape[1] * num_replicates)):
+    assert isinstance(loop.corpus, Fresh)
+    # Beyond 64 samples per outcome the counts are drawn outcome by outcome, in no more memory.
+    drawn = min(loop.corpus.num_samples, 64 * rows.shape[1])
+    width = num_replicates * max(rows.shape[1], drawn)
+    for number, start in enumerate(_blocks(rows, width)):
         runs = run(
             loop,
             start,

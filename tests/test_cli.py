@@ -1,0 +1,381 @@
+"""The command: what it prints, what it stores, and how it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fixedpoint import cli, confront, reproduction
+from fixedpoint.confront import Comparison, Verdict
+from fixedpoint.inputs import read_logits
+from fixedpoint.prediction import FIGURES
+
+ENDING = ["--temperature", "0.5", "--generations", "2"]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """Work in a folder of one's own, and keep the record of verdicts there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "100")
+    (tmp_path / "coin.csv").write_text("outcome,count\nheads,3\ntails,1\n")
+    np.save(tmp_path / "table.npy", np.log([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]]))
+    return tmp_path
+
+
+@pytest.fixture
+def call(capsys):
+    """Run the command in this process: exit status, output, error output."""
+
+    def call(*arguments):
+        status = cli.main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        return SimpleNamespace(status=status, out=printed.out, err=printed.err)
+
+    return call
+
+
+def rows(text):
+    """The rows of a printed table of generations, as lists of cells."""
+    return [line.split() for line in text.splitlines() if re.match(r" +[\d,]+ +\S", line)]
+
+
+class TestPredict:
+    def test_two_outcomes_by_hand(self, call):
+        answer = call("predict", "coin.csv", *ENDING)
+        assert answer.status == 0
+        assert answer.err == ""
+        # Odds 3 : 1, 9 : 1, 81 : 1.
+        assert [row[:3] for row in rows(answer.out)] == [
+            ["0", "heads", "0.75000"],
+            ["1", "heads", "0.90000"],
+            ["2", "heads", "0.98780"],
+        ]
+        assert [row[-1] for row in rows(answer.out)] == ["1", "2", "4"]
+        assert "law       tempering.logits" in answer.out
+        assert "limit     the mode alone, heads (entropy 0, effective number 1)" in answer.out
+        assert "generation 2 at temperature 4 restores generation 0 exactly" in answer.out
+
+    @pytest.mark.parametrize("extra", [(), ("--samples", "7", "--replicates", "5")])
+    def test_output_fits_the_screen(self, call, extra):
+        answer = call("predict", "coin.csv", *ENDING, *extra)
+        assert max(map(len, answer.out.splitlines())) <= cli.WIDTH
+
+    def test_json(self, call):
+        answer = call("predict", "coin.csv", *ENDING, "--json")
+        found = json.loads(answer.out)
+        assert set(found) >= {"law", "limit", "generations"}
+        assert found["law"] == "tempering.logits"
+        assert found["limit"]["statement"] == "the mode alone"
+        assert [row["generation"] for row in found["generations"]] == [0, 1, 2]
+        for row in found["generations"]:
+            assert set(row) == {"generation", "mode", *FIGURES}
+        last = found["generations"][2]
+        assert last["mode"] == "heads"
+        assert last["mode_probability"] == pytest.approx(81 / 82, rel=1e-12)
+        assert last["recovery_temperature"] == 4
+        assert last["surviving"] == 2
+
+    def test_json_with_samples_has_standard_errors(self, call):
+        arguments = [*ENDING, "--samples", "7", "--replicates", "5", "--seed", "3", "--json"]
+        found = json.loads(call("predict", "coin.csv", *arguments).out)
+        assert found["law"] is None
+        assert "Fresh" in found["note"]
+        assert "one outcome alone" in found["limit"]["statement"]
+        for row in found["generations"]:
+            assert set(row) == {"generation", *FIGURES, *(f"{name}_se" for name in FIGURES)}
+        assert found["generations"][0]["entropy_se"] == 0
+        assert found["generations"][1]["entropy_se"] > 0
+        assert json.loads(call("predict", "coin.csv", *arguments).out) == found
+
+    def test_several_contexts_give_means(self, call):
+        answer = call("predict", "table.npy", *ENDING)
+        assert "Each figure is the mean over 2 contexts." in answer.out
+        p = (0.5 + 0.8) / 2, (0.25 / 0.38 + 0.64 / 0.66) / 2
+        assert [row[1] for row in rows(answer.out)][:2] == [f"{value:.5f}" for value in p]
+        found = json.loads(call("predict", "table.npy", *ENDING, "--json").out)
+        assert found["contexts"] == 2
+        assert found["generations"][1]["mode_probability"] == pytest.approx(p[1], rel=1e-12)
+
+    def test_truncation(self, call):
+        answer = call("predict", "table.npy", *ENDING, "--top-k", 2, "--top-p", 1, "--min-p", 0)
+        assert "draw at temperature 0.5, top-k 2, top-p 1, min-p 0" in answer.out
+        assert "TopK truncates" in answer.out
+        assert [row[4] for row in rows(answer.out)] == ["3", "2", "2"]
+
+    def test_text_names_characters_that_cannot_be_seen(self, call, place):
+        (place / "x.txt").write_text("\n\n\nab")
+        assert r"'\n'" in call("predict", "text:x.txt", *ENDING).out
+        assert " the " in call("predict", f"words:{_text(place)}", *ENDING).out
+
+    def test_no_recovery_is_said(self, call):
+        answer = call("predict", "coin.csv", "--temperature", 0, "--generations", 1)
+        assert rows(answer.out)[1][-1] == "–"
+        assert "recovery  none" in answer.out
+        found = call("predict", "coin.csv", "--temperature", 0, "--generations", 1, "--json")
+        assert json.loads(found.out)["generations"][1]["recovery_temperature"] is None
+
+    def test_hot_and_lost(self, call, place):
+        np.save(place / "lost.npy", np.array([0.0, 1.0, -np.inf]))
+        answer = call("predict", "lost.npy", "--temperature", "inf", "--generations", 1)
+        assert [row[1] for row in rows(answer.out)] == ["#1", "#0"]
+        assert "uniform on the 2 outcomes" in answer.out
+
+    def test_many_generations_are_thinned_out_on_the_screen_only(self, call):
+        ending = ["--temperature", 0.9, "--generations"]
+        answer = call("predict", "coin.csv", *ending, 300)
+        assert [row[0] for row in rows(answer.out)] == [
+            str(n) for n in (0, 1, 2, 5, 10, 20, 50, 100, 200, 300)
+        ]
+        found = json.loads(call("predict", "coin.csv", *ending, 300, "--json").out)
+        assert len(found["generations"]) == 301
+        assert rows(call("predict", "coin.csv", *ending, 10**6).out)[-1][0] == "1,000,000"
+
+    def test_output_can_be_read_again(self, call, place):
+        assert call("predict", "coin.csv", *ENDING, "--output", "out.npz").status == 0
+        with np.load(place / "out.npz") as stored:
+            np.testing.assert_array_equal(stored["generation"], [0, 1, 2])
+            np.testing.assert_allclose(stored["mode_probability"], [3 / 4, 9 / 10, 81 / 82])
+            assert set(stored) == {"generation", "mode", "logits", "outcomes", *FIGURES}
+        again = read_logits(place / "out.npz")
+        assert again.outcomes == ("heads", "tails")
+        assert np.ptp(again.logits) == pytest.approx(4 * np.log(3))
+        assert sorted(path.name for path in place.iterdir() if path.name.startswith(".")) == []
+
+    @pytest.mark.parametrize("suffix", ["pdf", "png", "svg"])
+    def test_plots_are_the_same_bytes_each_time(self, call, place, suffix):
+        written = []
+        for name in ("one", "two"):
+            answer = call("predict", "coin.csv", *ENDING, "--plot", f"{name}.{suffix}")
+            assert answer.status == 0, answer.err
+            written.append((place / f"{name}.{suffix}").read_bytes())
+        assert written[0] == written[1]
+        assert len(written[0]) > 5_000
+
+    def test_a_failed_write_leaves_nothing(self, call, place, monkeypatch):
+        (place / "old.npz").write_bytes(b"old")
+
+        def full(self, data):
+            raise OSError(28, "No space left on device", str(self))
+
+        monkeypatch.setattr("pathlib.Path.write_bytes", full)
+        answer = call("predict", "coin.csv", *ENDING, "--output", "old.npz")
+        assert answer.status == 2
+        assert "No space left" in answer.err
+        assert (place / "old.npz").read_bytes() == b"old"
+        assert not list(place.glob(".*"))
+
+
+def _text(place):
+    (place / "words.txt").write_text("The cat and the dog.")
+    return "words.txt"
+
+
+COIN = ["predict", "coin.csv", *ENDING]
+BAD = {
+    "unknown verb": (["predct"], "`VERB` must be one of .* got 'predct'. Did you mean 'predict'?"),
+    "unknown option": ([*COIN, "--topk", "3"], "unrecognized arguments: --topk 3"),
+    "no input": (["predict"], "arguments are required: INPUT, --temperature, --generations"),
+    "missing file": (["predict", "none.npy", *ENDING], "`INPUT` none.npy: No such file"),
+    "a folder": (["predict", "folder.npy", *ENDING], "`INPUT` folder.npy: Is a directory"),
+    "strange file": (["predict", "x.json", *ENDING], r"`INPUT` must end in \.npy, .* 'x.json'"),
+    "NaN": (["predict", "nan.npy", *ENDING], r"nan.npy: logits must not be NaN; got nan at \[1\]"),
+    "negative": (["predict", "neg.csv", *ENDING], "neg.csv, line 2: the count must be .* '-3'"),
+    "no sum": (["predict", "p.npy", "--probabilities", *ENDING], "must sum to 1 .*; got 0.9"),
+    "empty": (["predict", "text:empty.txt", *ENDING], "corpus must not be empty; .* 0 characters"),
+    "T < 0": ([*COIN, "--temperature", "-0.5"], "`--temperature` must be >= 0; got -0.5"),
+    "T NaN": ([*COIN, "--temperature", "nan"], "`--temperature` must be >= 0; got nan"),
+    "T word": ([*COIN, "--temperature", "hot"], "`--temperature` must be a number; got 'hot'"),
+    "N < 0": ([*COIN, "--generations", "-1"], "`--generations` must be an integer >= 0; got -1"),
+    "N = 1.5": ([*COIN, "--generations", "1.5"], "`--generations` must be a whole .*'1.5'"),
+    "N huge": ([*COIN, "--generations", "9" * 20], "`--generations` must be <= 1,000,000"),
+    "n = 0": ([*COIN, "--samples", "0"], "`--samples` must be an integer >= 1; got 0"),
+    "n huge": ([*COIN, "--samples", "9" * 20], "`--samples` must be <= 1,000,000"),
+    "R = 0": ([*COIN, "--samples", "5", "--replicates", "0"], "`--replicates` .* >= 1; got 0"),
+    "R huge": ([*COIN, "--samples", "5", "--replicates", "9" * 9], "for 2 outcomes; got 999,999"),
+    "R alone": ([*COIN, "--replicates", "5"], "`--replicates` must come with --samples; got 5"),
+    "seed alone": ([*COIN, "--seed", "5"], "`--seed` must come with --samples; got 5"),
+    "seed < 0": ([*COIN, "--samples", "5", "--seed", "-1"], "`--seed` .* >= 0; got -1"),
+    "top-k": ([*COIN, "--top-k", "0"], "`--top-k` must be an integer >= 1; got 0"),
+    "top-k bare": ([*COIN, "--top-k"], "`--top-k` expected one argument"),
+    "top-p": ([*COIN, "--top-p", "1.2"], "`--top-p` must be between 0 and 1; got 1.2"),
+    "top-p 0": ([*COIN, "--top-p", "0"], "`--top-p` must be positive and finite; got 0.0"),
+    "min-p": ([*COIN, "--min-p", "-1"], "`--min-p` must be between 0 and 1; got -1.0"),
+    "plot": ([*COIN, "--plot", "x.gif"], r"`--plot` must end in \.pdf or .* got 'x.gif'"),
+    "output": ([*COIN, "--output", "x.npy"], r"`--output` must end in \.npz; got 'x.npy'"),
+    "output folder": ([*COIN, "--output", "folder.npz"], "`--output` must be a file; 'folder.npz'"),
+    "nowhere": ([*COIN, "--output", "a/b.npz"], "`--output` must be in an existing directory; a "),
+    "label": (["verify", "tempering.logit"], "got 'tempering.logit'. Did you mean 'tempering.logi"),
+    "law": (["verify", "temperign"], "got 'temperign'. Did you mean 'tempering'?"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(call, place, case):
+    np.save(place / "nan.npy", np.array([0.0, np.nan]))
+    np.save(place / "p.npy", np.array([0.5, 0.4]))
+    (place / "neg.csv").write_text("a,1\nb,-3\n")
+    (place / "empty.txt").touch()
+    (place / "folder.npz").mkdir()
+    (place / "folder.npy").mkdir()
+    before = sorted(place.iterdir())
+    arguments, complaint = BAD[case]
+    answer = call(*arguments)
+    assert answer.status == 2
+    assert answer.out == ""
+    assert re.fullmatch(r"fixedpoint( predict| verify)?: .*\n", answer.err)
+    assert re.search(complaint, answer.err)
+    assert sorted(place.iterdir()) == before
+
+
+class TestLawsAndVerify:
+    def test_verify_prints_and_records_the_three_comparisons(self, call):
+        before = call("laws").out
+        answer = call("verify", "tempering.composition")
+        assert answer.status == 0, answer.out
+        assert "tempering.composition" in answer.out
+        for word in ("proved", "evaluated", "confronted", "rejects “"):
+            assert f"✓ {word}" in answer.out
+        assert "1 of 1 equations verified" in answer.out
+        [line] = [x for x in call("laws").out.splitlines() if x.startswith("tempering.composition")]
+        assert line.endswith("evaluated, confronted")
+        assert line not in before
+
+    def test_verify_json(self, call, monkeypatch):
+        verdict = _verdict(
+            "tempering.logits", details={"excess": np.inf, "orders": [np.float64(4)]}
+        )
+        monkeypatch.setattr(confront, "verify", lambda label: verdict)
+        [found] = json.loads(call("verify", "tempering.logits", "--json").out)
+        assert {"label", "kind", "statement", "passed", "mark"} < set(found)
+        assert found["passed"] is True
+        assert found["proved"]["status"] == "passed"
+        assert found["confronted"]["details"] == {"excess": "inf", "orders": [4.0]}
+
+    def test_a_failure_exits_with_1(self, call, monkeypatch):
+        monkeypatch.setattr(confront, "verify", lambda label: _verdict(label, "failed"))
+        answer = call("verify", "tempering.composition", "tempering.logits")
+        assert answer.status == 1
+        assert "✗ confronted" in answer.out
+        assert "0 of 2 equations verified; FAILED: tempering.composition, tempering" in answer.out
+
+    def test_a_law_stands_for_all_its_labels(self):
+        labels = cli.selected(["tempering"])
+        assert {"tempering.logits", "tempering.refit"} <= set(labels)
+        assert all(label.startswith("tempering.") for label in labels)
+        assert cli.selected(["tempering.refit", "tempering.refit"]) == ["tempering.refit"]
+        assert set(labels) <= set(cli.selected([]))
+
+    def test_laws_lists_every_equation(self, call):
+        listed = json.loads(call("laws", "--json").out)
+        assert [row["label"] for row in listed] == cli.selected([])
+        assert {row["verdict"] for row in listed} == {"not verified yet"}
+        printed = call("laws").out
+        assert all(row["label"] in printed for row in listed)
+        assert max(map(len, printed.splitlines())) <= cli.WIDTH
+
+
+def _verdict(label, status="passed", details=None):
+    fine = Comparison("passed", "all well")
+    return Verdict(
+        label,
+        "exact",
+        "It is so.",
+        fine,
+        fine,
+        Comparison(status, "compared", details=details or {}),
+    )
+
+
+class TestReproduce:
+    @pytest.fixture
+    def project(self, place, monkeypatch):
+        """A checkout in miniature, whose jobs leave traces, and quick verdicts."""
+        scripts = {
+            "notebooks/execute.py": "import sys; print('ok', sys.argv[1:])",
+            "notebooks/one.py": "",
+            "paper/figures/good.py": "import os; assert os.environ['JAX_ENABLE_X64'] == '1'",
+            "paper/build.py": "print('skip paper/main.pdf: the PDF needs latexmk')",
+            "paper/main.tex": "",
+        }
+        for name, content in scripts.items():
+            path = place / "project" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        monkeypatch.setattr(reproduction, "checkout", lambda: place / "project")
+        monkeypatch.setattr(
+            reproduction,
+            "verify_all",
+            lambda labels, report: [report(v := _verdict("tempering.logits")) or v],
+        )
+        return place / "project"
+
+    def test_everything_succeeds(self, call, project):
+        answer = call("reproduce")
+        assert answer.status == 0, answer.out
+        for job in ("notebooks/execute.py one", "paper/figures/good.py", "paper/build.py"):
+            assert f"✓ {job}" in answer.out
+        assert "skip paper/main.pdf: the PDF needs latexmk" in answer.out
+        assert "1 of 1 equations verified; everything succeeded" in answer.out
+
+    def test_a_failure_is_told_and_the_rest_goes_on(self, call, project):
+        (project / "paper/figures/bad.py").write_text("raise ValueError('the claim is false')")
+        answer = call("reproduce")
+        assert answer.status == 1
+        assert "✗ paper/figures/bad.py" in answer.out
+        assert "✓ paper/build.py" in answer.out
+        assert "FAILED paper/figures/bad.py: ValueError: the claim is false" in answer.out
+        assert "1 failed" in answer.out
+
+    def test_a_failed_law_fails_the_job(self, call, project, monkeypatch):
+        monkeypatch.setattr(
+            reproduction, "verify_all", lambda labels, report: [_verdict("flow.tail", "failed")]
+        )
+        answer = call("reproduce")
+        assert answer.status == 1
+        assert "FAILED flow.tail" in answer.out
+
+    def test_without_a_checkout_only_the_laws_are_verified(self, call, project, monkeypatch):
+        monkeypatch.setattr(reproduction, "checkout", lambda: None)
+        answer = call("reproduce")
+        assert answer.status == 0
+        assert "need a checkout" in answer.out
+        assert "notebooks/execute.py" not in answer.out
+
+    def test_this_is_a_checkout(self):
+        root = reproduction.checkout()
+        assert root is not None
+        assert (root / "fixedpoint" / "cli.py").is_file()
+
+
+def test_help_and_version(call, capsys):
+    assert "verbs:" in call().out
+    assert re.fullmatch(r"fixedpoint \d+\.\d+\.\d+\n", call("--version").out)
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["predict", "--help"])
+    assert leaving.value.code == 0
+    assert "text:FILE" in capsys.readouterr().out
+
+
+def test_a_reader_who_leaves_early_causes_no_traceback(place):
+    code = (
+        "import sys; from fixedpoint.cli import main;"
+        "sys.exit(main(['predict', 'coin.csv', '--temperature', '1', '--generations', '900',"
+        " '--json']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr is not None
+    errors = process.stderr.read().decode()
+    process.stderr.close()
+    assert process.wait() == 0
+    assert errors == ""

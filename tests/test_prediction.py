@@ -1,0 +1,165 @@
+"""Figures over generations: closed form against the loop, by hand, and at the edges."""
+
+import numpy as np
+import pytest
+
+import fixedpoint as fp
+from fixedpoint import prediction
+from fixedpoint.prediction import FIGURES, predict
+
+LOGITS = np.log([0.5, 0.2, 0.2, 0.07, 0.03])
+"""Asymmetric on purpose, with a tie that is not the mode."""
+
+
+def tempered(temperature):
+    return fp.Loop(sampler=fp.Temperature(temperature))
+
+
+def test_two_outcomes_by_hand():
+    found = predict(tempered(0.5), np.log([0.75, 0.25]), 2)
+    # Odds 3 : 1 are squared in every generation.
+    p = np.array([3 / 4, 9 / 10, 81 / 82])
+    entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+    kl = p * np.log(p / 0.75) + (1 - p) * np.log((1 - p) / 0.25)
+    for name, values in {
+        "mode_probability": p,
+        "entropy": entropy,
+        "effective_number": np.exp(entropy),
+        "surviving": [2, 2, 2],
+        "kl_from_start": kl,
+        "recovery_temperature": [1, 2, 4],
+    }.items():
+        np.testing.assert_allclose(found.figures[name], values, rtol=1e-12, atol=1e-15)
+    assert found.law == "tempering.logits"
+    assert found.limit is not None
+    assert found.limit.statement == "the mode alone"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8, 1.0, 1.3, np.inf])
+def test_closed_form_equals_the_loop(temperature):
+    """A truncation that removes nothing forces the loop to be run."""
+    kept = fp.Loop(sampler=(fp.Temperature(temperature), fp.TopK(5)))
+    run, closed = predict(kept, LOGITS, 6), predict(tempered(temperature), LOGITS, 6)
+    assert run.law is None
+    assert "TopK" in run.note
+    for name in FIGURES[:-1]:
+        np.testing.assert_allclose(
+            closed.figures[name], run.figures[name], rtol=1e-10, atol=1e-14, err_msg=name
+        )
+    np.testing.assert_array_equal(closed.modes, run.modes)
+    if 0 < temperature < np.inf:
+        np.testing.assert_allclose(
+            closed.figures["recovery_temperature"], run.figures["recovery_temperature"], rtol=1e-8
+        )
+        np.testing.assert_allclose(
+            closed.figures["recovery_temperature"], temperature ** -np.r_[:7.0]
+        )
+
+
+def test_contexts_are_followed_separately_whatever_the_blocks(monkeypatch):
+    table = np.random.default_rng(0).normal(size=(3, 2, 5))
+    loop = fp.Loop(sampler=(fp.Temperature(0.7), fp.Nucleus(0.9)))
+    whole = predict(loop, table, 3, keep_logits=True)
+    monkeypatch.setattr(prediction, "BLOCK", 10)
+    blocks = predict(loop, table, 3, keep_logits=True)
+    single = predict(loop, table[2, 1], 3, keep_logits=True)
+    for name in FIGURES:
+        assert whole.figures[name].shape == (4, 3, 2)
+        np.testing.assert_allclose(whole.figures[name], blocks.figures[name], rtol=1e-12)
+        np.testing.assert_allclose(whole.figures[name][:, 2, 1], single.figures[name], rtol=1e-12)
+    assert whole.logits is not None
+    assert whole.logits.shape == table.shape
+
+
+@pytest.mark.parametrize(
+    ("temperature", "entropy", "surviving"),
+    [(0.9, np.log(2), 2), (1.0, None, 5), (1.1, np.log(5), 5)],
+)
+def test_a_million_generations_saturate(temperature, entropy, surviving):
+    tied = np.array([1.0, 1.0, 0.5, 0.0, -1.0])
+    found = predict(tempered(temperature), tied, 10**6, keep_logits=True)
+    assert found.generations[-1] == 10**6
+    entropies = found.figures["entropy"]
+    expected = entropies[0] if entropy is None else entropy
+    assert entropies[-1] == pytest.approx(expected, rel=1e-12)
+    assert found.figures["surviving"][-1] == surviving
+    assert found.limit is not None
+    assert found.limit.figures["entropy"] == pytest.approx(expected, rel=1e-12)
+    assert not any(np.isnan(found.figures[name]).any() for name in FIGURES[:-1])
+    assert found.logits is not None
+    assert not np.isnan(found.logits).any()
+    recovery = found.mean("recovery_temperature")[0][-1]
+    assert recovery == 1 if temperature == 1 else np.isnan(recovery)
+
+
+def test_zero_and_infinite_temperature_lose_the_past():
+    for temperature, entropy in ((0.0, 0.0), (np.inf, np.log(4))):
+        found = predict(tempered(temperature), np.append(LOGITS[[1, 0, 3, 4]], -np.inf), 2)
+        np.testing.assert_allclose(found.figures["entropy"][1:], entropy, atol=1e-15)
+        np.testing.assert_array_equal(
+            np.isnan(found.mean("recovery_temperature")[0]), [False, True, True]
+        )
+        assert found.modes is not None
+        assert found.modes.tolist() == ([1, 1, 1] if temperature == 0 else [1, 0, 0])
+
+
+def test_one_outcome_and_lost_outcomes():
+    alone = predict(tempered(0.5), np.array([3.0]), 2)
+    np.testing.assert_array_equal(alone.figures["entropy"], 0)
+    np.testing.assert_array_equal(alone.figures["mode_probability"], 1)
+    lost = predict(tempered(2.0), np.array([-np.inf, 0.0, 1.0]), 5)
+    np.testing.assert_array_equal(lost.figures["surviving"], 2)
+
+
+def test_truncation_at_temperature_one_settles_at_once():
+    found = predict(fp.Loop(sampler=(fp.Temperature(1.0), fp.TopK(2))), LOGITS, 3)
+    assert found.limit is not None
+    assert "from generation 1 on" in found.limit.statement
+    np.testing.assert_allclose(found.figures["mode_probability"][1:], 5 / 7)
+    # 0.7 of the probability was kept: KL(p_1 || p_0) = -log 0.7, and no sharpening.
+    np.testing.assert_allclose(found.figures["kl_from_start"][1:], -np.log(0.7))
+    np.testing.assert_allclose(found.figures["recovery_temperature"], 1, rtol=1e-6)
+
+
+def test_the_limit_is_not_claimed_before_it_is_reached():
+    loop = fp.Loop(sampler=(fp.Temperature(0.9), fp.TopK(2)))
+    assert predict(loop, LOGITS, 3).limit is None
+
+
+class TestSamples:
+    def test_heterozygosity_like_decay_of_two_outcomes(self):
+        """The chance that one draw of two decides: after one generation of n = 2, by hand."""
+        loop = fp.Loop(corpus=fp.Fresh(2))
+        found = predict(loop, np.log([0.75, 0.25]), 1, num_replicates=4_000, seed=3)
+        mean, error = found.mean("surviving")
+        # Both outcomes survive with probability 2 p q = 3/8.
+        predicted_error = np.sqrt(3 / 8 * 5 / 8 / 4_000)
+        assert mean[0] == 2
+        assert abs(mean[1] - 11 / 8) < 4 * predicted_error
+        assert error is not None
+        assert error[1] == pytest.approx(predicted_error, rel=0.05)
+        assert error[0] == 0
+        assert found.modes is None
+        assert found.figures["entropy"].shape == (2, 4_000)
+
+    def test_the_seed_decides(self):
+        loop = fp.Loop(corpus=fp.Fresh(5))
+        runs = [
+            predict(loop, LOGITS, 3, num_replicates=8, seed=seed).figures["entropy"]
+            for seed in (0, 0, 1)
+        ]
+        np.testing.assert_array_equal(runs[0], runs[1])
+        assert (runs[0] != runs[2]).any()
+
+    def test_means_are_over_contexts_and_errors_over_replicates(self):
+        values = np.array([[[1.0, 3.0], [3.0, 5.0], [5.0, 7.0]]])
+        made = prediction.Prediction(None, "", None, np.array([0]), {"entropy": values}, None, None)
+        mean, error = made.mean("entropy")
+        assert error is not None
+        assert (mean[0], error[0]) == (4, pytest.approx(2 / np.sqrt(3)))
+
+    def test_replicates_go_with_samples(self):
+        with pytest.raises(ValueError, match="`num_replicates` must be given with a sampled"):
+            predict(fp.Loop(corpus=fp.Fresh(5)), LOGITS, 1)
+        with pytest.raises(ValueError, match="got 3 with Exact"):
+            predict(fp.Loop(), LOGITS, 1, num_replicates=3)
