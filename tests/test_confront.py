@@ -43,13 +43,17 @@ def observation(value=8.0, **changes):
     return Observation(**{**fields, **changes})
 
 
+def power(base, generation):
+    return np.asarray(float(base) ** generation)
+
+
 @pytest.fixture
 def pretend(monkeypatch):
     """A law made of two functions, in the place where `confront` looks for laws."""
     solution = types.ModuleType("fixedpoint.laws.pretend.solution")
     process = types.ModuleType("fixedpoint.laws.pretend.process")
-    solution.power = lambda base, generation: np.asarray(float(base) ** generation)
-    process.power = observation
+    monkeypatch.setattr(solution, "power", power, raising=False)
+    monkeypatch.setattr(process, "power", observation, raising=False)
     monkeypatch.setitem(sys.modules, "fixedpoint.laws.pretend", types.ModuleType("pretend"))
     monkeypatch.setitem(sys.modules, solution.__name__, solution)
     monkeypatch.setitem(sys.modules, process.__name__, process)

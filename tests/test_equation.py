@@ -16,9 +16,10 @@ from fixedpoint.laws.equation import (
     equations,
     register,
     total,
+    vector,
 )
 
-theta = sp.IndexedBase("theta", real=True)
+theta = vector("theta", real=True)
 beta = sp.Symbol("beta", positive=True)
 j, k = sp.symbols("j k", integer=True)
 

@@ -14,7 +14,7 @@ import pkgutil
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import mpmath
 import sympy as sp
@@ -24,13 +24,21 @@ Kind = Literal["exact", "asymptotic", "bound", "conjecture"]
 NUM_OUTCOMES = sp.Symbol("K", integer=True, positive=True)
 OUTCOME = sp.Symbol("i", integer=True, positive=True)
 
+Expression = Any
+"""A SymPy expression. (SymPy's own annotations are too partial to check arithmetic with.)"""
 
-def total(expression: sp.Expr, index: sp.Symbol) -> sp.Expr:
+
+def vector(name: str, **assumptions: Any) -> Expression:
+    """A vector over the outcomes, e.g. the logits: `vector("theta", real=True)`."""
+    return sp.IndexedBase(name, **assumptions)
+
+
+def total(expression: Expression, index: Expression) -> Expression:
     """Sum an expression over all outcomes: Σ_{index=1..K}."""
     return sp.Sum(expression, (index, 1, NUM_OUTCOMES))
 
 
-def at_outcomes(expression: sp.Expr, num_outcomes: int) -> sp.Expr:
+def at_outcomes(expression: Expression, num_outcomes: int) -> Expression:
     """Write an expression out for a given number of outcomes, with θ[1], θ[2], … as symbols."""
     return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).doit()
 
@@ -43,13 +51,13 @@ class Root(sp.Expr):
     """
 
     def _mpmathcode(self, printer: Any) -> str:
-        function, low, high = self.args
+        function, low, high = cast(Expression, self.args)
         (variable,), expression = function.args
         ends = f"{printer._print(low)}, {printer._print(high)}"
         return f"root(lambda {printer._print(variable)}: {printer._print(expression)}, {ends})"
 
     def _latex(self, printer: Any) -> str:
-        (variable,), expression = self.args[0].args
+        (variable,), expression = cast(Expression, self.args[0]).args
         x, equation = printer._print(variable), printer._print(expression)
         return rf"\operatorname{{root}}_{{{x}}}\left[{equation} = 0\right]"
 
@@ -82,7 +90,7 @@ class Step:
     claim: str
     residual: Any
     method: Literal["symbolic", "points"] = "symbolic"
-    reduce: Callable[[sp.Expr], sp.Expr] = sp.simplify
+    reduce: Callable[[Expression], Expression] = sp.simplify
     domain: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
 
     def remainders(self) -> list[Any]:
@@ -99,7 +107,7 @@ class Step:
         """Whether every residual reduces to 0."""
         return all(remainder == 0 for remainder in self.remainders())
 
-    def _at_points(self, part: sp.Expr, num_points: int = 30, digits: int = 50) -> Any:
+    def _at_points(self, part: Expression, num_points: int = 30, digits: int = 50) -> Any:
         """Return 0 if the residual vanishes at random rational points, else its largest value."""
         rng = random.Random(self.claim)
         atoms = part.atoms(sp.Indexed)
@@ -120,10 +128,10 @@ def _labels(symbol: Any, indexed: Iterable[Any]) -> bool:
     return any(symbol in (entry.base, entry.base.label, entry) for entry in indexed)
 
 
-def _rational(rng: random.Random, low: Any, high: Any) -> mpmath.mpf:
-    value = sp.Rational(low) + (sp.Rational(high) - sp.Rational(low)) * sp.Rational(
-        rng.randint(1, 9972), 9973
-    )
+def _rational(rng: random.Random, low: Any, high: Any) -> Any:
+    """A random rational number between two others, to the working precision."""
+    span: Expression = sp.Rational(high) - sp.Rational(low)
+    value: Expression = sp.Rational(low) + span * sp.Rational(rng.randint(1, 9972), 9973)
     return mpmath.mpf(value.p) / value.q
 
 
@@ -244,19 +252,19 @@ def _exact(value: Any) -> Any:
     return number if isinstance(number, int) else mpmath.mpmathify(number)
 
 
-def _as_sum(factor: sp.Expr, limits: sp.Tuple) -> sp.Expr:
+def _as_sum(factor: Expression, limits: Expression) -> Expression:
     """A product as the exponential of a sum of logarithms, which `lambdify` can print."""
     return sp.exp(sp.Sum(sp.log(factor), limits))
 
 
-def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+def _collapse_sums(expression: Expression, values: dict[Any, Any]) -> Expression:
     """Replace each sum that stands on its own by a symbol that `values` maps to its number.
 
     Sums are computed once each, innermost first; one that depends on an outer index (or on
     `OUTCOME`) is left for its surroundings to evaluate.
     """
     while True:
-        sums = expression.atoms(sp.Sum)
+        sums: set[Expression] = expression.atoms(sp.Sum)
         binding = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
         bound = {x for scope in binding for x in scope.bound_symbols} | {OUTCOME}
         closed = [s for s in sums if not s.free_symbols & bound]
@@ -266,7 +274,7 @@ def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
         numbers = {}
         for s in innermost:
             indices = [limit[0] for limit in s.limits]
-            ranges = [_range(*limit[1:], values) for limit in s.limits]
+            ranges = [_range(low, high, values) for _, low, high in s.limits]
             function = sp.lambdify([*indices, *values], s.function, MODULES)
             numbers[s] = sp.Dummy(real=True)
             terms = (function(*k, *values.values()) for k in itertools.product(*ranges))
@@ -274,7 +282,7 @@ def _collapse_sums(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
         expression = expression.xreplace(numbers)
 
 
-def _collapse_roots(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+def _collapse_roots(expression: Expression, values: dict[Any, Any]) -> Expression:
     """Replace each root that is the same for all outcomes by a symbol, as `_collapse_sums`."""
     numbers = {}
     for found in expression.atoms(Root):

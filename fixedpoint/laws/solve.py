@@ -77,6 +77,7 @@ def solve(loop: Loop, logits: Float[Array, "*batch num_outcomes"]) -> Tempered:
         ('tempering.logits', [0.0, -8.0])
     """
     check_logits(logits)
+    temperature = jnp.ones(())
     for sampler in loop.samplers:
         if not isinstance(sampler, Temperature):
             raise NoClosedForm(
@@ -84,10 +85,12 @@ def solve(loop: Loop, logits: Float[Array, "*batch num_outcomes"]) -> Tempered:
                 "covers; call fixedpoint.run (exact for an Exact corpus), and "
                 "fixedpoint.simplex.decomposition to see what it does."
             )
+        # What 0 or inf has left, equal outcomes, no later temperature changes.
+        settled = (temperature == 0) | (temperature == jnp.inf)
+        temperature = jnp.where(settled, temperature, temperature * sampler.temperature)
     corpus = loop.corpus
     if not isinstance(corpus, Exact):
         raise NoClosedForm(f"`corpus` {_name(corpus)} {_CORPUS_ADVICE[type(corpus)]}")
-    temperature = jnp.prod(jnp.stack([jnp.asarray(s.temperature) for s in loop.samplers]), axis=0)
     learner = loop.learner
     if isinstance(learner, Refit) or (
         isinstance(learner, GradientFlow) and learner.time == jnp.inf
