@@ -107,7 +107,7 @@ def _torch() -> Callable:
 
     def figures(logits: np.ndarray, b: float) -> tuple[np.ndarray, ...]:
         theta = torch.from_numpy(logits).double()
-        log_p = torch.log_softmax(b * theta, -1)
+        log_p = torch.log_softmax(theta * float(b), -1)
         p = log_p.exp()
         entropy = -(p * log_p).sum(-1)
         divergence = (p * (log_p - torch.log_softmax(theta, -1))).sum(-1)
@@ -141,7 +141,7 @@ def _numpy_by_rows(logits: np.ndarray, b: np.ndarray) -> Callable[[], Answer]:
                 np.multiply(x, inverse_temperature, out=weight)
                 np.exp(weight, out=weight)
                 S0[generation, row] = weight.sum()
-                S1[generation, row] = weight @ x
+                S1[generation, row] = np.einsum("i,i", weight, x)  # no BLAS threads of its own
         return S0, S1
 
     def run() -> Answer:
