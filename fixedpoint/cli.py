@@ -87,6 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0 when all is well, 1 when a verification failed, 2 for bad input.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a sign shows another
     name = "fixedpoint"
     if arguments and arguments[0] in VERBS:
         name += f" {arguments[0]}"
@@ -649,7 +652,7 @@ def _recovery(found: "Prediction") -> str:
     if found.law is not None:
         how = "restores generation 0 exactly"
     else:
-        mean = " (a mean)" if found.sampled else ""
+        mean = "(the mean of the runs that have one)" if found.sampled else ""
         how = (
             f"{mean} restores what a temperature can: not lost outcomes, nor other changes of shape"
         )

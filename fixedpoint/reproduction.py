@@ -94,7 +94,8 @@ def _stages(root: Path) -> Iterator[tuple[str, str, list[list[str]]]]:
 def _run(root: Path, stage: str, command: Sequence[str]) -> Job:
     """Run a script of the checkout with this Python; a failure is told and kept, not raised."""
     name = " ".join(command)
-    print(f"  … {name}", end="\r", flush=True)
+    if sys.stdout.isatty():
+        print(f"  … {name}", end="\r", flush=True)
     environment = {
         **os.environ,
         "JAX_ENABLE_X64": "1",
