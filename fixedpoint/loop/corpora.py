@@ -99,13 +99,10 @@ def mixture(
         w = 0 and 1.
     """
     weight = jnp.asarray(weight)
-    terms = (first, second)
     # A term of weight 0 must not set the scale: the other may be smaller by any factor.
-    counted = [
-        jnp.where(share > 0, term, -jnp.inf)
-        for share, term in zip((1 - weight, weight), terms, strict=True)
-    ]
-    top = jax.lax.stop_gradient(jnp.maximum(*counted))
+    top = jax.lax.stop_gradient(
+        jnp.maximum(jnp.where(weight < 1, first, -jnp.inf), jnp.where(weight > 0, second, -jnp.inf))
+    )
     alive = top > -jnp.inf
     top = jnp.where(alive, top, 0)
     limit = jnp.log(jnp.finfo(top.dtype).max) / 2
@@ -115,7 +112,7 @@ def mixture(
         finite = term > -jnp.inf
         return jnp.where(finite, jnp.exp(jnp.minimum(jnp.where(finite, term - top, 0), limit)), 0)
 
-    p, q = map(relative, terms)
+    p, q = relative(first), relative(second)
     total = jnp.where(alive, (1 - weight) * p + weight * q, 1)
     return jnp.where(alive, top + jnp.log(total), -jnp.inf)
 

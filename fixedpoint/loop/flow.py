@@ -13,7 +13,7 @@ probability.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree, Real
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Accumulated, Corpus
@@ -61,7 +61,7 @@ class Flow(eqx.Module):
 def flow(
     loop: Loop,
     logits: Float[Array, "*batch outcomes"],
-    times: Float[ArrayLike, " times"],
+    times: Sequence[float] | Real[ArrayLike, " times"],
     *,
     observe: PyTree[Callable[[Array], PyTree]] = None,
     event: tuple[Callable[[Array], Array], float] | None = None,

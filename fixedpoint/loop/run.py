@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree
 
 from fixedpoint import checks
 from fixedpoint.loop.corpora import Corpus, Exact, branch
@@ -121,7 +121,7 @@ def run(
     key: Array | None = None,
     num_replicates: int | None = None,
     observe: PyTree[Callable[[Array], PyTree]] = None,
-    save_at: Sequence[int] | None = None,
+    save_at: Sequence[int] | Int[ArrayLike, " saved"] | None = None,
     progress: bool | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Trajectory:
@@ -191,8 +191,10 @@ def run(
     return _run_compiled(loop, logits, key, num_replicates, observe, saved, progress, devices)
 
 
-def _check_saved(save_at: Sequence[int] | None, num_generations: int) -> np.ndarray:
-    saved = np.arange(num_generations + 1) if save_at is None else np.asarray(save_at)
+def _check_saved(
+    save_at: Sequence[int] | Int[ArrayLike, " saved"] | None, num_generations: int
+) -> np.ndarray:
+    saved = np.asarray(range(num_generations + 1) if save_at is None else save_at)
     if saved.ndim != 1 or saved.size == 0 or not np.issubdtype(saved.dtype, np.integer):
         raise ValueError(f"`save_at` must be a list of generations; got {save_at!r}.")
     if saved[0] < 0 or saved[-1] > num_generations or np.any(np.diff(saved) <= 0):
