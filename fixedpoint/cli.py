@@ -56,7 +56,8 @@ distribution, or with --samples that many draws. Several contexts, i.e. an input
 Per generation: entropy in nats; the mode and its probability; the effective number of outcomes,
 exp(entropy); how many outcomes survive, i.e. have a probability above 0; the Kullback-Leibler
 divergence from generation 0, KL(p_n || p_0), in nats; and the recovery temperature, at which
-sampling that generation would bring generation 0 back as far as a temperature can.
+sampling that generation would bring generation 0 back as far as a temperature can. Of more than
+1,000 generations those of the series 1, 2, 5, 10, 20, ... are reported.
 
 examples:
   fixedpoint predict words:novel.txt --temperature 0.9 --generations 20
