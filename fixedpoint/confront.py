@@ -14,6 +14,7 @@ import json
 import os
 import random
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,7 +95,7 @@ class Verdict:
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain data for JSON."""
-        return {**asdict(self), "passed": self.passed, "mark": self.mark}
+        return _finite({**asdict(self), "passed": self.passed, "mark": self.mark})
 
 
 def verify(label: str) -> Verdict:
@@ -130,7 +131,10 @@ def verify_all(
         verdicts.append(verify(label))
         if report:
             report(verdicts[-1])
-    store(verdicts)
+    try:
+        store(verdicts)
+    except OSError as failure:
+        warnings.warn(f"the verdicts could not be recorded: {failure}", stacklevel=2)
     return verdicts
 
 
@@ -306,6 +310,17 @@ def _orders(observation: Observation, law: np.ndarray) -> tuple[list[float], boo
     return [float(o) for o in orders], bool(abs(orders[-1] - refinement.order) < 0.1)
 
 
+def _finite(data: Any) -> Any:
+    """The same data with infinities and NaN as text, which JSON has no numbers for."""
+    if isinstance(data, Mapping):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(value) for value in data]
+    if isinstance(data, (float, np.floating)):
+        return float(data) if np.isfinite(data) else str(data)
+    return data
+
+
 def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> Comparison:
     """Turn an exception inside a comparison into a failed one: the others still run."""
     try:
@@ -346,7 +361,7 @@ def store(verdicts: Iterable[Verdict]) -> None:
     merged = {**load(), **{v.label: v.as_dict() for v in verdicts}}
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(merged, file, indent=1, default=str)
+        json.dump(merged, file, indent=1, default=str, allow_nan=False)
     os.replace(file.name, path)
 
 

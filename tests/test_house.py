@@ -47,6 +47,8 @@ FORBIDDEN = {
         "fixedpoint.confront",
     ],
     "confront.py": ["fixedpoint.cli"],
+    "prediction.py": ["fixedpoint.cli"],
+    "reproduction.py": ["fixedpoint.cli"],
 }
 
 
