@@ -1,0 +1,1099 @@
+r"""Closed forms of tempering: generation n of a loop at temperature T has the logits θ₀T⁻ⁿ.
+
+Notation: θ logits, p = softmax(θ), T temperature, n generation, β = T⁻ⁿ inverse temperature,
+p_β ∝ e^{βθ}. The claims and their proofs are in `derivation`, the loop that they describe in
+`process`. Every function works under `jax.jit`, `jax.vmap` and `jax.grad` and follows the dtype of
+the logits; -inf marks a lost outcome.
+"""
+
+from typing import Literal
+
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+from jax.typing import DTypeLike
+from jaxtyping import Array, ArrayLike, Float
+
+from fixedpoint import checks, simplex
+from fixedpoint import potential as potentials
+from fixedpoint.simplex import Logits, PerDistribution
+
+# --- one generation, and n of them ---------------------------------------------------------------
+
+
+def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
+    """Logits after one generation: trained to the minimum on samples at a temperature.
+
+    θ' = θ/T (`tempering.refit`).
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf]; one per distribution, or a number.
+
+    Returns:
+        θ/T, shifted so that the largest is 0.
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Exact for infinite samples; relative error below 1e-12 in float64
+        (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> refit(jnp.array([0.0, -1.0]), 0.5)
+        Array([ 0., -2.], dtype=float64)
+
+    References:
+        The family p^{1/T}/Σp^{1/T}: escort distributions of Beck & Schlögl (1993).
+    """
+    return simplex.temper(logits, temperature)
+
+
+def logits(
+    logits: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch num_outcomes"]:
+    """Logits of a generation.
+
+    θ_n = θ₀T⁻ⁿ (`tempering.logits`): n generations at T are one sampling at Tⁿ.
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf]; one per distribution, or a number.
+        generation: n >= 0; its shape broadcasts with that of the temperature.
+
+    Returns:
+        θ₀T⁻ⁿ, shifted so that the largest is 0. Where T⁻ⁿ overflows (T < 1) this is the limit,
+        uniform on the modes: 0 there and -inf elsewhere; where Tⁿ does (T > 1), all 0.
+
+    Raises:
+        ValueError: If the temperature or the generation is negative.
+
+    Validity:
+        Exact for infinite samples and a learner that reaches its minimum; relative error below
+        1e-12 in float64 for n up to 10⁶ (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> logits(jnp.array([0.0, -1.0]), 0.5, 3)
+        Array([ 0., -8.], dtype=float64)
+
+    References:
+        Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1 (two
+        generations).
+    """
+    checks.check_temperature(temperature)
+    checks.check_nonnegative(generation, "generation")
+    return simplex.temper(logits, _power(temperature, generation))
+
+
+def composition(
+    logits: Logits, temperatures: Float[ArrayLike, " generations"]
+) -> Float[Array, "*batch num_outcomes"]:
+    """Logits after generations at different temperatures.
+
+    θ_n = θ₀/(T₁T₂⋯T_n) (`tempering.composition`): the order does not matter, and T followed by 1/T
+    is the identity.
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome.
+        temperatures: T₁, …, T_n in [0, inf], one for each generation.
+
+    Returns:
+        θ₀/∏T, shifted so that the largest is 0. Of temperatures 0 and inf the earliest decides:
+        what it leaves, the modes or the uniform law, no later one changes.
+
+    Raises:
+        ValueError: If a temperature is negative.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 (`tests/laws/test_register.py`) unless the
+        product of the finite temperatures overflows on the way.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> composition(jnp.array([0.0, -1.0]), jnp.array([0.5, 4.0, 0.25]))
+        Array([ 0., -2.], dtype=float64)
+
+    References:
+        Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1.
+    """
+    checks.check_temperature(temperatures, "temperatures")
+    T = jnp.append(jnp.asarray(temperatures), 1.0)  # one more generation, which changes nothing
+    extreme = (T == 0) | jnp.isinf(T)
+    product = jnp.where(jnp.any(extreme), T[jnp.argmax(extreme)], jnp.prod(T))
+    return simplex.temper(logits, product)
+
+
+def fixed_point(
+    logits: Logits, temperature: PerDistribution
+) -> Float[Array, "*batch num_outcomes"]:
+    """Expected gradient of the loss on the model's own samples.
+
+    ∂CE(p_T, softmax x)/∂x at x = θ is p - p_T (`tempering.fixed_point`). At T = 1 it is 0 for every
+    model: nothing moves. At any other T it is 0 only for models that are uniform on their support.
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf]; one per distribution, or a number.
+
+    Returns:
+        p - p_T, whose negative is the direction of gradient descent; exactly 0 at T = 1.
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Exact for infinite samples; relative error below 1e-12 in float64, also at T = 1 ± 1e-12
+        (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.75, 0.25]))
+        >>> fixed_point(theta, 0.5)  # 3/4 - 9/10
+        Array([-0.15,  0.15], dtype=float64)
+        >>> fixed_point(theta, 1.0) == 0
+        Array([ True,  True], dtype=bool)
+
+    References:
+        Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9 (T = 1).
+    """
+    theta, T = simplex.per_distribution(logits, checks.check_temperature(temperature))
+    p = simplex.probabilities(theta)
+    x = simplex.temper(theta, 1.0)
+    # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
+    # from 1; then p_T is far from p.
+    interior = (T > 0) & jnp.isfinite(T)
+    w = jnp.where(p > 0, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
+    growth = jnp.sum(p * jnp.expm1(jnp.minimum(w, 500)), -1, keepdims=True)
+    near = interior & (growth > -0.5) & (jnp.max(w, -1, keepdims=True) < 500)
+    log_ratio = w - jnp.log1p(jnp.where(near, growth, 0))
+    far = p - simplex.probabilities(simplex.temper(theta, T[..., 0]))
+    return jnp.where(near, -p * jnp.expm1(log_ratio), far)
+
+
+def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
+    """Logits after infinitely many generations.
+
+    T < 1: uniform on the modes; T = 1: the initial model; T > 1: uniform on the support.
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf]; one per distribution, or a number.
+
+    Returns:
+        The limit of θ₀T⁻ⁿ as logits with maximum 0; ties are exact ties of the floats.
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Exact. Not continuous in T at 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> limit(jnp.array([1.0, 1.0, 0.0]), 0.9)
+        Array([  0.,   0., -inf], dtype=float64)
+    """
+    T = jnp.asarray(checks.check_temperature(temperature))
+    return simplex.temper(logits, jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)))
+
+
+# --- where it leads ------------------------------------------------------------------------------
+
+
+def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
+    """What collapse depends on: the gap below the modes, and how many outcomes tie on each side.
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+
+    Returns:
+        (gap Δ to the second largest distinct logit, number m of modes, number k₂ of runners-up):
+        the leading arguments of `mode_limit` and `generations_to_collapse`. Where every outcome is
+        a mode, the gap is inf and there are no runners-up.
+
+    Raises:
+        ValueError: If there is no outcome.
+
+    Validity:
+        Ties are exact ties of the floats: logits that differ in the last digit are two levels.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> [x.item() for x in runners_up(jnp.array([2.0, 1.5, 2.0, 0.0]))]
+        [0.5, 2, 1]
+    """
+    x = simplex.temper(logits, 1.0)
+    second = jnp.max(jnp.where(x < 0, x, -jnp.inf), -1, keepdims=True)
+    return -second[..., 0], jnp.sum(x == 0, -1), jnp.sum((x == second) & (x > -jnp.inf), -1)
+
+
+def mode_limit(
+    gap: PerDistribution,
+    num_modes: PerDistribution,
+    num_runners_up: PerDistribution,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> Float[Array, "*batch"]:
+    """Probability off the modes at a late generation, below temperature 1.
+
+    1 - P_n(modes) ≃ (k₂/m) exp(-Δ T⁻ⁿ) (`tempering.mode_limit`): double-exponential in n.
+
+    Args:
+        gap: Δ > 0, from the modes' logit to the next one (`runners_up`).
+        num_modes: m >= 1, how many outcomes share the largest logit.
+        num_runners_up: k₂ >= 1, how many share the next one.
+        temperature: T in [0, 1).
+        generation: n >= 0.
+
+    Returns:
+        The asymptotic probability; 0 where it underflows.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Asymptotic, n -> inf, T < 1: relative error of order exp(-Δ T⁻ⁿ) and of the exponential of
+        the next gap. `tail` is exact.
+
+    Example:
+        >>> print(f"{mode_limit(0.7, 2, 3, 0.5, 3):.6e}")  # 1.5 exp(-5.6)
+        5.546796e-03
+    """
+    B = _power(temperature, -jnp.asarray(checks.check_nonnegative(generation, "generation")))
+    return num_runners_up / num_modes * jnp.exp(-gap * B)
+
+
+def tail(
+    logits: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Probability off the modes at a generation, exactly.
+
+    1 - P_n(modes) with P_n = softmax(θ₀T⁻ⁿ).
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf].
+        generation: n >= 0.
+
+    Returns:
+        The probability of everything but the exactly tied modes.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 (`tests/laws/tempering/test_solution.py`) while
+        the probability is a normal number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{tail(jnp.log(jnp.array([0.75, 0.25])), 0.5, 1):.6f}")  # 1/10
+        0.100000
+    """
+    return simplex.tail_probability(_generation(logits, temperature, generation))
+
+
+def generations_to_collapse(
+    gap: PerDistribution,
+    num_modes: PerDistribution,
+    num_runners_up: PerDistribution,
+    temperature: PerDistribution,
+    tolerance: PerDistribution,
+) -> Float[Array, "*batch"]:
+    """Generations until the probability off the modes has fallen to a tolerance.
+
+    n ≃ log(log(k₂/(mε))/Δ)/log(1/T) (`tempering.generations_to_collapse`), a real number.
+
+    Args:
+        gap: Δ > 0, from the modes' logit to the next one (`runners_up`).
+        num_modes: m >= 1, how many outcomes share the largest logit.
+        num_runners_up: k₂ >= 1, how many share the next one.
+        temperature: Sampling temperature T; inf is returned for T >= 1.
+        tolerance: ε in (0, 1).
+
+    Returns:
+        The number of generations; 0 if log(k₂/(mε)) <= Δ, where it is so from the start.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Asymptotic for small ε, as `mode_limit`, which it inverts.
+
+    Example:
+        >>> print(f"{generations_to_collapse(0.7, 2, 3, 0.9, 1e-2):.2f}")
+        18.68
+    """
+    T = jnp.asarray(checks.check_temperature(temperature))
+    checks.check_positive(tolerance, "tolerance")
+    needed = (jnp.log(num_runners_up / jnp.asarray(num_modes)) - jnp.log(tolerance)) / gap
+    n = jnp.log(jnp.maximum(needed, 1)) / -jnp.log(jnp.where(T < 1, T, 0.5))
+    return jnp.where(T < 1, n, jnp.where(needed > 1, jnp.inf, 0))
+
+
+def divergence(
+    logits: Logits,
+    inverse_temperature: PerDistribution,
+    inverse_temperature_other: PerDistribution,
+) -> Float[Array, "*batch"]:
+    """Divergence between one model at two inverse temperatures.
+
+    KL(p_β ‖ p_β') = (β - β') A'(β) - A(β) + A(β'), A(β) = log Σ e^{βθ} (`tempering.divergence`).
+    Generation n is β = T⁻ⁿ, the initial model β = 1, the uniform law on the support β = 0.
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        inverse_temperature: β in [0, inf].
+        inverse_temperature_other: β' in [0, inf].
+
+    Returns:
+        The divergence in nats.
+
+    Raises:
+        ValueError: If an inverse temperature is negative.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64, also of a divergence of 1e-20 from the uniform
+        law. Where β and β' nearly agree, the rounding of βθ itself limits it to 1e-15 β/|β - β'|
+        (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.75, 0.25]))
+        >>> print(f"{divergence(theta, 1.0, 0.0):.6f}")  # log 2 - S = 0.75 log 1.5 - 0.25 log 2
+        0.130812
+    """
+    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
+    checks.check_nonnegative(inverse_temperature_other, "inverse_temperature_other")
+    return simplex.kl_divergence(
+        _cooled(logits, inverse_temperature), _cooled(logits, inverse_temperature_other)
+    )
+
+
+def uniform_limit(
+    logits: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Divergence of a late generation from the uniform law, above temperature 1.
+
+    KL(p_n ‖ u) ≃ B²κ₂/2 + B³κ₃/3 (`tempering.uniform_limit`), B = T⁻ⁿ, with the second and third
+    cumulant of the logits under the uniform law: the first terms of Σ_{j>=2} (j-1) κ_j B^j/j!.
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome (u is uniform on the others).
+        temperature: T > 1.
+        generation: n >= 0.
+
+    Returns:
+        The asymptotic divergence in nats.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Asymptotic, n -> inf, T > 1: error of order B⁴. The series converges only for B below the
+        nearest complex zero of the mean of e^{Bθ}; `divergence` is exact.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{uniform_limit(jnp.array([1.0, -1.0]), 2.0, 3):.6f}")  # 2⁻⁶/2
+        0.007812
+    """
+    second, third = _series(logits, temperature, generation)
+    return second / 2 + third / 3
+
+
+def uniform_limit_reverse(
+    logits: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Divergence of the uniform law from a late generation, above temperature 1.
+
+    KL(u ‖ p_n) ≃ B²κ₂/2 + B³κ₃/6 (`tempering.uniform_limit_reverse`), B = T⁻ⁿ: the first terms of
+    Σ_{j>=2} κ_j B^j/j!.
+
+    Args:
+        logits: The initial model θ₀; -inf marks a lost outcome (u is uniform on the others).
+        temperature: T > 1.
+        generation: n >= 0.
+
+    Returns:
+        The asymptotic divergence in nats.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Asymptotic, as `uniform_limit`; `divergence` is exact.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{uniform_limit_reverse(jnp.array([2.0, -1.0, -1.0]), 10.0, 1):.6f}")
+        0.010333
+    """
+    second, third = _series(logits, temperature, generation)
+    return second / 2 + third / 6
+
+
+def _series(logits: Logits, temperature: PerDistribution, generation: PerDistribution) -> tuple:
+    """B²κ₂ and B³κ₃ of the logits under the uniform law on the support."""
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(generation, "generation")
+    theta, B = simplex.per_distribution(logits, _power(temperature, -jnp.asarray(generation)))
+    x = simplex.centre(theta)
+    alive = x > -jnp.inf
+    x = B * jnp.where(alive, x, 0)
+    num_alive = jnp.sum(alive, -1)
+    return jnp.sum(x**2, -1) / num_alive, jnp.sum(x**3, -1) / num_alive
+
+
+# --- how it goes there ---------------------------------------------------------------------------
+
+
+def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """Slope of the entropy in the inverse temperature.
+
+    dS/dβ = -β Var_β(θ) (`tempering.entropy_slope`), the variance under p_β: the entropy falls with
+    every generation below T = 1 and rises above it.
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        inverse_temperature: β >= 0.
+
+    Returns:
+        The slope, in nats per unit of β; never positive.
+
+    Raises:
+        ValueError: If the inverse temperature is negative.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{entropy_slope(jnp.array([1.0, -1.0]), 0.5):.6f}")  # -0.5/cosh(0.5)**2
+        -0.393224
+    """
+    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
+    theta, beta = simplex.per_distribution(logits, inverse_temperature)
+    p = simplex.probabilities(_cooled(theta, beta[..., 0]))
+    x = jnp.where(p > 0, simplex.temper(theta, 1.0), 0)
+    variance = jnp.sum(p * (x - jnp.sum(p * x, -1, keepdims=True)) ** 2, -1)
+    return -beta[..., 0] * variance
+
+
+def majorisation(
+    logits: Logits, inverse_temperature: PerDistribution, num_top: ArrayLike
+) -> Float[Array, "*batch"]:
+    """Slope of the mass of the most probable outcomes in the inverse temperature.
+
+    dP_m/dβ = P (1 - P) (E[θ | top] - E[θ | rest]) = Σ_{i<=m<j} p_i p_j (θ_i - θ_j) >= 0
+    (`tempering.majorisation`), the outcomes sorted. As no P_m ever falls, a colder model majorises
+    a hotter one, and every Schur-concave measure of diversity is monotone in the generation.
+
+    Args:
+        logits: The model θ, in any order; -inf marks a lost outcome.
+        inverse_temperature: β >= 0.
+        num_top: m, how many outcomes belong to the top; an integer >= 1.
+
+    Returns:
+        The slope; never negative.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{majorisation(jnp.array([-1.0, 1.0]), 0.0, 1):.6f}")  # 1/2 · 1/2 · 2
+        0.500000
+
+    References:
+        A. W. Marshall, I. Olkin, B. C. Arnold, Inequalities: theory of majorization and its
+        applications, 2nd ed., Springer (2011), chapter 5.
+    """
+    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
+    checks.check_count(num_top, "num_top")
+    theta, beta = simplex.per_distribution(logits, inverse_temperature)
+    theta = jnp.sort(theta, -1, descending=True)
+    p = simplex.probabilities(_cooled(theta, beta[..., 0]))
+    top = jnp.broadcast_to(jnp.arange(theta.shape[-1]) < num_top, theta.shape)
+    # Seen from the last logit above the cut, no term of the two sums has the other's sign.
+    cut = jnp.min(jnp.where(top & (p > 0), theta, jnp.inf), -1, keepdims=True)
+    x = jnp.where(p > 0, theta - cut, 0)
+    above, below = jnp.where(top, p, 0), jnp.where(top, 0, p)
+    return jnp.sum(below, -1) * jnp.sum(above * x, -1) - jnp.sum(above, -1) * jnp.sum(below * x, -1)
+
+
+# --- the way back --------------------------------------------------------------------------------
+
+
+def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float[Array, "*batch"]:
+    """Temperature at which sampling a generation gives back the initial model.
+
+    τ_n = T⁻ⁿ (`tempering.recovery`): reheat (τ > 1) what was cooled, cool what was heated.
+
+    Args:
+        temperature: Sampling temperature T in [0, inf] of the past generations.
+        generation: n >= 0.
+
+    Returns:
+        T⁻ⁿ; inf or 0 where it overflows or underflows.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64. How long a stored generation still holds the
+        initial model: `storage_horizon`.
+
+    Example:
+        >>> recovery(0.5, 3)
+        Array(8., dtype=float64, weak_type=True)
+    """
+    checks.check_temperature(temperature)
+    checks.check_nonnegative(generation, "generation")
+    return _power(temperature, -jnp.asarray(generation))
+
+
+def storage_cold(
+    logit_range: PerDistribution, temperature: PerDistribution, log_smallest: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Generations that the initial model survives storage as probabilities, below temperature 1.
+
+    n = log(λ/R)/log(1/T) (`tempering.storage_cold`): then the rarest outcome underflows. Until then
+    rounding errors shrink on the way back.
+
+    Args:
+        logit_range: R > 0, largest minus smallest initial logit.
+        temperature: T in (0, 1).
+        log_smallest: λ > 0; e^{-λ} is the smallest number that does not round to 0 (745 in
+            float64, 104 in float32, 93 in bfloat16).
+
+    Returns:
+        The horizon, a real number: the last generation is its integer part; 0 if R >= λ.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Within one generation, for a mode that dominates when the rarest outcome underflows
+        (`tests/laws/test_register.py`).
+
+    Example:
+        >>> print(f"{storage_cold(6.91, 0.8, 745.13):.1f}")
+        21.0
+    """
+    checks.check_positive(logit_range, "logit_range")
+    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    return jnp.log(jnp.maximum(log_smallest / jnp.asarray(logit_range), 1)) / -jnp.log(T)
+
+
+def storage_hot(
+    temperature: PerDistribution, roundoff: PerDistribution, tolerance: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Generations that the initial model survives storage as probabilities, above temperature 1.
+
+    n >= log(1 + d (T - 1)/(T u))/log T (`tempering.storage_hot`): the way back multiplies the
+    rounding error of generation k by Tᵏ.
+
+    Args:
+        temperature: T > 1.
+        roundoff: u, the largest relative change by rounding (2⁻⁵³ in float64, 2⁻²⁴ in float32, 2⁻⁸
+            in bfloat16).
+        tolerance: d, the largest error of a restored logit (up to a common constant) that will do.
+
+    Returns:
+        The horizon, a real number; below it the error stays within the tolerance.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        A bound: rounding errors that do not all point the same way leave more generations. It
+        counts the rounding of the stored numbers alone; stored in the precision of the arithmetic
+        itself they fare a few percent worse.
+
+    Example:
+        >>> print(f"{storage_hot(2.0, 2.0**-24, 0.1):.2f}")
+        19.68
+    """
+    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    return jnp.log1p(tolerance * (T - 1) / (T * roundoff)) / jnp.log(T)
+
+
+def storage_horizon(
+    logit_range: PerDistribution,
+    temperature: PerDistribution,
+    dtype: DTypeLike,
+    stored_as: Literal["probabilities", "logits"] = "probabilities",
+    tolerance: PerDistribution = 0.1,
+) -> Float[Array, "*batch"]:
+    """Generations after which the initial model can still be restored from a stored generation.
+
+    Every generation is stored in `dtype`. As probabilities: `storage_cold` below T = 1,
+    `storage_hot` above, d/u at T = 1. As centred logits: the generations until they overflow
+    (log(largest/R)/log(1/T)) or underflow (log(R/smallest)/log T), but no more than d/(uR), where n
+    rounding errors of relative size u may add up to d.
+
+    Args:
+        logit_range: R > 0, largest minus smallest initial logit.
+        temperature: Sampling temperature T in (0, inf).
+        dtype: What each generation is stored in: float64, float32, bfloat16, …
+        stored_as: "probabilities" or "logits" (centred).
+        tolerance: d, the largest error of a restored logit that will do.
+
+    Returns:
+        The horizon, a real number.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        A guarantee, met within one generation where the range is what ends (probabilities at
+        T < 1; logits in float32 and float64); where rounding errors add up the initial model often
+        survives longer, because they do not all point the same way. For powers of 2 logits are
+        stored without error. Measured table: `process.measured_horizon`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{storage_horizon(6.91, 0.5, jnp.float32):.2f}")
+        3.91
+        >>> print(f"{storage_horizon(6.91, 0.5, jnp.float32, stored_as='logits'):.1f}")
+        125.2
+    """
+    if stored_as not in ("probabilities", "logits"):
+        raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
+    R = jnp.asarray(checks.check_positive(logit_range, "logit_range"))
+    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    checks.check_positive(tolerance, "tolerance")
+    info = jnp.finfo(dtype)
+    u = float(info.eps) / 2
+    log_smallest = -jnp.log(float(info.smallest_subnormal)) + jnp.log(2.0)
+    if stored_as == "probabilities":
+        cold = storage_cold(R, jnp.minimum(T, 1), log_smallest)
+        hot = storage_hot(jnp.maximum(T, 1), u, tolerance)
+        return jnp.where(T < 1, cold, jnp.where(T > 1, hot, tolerance / u))
+    margin = jnp.where(T < 1, jnp.log(float(info.max)) - jnp.log(R), jnp.log(R) + log_smallest)
+    return jnp.minimum(margin / jnp.abs(jnp.log(T)), tolerance / (u * R))
+
+
+# --- what it climbs ------------------------------------------------------------------------------
+
+
+def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """Potential of self-training: the entropy integrated over temperature.
+
+    Φ = T lse(θ/T) - lse(θ) = ∫_1^T S(p_T') dT' (`tempering.potential`), with the gradient p_T - p.
+    Every generation raises it (`ascent`).
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        temperature: Sampling temperature T in [0, inf).
+
+    Returns:
+        Φ in nats: at most 0 below T = 1, at least 0 above.
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 (`tests/laws/test_register.py`).
+        `fixedpoint.potential` has it with real data.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{potential(jnp.zeros(2), 3.0):.6f}")  # 2 log 2
+        1.386294
+    """
+    return potentials.potential(logits, temperature)
+
+
+def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """Gain of the potential in one generation.
+
+    Φ(θ/T) - Φ(θ) = KL(p₁‖p₀) + T KL(p₁‖p₂) >= 0 (`tempering.ascent`), p_n = softmax(θT⁻ⁿ): a refit
+    is a minorise-maximise step of Φ.
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        temperature: Sampling temperature T in (0, inf).
+
+    Returns:
+        The gain in nats; 0 at T = 1 and for a uniform model only.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 unless T is within 1e-3 of 1, where it is of
+        order 1e-15/|T - 1| (`tests/laws/test_register.py`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.75, 0.25]))
+        >>> print(f"{ascent(theta, 0.5):.6f}")  # log(0.9² + 0.1²)/2 - log(0.75² + 0.25²)/2
+        0.135776
+    """
+    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    start, first, second = (simplex.temper(logits, power) for power in (1.0, T, T**2))
+    return simplex.kl_divergence(first, start) + T * simplex.kl_divergence(first, second)
+
+
+# --- which families it keeps ---------------------------------------------------------------------
+
+
+def exponential_family(
+    parameter: PerDistribution,
+    base_slope: PerDistribution,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> Float[Array, "*batch"]:
+    """Natural parameter of a generation in an exponential family.
+
+    η_n = (η₀ + c) T⁻ⁿ - c (`tempering.exponential_family`) for p(x) = h(x) e^{ηt(x) - A} with
+    log h = const + c t. A family is closed under tempering if and only if log h is of that form, in
+    span{1, t}; `gaussian`, `log_normal`, `gamma`, `geometric` and `pareto` are closed, `poisson` is
+    not.
+
+    Args:
+        parameter: The initial natural parameter η₀.
+        base_slope: c, the slope of log h in t; 0 for a constant base measure.
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        η_n.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact where η_n lies in the natural domain; elsewhere the tempered density cannot be
+        normalised. Which base measure is constant depends on the coordinate: densities of x and of
+        log x are tempered differently.
+
+    Example:
+        >>> print(exponential_family(3.0, -1.0, 0.5, 1))  # gamma's shape: 1 + (3 - 1)/0.5
+        5.0
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(generation, "generation")
+    c = jnp.asarray(base_slope)
+    return (parameter + c) * _power(temperature, -jnp.asarray(generation)) - c
+
+
+def gaussian(
+    mean: PerDistribution,
+    variance: PerDistribution,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> tuple[Array, Array]:
+    """Mean and variance of a Gaussian generation: the mean stays, σ_n² = Tⁿσ₀².
+
+    The case c = 0 of `tempering.exponential_family` for the natural parameter 1/σ².
+
+    Args:
+        mean: The initial mean.
+        variance: The initial variance (or a covariance's eigenvalue), > 0.
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        (mean, variance).
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples (`tests/laws/tempering/test_solution.py`).
+
+    Example:
+        >>> [x.item() for x in gaussian(1.0, 4.0, 0.5, 2)]
+        [1.0, 1.0]
+    """
+    checks.check_positive(variance, "variance")
+    return jnp.asarray(mean), variance * _scale(temperature, generation)
+
+
+def log_normal(
+    location: PerDistribution,
+    variance: PerDistribution,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> tuple[Array, Array]:
+    """Location and variance (of log x) of a log-normal generation.
+
+    μ_n = μ₀ - σ₀²(1 - Tⁿ), σ_n² = Tⁿσ₀²: below T = 1 it goes to the mode e^{μ-σ²}, not to the
+    median. The case c = -1 of `tempering.exponential_family` for the parameter μ/σ² of log x.
+
+    Args:
+        location: μ₀, the mean of log x.
+        variance: σ₀² > 0, the variance of log x.
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        (location, variance).
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples of x with the density of x (`tests/laws/tempering/`).
+
+    Example:
+        >>> [x.item() for x in log_normal(1.0, 0.5, 0.5, 1)]
+        [0.75, 0.25]
+    """
+    checks.check_positive(variance, "variance")
+    scale = _scale(temperature, generation)
+    return location - variance * (1 - scale), variance * scale
+
+
+def gamma(
+    shape: PerDistribution,
+    rate: PerDistribution,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> tuple[Array, Array]:
+    """Shape and rate of a gamma generation: a_n = 1 + (a₀ - 1)T⁻ⁿ, b_n = b₀T⁻ⁿ.
+
+    The cases c = -1 (shape) and c = 0 (rate) of `tempering.exponential_family`.
+
+    Args:
+        shape: a₀ > 0.
+        rate: b₀ > 0.
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        (shape, rate). A shape <= 0 says that generation n does not exist.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples while a₀ > 1 - Tⁿ; for all n only if a₀ >= 1.
+
+    Example:
+        >>> [x.item() for x in gamma(3.0, 2.0, 0.5, 1)]
+        [5.0, 4.0]
+        >>> [f"{gamma(0.8, 1.0, 0.5, n)[0]:.1f}" for n in (1, 2, 3)]
+        ['0.6', '0.2', '-0.6']
+    """
+    checks.check_positive(shape, "shape")
+    checks.check_positive(rate, "rate")
+    return (
+        exponential_family(shape, -1.0, temperature, generation),
+        exponential_family(rate, 0.0, temperature, generation),
+    )
+
+
+def geometric(
+    ratio: PerDistribution, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Ratio of a geometric generation, p(x) ∝ qˣ: q_n = q₀^{T⁻ⁿ}.
+
+    The case c = 0 of `tempering.exponential_family` for the parameter log q.
+
+    Args:
+        ratio: q₀ in (0, 1).
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        q_n.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples.
+
+    Example:
+        >>> geometric(0.5, 0.5, 1).item()
+        0.25
+    """
+    checks.check_fraction(ratio, "ratio")
+    return jnp.exp(exponential_family(jnp.log(ratio), 0.0, temperature, generation))
+
+
+def pareto(
+    exponent: PerDistribution, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Exponent of a Pareto generation, density x^{-α}: α_n = α₀T⁻ⁿ.
+
+    The case c = 0 of `tempering.exponential_family` for the parameter -α of log x.
+
+    Args:
+        exponent: α₀ > 1.
+        temperature: T in (0, inf).
+        generation: n >= 0.
+
+    Returns:
+        α_n. A value <= 1 says that generation n does not exist on [1, inf).
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples while α₀ > Tⁿ.
+
+    Example:
+        >>> pareto(3.0, 2.0, 1).item()
+        1.5
+    """
+    checks.check_positive(exponent, "exponent")
+    return exponential_family(exponent, 0.0, temperature, generation)
+
+
+def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int = 1000) -> Array:
+    """Mean of the next generation of a Poisson student.
+
+    λ' = Σ x (λˣ/x!)^{1/T} / Σ (λˣ/x!)^{1/T} (`tempering.poisson`). Its base measure 1/x! is not in
+    span{1, x}: the tempered law is not Poisson, and the student takes its mean. A large mean drifts
+    by `poisson_drift`, a small one becomes λ^{1/T}.
+
+    Args:
+        mean: λ > 0; one per student, or a number.
+        temperature: T in (0, inf), of the same shape.
+        num_terms: How many terms of the sums to keep: well above λ + 10√(Tλ) + 30T.
+
+    Returns:
+        λ'.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+
+    Validity:
+        Exact for infinite samples; relative error below 1e-12 in float64 for λ up to a few hundred,
+        if enough terms are kept (`tests/laws/test_register.py`).
+
+    Example:
+        >>> print(f"{poisson(100.0, 0.8):.4f}")  # about 100 - (1 - 0.8)/2
+        99.8998
+    """
+    checks.check_positive(mean, "mean")
+    checks.check_temperature(temperature, positive=True)
+    x = jnp.arange(checks.check_count(num_terms, "num_terms"), dtype=float)
+    log_mean = jnp.asarray(jnp.log(mean))[..., None]
+    T = jnp.asarray(temperature)[..., None]
+    x = jnp.expand_dims(x, tuple(range(max(log_mean.ndim, T.ndim) - 1)))
+    p = simplex.probabilities((x * log_mean - gammaln(x + 1)) / T)
+    return jnp.sum(x * p, -1)
+
+
+def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """Change of a large Poisson mean in one generation.
+
+    λ_{n+1} - λ_n ≃ -(1 - T)/2 (`tempering.poisson_drift`): linear in the generation, where a closed
+    family collapses exponentially.
+
+    Args:
+        temperature: T in [0, inf).
+
+    Returns:
+        The drift.
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Asymptotic, λ -> inf: the next term is -(1 - T²)/(24λ).
+
+    Example:
+        >>> print(f"{poisson_drift(0.5):.2f}")
+        -0.25
+    """
+    return (jnp.asarray(checks.check_temperature(temperature)) - 1) / 2
+
+
+# --- which students obey it ----------------------------------------------------------------------
+
+
+def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """Multiplier of a student with a frozen base, where a cone's would be 1/T.
+
+    dw'/dw at w = 0 is 4β/(2 + 2^β) (`tempering.cone`) for logits log(1, 2, 1) + w (0, 1, 2). A set
+    of logit tables that is closed under scaling (any rank, any trunk with a free last layer) obeys
+    `logits` exactly; a frozen base plus an adapter does not, and this is the smallest case.
+
+    Args:
+        inverse_temperature: β = 1/T >= 0.
+
+    Returns:
+        The multiplier of one generation; below 1 the symmetric state w = 0 is locally stable, which
+        sharpening beyond β = 3.66 achieves. Far from it collapse is as usual.
+
+    Raises:
+        ValueError: If the inverse temperature is negative.
+
+    Validity:
+        Exact for infinite samples and a student trained to its minimum.
+
+    Example:
+        >>> print(f"{cone(4.0):.4f}")  # 16/18, not 4
+        0.8889
+    """
+    beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
+    return 4 * beta / (2 + jnp.exp2(beta))
+
+
+def cone_two_contexts(
+    inverse_temperature: PerDistribution, offset: PerDistribution
+) -> Float[Array, "*batch"]:
+    """Multiplier of a shared logit under frozen offsets of two contexts.
+
+    dw'/dw at w = 0 is β cosh²(δ/2)/cosh²(βδ/2) (`tempering.cone_two_contexts`) for two outcomes,
+    two equally frequent contexts and logit gaps w ± δ.
+
+    Args:
+        inverse_temperature: β = 1/T >= 0.
+        offset: δ, frozen.
+
+    Returns:
+        The multiplier of one generation, β if δ = 0.
+
+    Raises:
+        ValueError: If the inverse temperature is negative.
+
+    Validity:
+        Exact and local: at β = 3, δ = 1 the state w = 0 is stable (0.689) only for |w| < 0.6504;
+        beyond, the gap grows as βw.
+
+    Example:
+        >>> print(f"{cone_two_contexts(3.0, 1.0):.3f}")
+        0.689
+    """
+    beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
+    x = jnp.abs(jnp.asarray(offset)) / 2
+    # cosh x = e^x (1 + e^{-2x})/2: the exponentials are taken together, or they overflow.
+    ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * beta * x))
+    return beta * ratio**2
+
+
+# --- powers of the temperature -------------------------------------------------------------------
+
+
+def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
+    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds."""
+    return jnp.power(jnp.asarray(temperature) * 1.0, jnp.asarray(exponent) * 1.0)
+
+
+def _scale(temperature: PerDistribution, generation: PerDistribution) -> Array:
+    """Tⁿ, with both arguments checked."""
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(generation, "generation")
+    return _power(temperature, generation)
+
+
+def _generation(logits_initial: Logits, temperature: PerDistribution, n: PerDistribution) -> Array:
+    return logits(logits_initial, temperature, n)
+
+
+def _cooled(logits: Logits, inverse_temperature: PerDistribution) -> Array:
+    """Logits at an inverse temperature, 0 and inf included."""
+    return simplex.temper(logits, 1 / (jnp.asarray(inverse_temperature) * 1.0))
