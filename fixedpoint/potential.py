@@ -11,6 +11,7 @@ teacher (part of such a step), under the online flow (gradient ascent of Φ) and
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Real
 
@@ -109,7 +110,7 @@ def _arguments(
     """Return θ, T, q and a, checked and broadcast against each other, the last axis kept."""
     checks.check_temperature(temperature)
     checks.check_fraction(fraction, "fraction")
-    if real is None and (isinstance(fraction, Tracer) or jnp.any(jnp.asarray(fraction))):
+    if real is None and (isinstance(fraction, Tracer) or np.any(np.asarray(fraction))):
         raise ValueError(f"`real` must be given if `fraction` is not 0; got {fraction}.")
     theta, T = simplex.per_distribution(logits, temperature)
     theta, a = simplex.per_distribution(theta, fraction)
