@@ -235,8 +235,8 @@ def sweep(
 
     Validity:
         Exact. In float64 the entropy, mode probability and effective number are within 1e-12
-        relative, an entropy near a vertex too. The divergence is within 1e-15 of the size of its
-        largest term (about log K): 1e-12 relative unless it is below a thousandth of that, that is,
+        relative, an entropy near a vertex too. The divergence is within 2e-15 times the size of
+        its terms (about log K): 1e-12 relative unless it is below a thousandth of that, that is,
         unless b is close to 1. Tests: `tests/test_kernels.py`.
 
     Example:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from race import Entry, Outcome
 
-HEADINGS = ("", "seconds", "ratio", "CPU seconds", "first call +", "difference")
+HEADINGS = ("", "seconds", "ratio", "CPU seconds (ratio)", "first call +", "difference")
 NOTE = (
     "Ratio: wall time over that of the first line, median over the rounds of the ratios within a "
     "round. CPU seconds: all threads. First call +: what the first call takes longer (compilation)."
@@ -81,12 +81,17 @@ def cells(entry: Entry) -> tuple[str, ...]:
     """The cells of an entry's row."""
     return (
         entry.name,
-        f"{entry.seconds:.2g}" if entry.seconds < 10 else f"{entry.seconds:.0f}",
-        f"{entry.ratio:.2g}" if entry.ratio < 10 else f"{entry.ratio:.0f}",
-        f"{entry.cpu_seconds:.2g}" if entry.cpu_seconds < 10 else f"{entry.cpu_seconds:.0f}",
+        _short(entry.seconds),
+        _short(entry.ratio),
+        f"{_short(entry.cpu_seconds)} ({_short(entry.cpu_ratio)})",
         f"{entry.setup_seconds:.1f}",
         "–" if entry.distance is None else f"{entry.distance:.1g}",
     )
+
+
+def _short(number: float) -> str:
+    """Two figures, and never an exponent for what is large."""
+    return f"{number:.2g}" if number < 10 else f"{number:.0f}"
 
 
 def _escaped(text: str) -> str:
