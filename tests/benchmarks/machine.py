@@ -19,7 +19,7 @@ FLAGS = "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fo
 
 def describe() -> dict[str, str]:
     """Processor, cores, system and versions, for the table's caption and the JSON."""
-    versions = {}
+    versions, found = {}, compiler()
     for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
@@ -30,7 +30,7 @@ def describe() -> dict[str, str]:
         "cores": str(CORES),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "C compiler": compiler() or "none",
+        "C compiler": Path(found).name if found else "none",
         **versions,
     }
 

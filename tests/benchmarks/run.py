@@ -35,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Hold the races asked for, print their tables as they end, and write them all."""
     parser = argparse.ArgumentParser(prog="python3 run.py bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(RACES)}; all by default"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(RACES)}; all by default; the tables hold these alone",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
     parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: 5)")
