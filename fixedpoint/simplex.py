@@ -49,6 +49,9 @@ __all__ = [
 Logits = Real[ArrayLike, "*#batch num_outcomes"]
 """Logits, the last axis over the outcomes; leading axes broadcast."""
 
+OtherLogits = Real[ArrayLike, "*#other_batch num_others"]
+"""Logits over the same outcomes, of a batch that broadcasts with the one of `Logits`."""
+
 PerDistribution = Real[ArrayLike, "*#batch"]
 """A number, or one for every distribution of a batch."""
 
@@ -491,12 +494,12 @@ def fisher_matrix(logits: Logits) -> Float[Array, "*batch num_outcomes num_outco
 # Two distributions -------------------------------------------------------------------------------
 
 
-def kl_divergence(logits: Logits, logits_other: Logits) -> Float[Array, "*batch"]:
+def kl_divergence(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence: KL(p||q) = Σ p_i log(p_i/q_i), in nats.
 
     Args:
         logits: Logits of p; -inf marks a lost outcome.
-        logits_other: Logits of q; batches broadcast.
+        logits_other: OtherLogits of q; batches broadcast.
 
     Returns:
         KL(p||q) >= 0; +inf where q has lost an outcome that p has.
@@ -518,7 +521,7 @@ def kl_divergence(logits: Logits, logits_other: Logits) -> Float[Array, "*batch"
 
 
 def renyi_divergence(
-    logits: Logits, logits_other: Logits, order: PerDistribution
+    logits: Logits, logits_other: OtherLogits, order: PerDistribution
 ) -> Float[Array, "*batch"]:
     """Rényi divergence: D_a(p||q) = log(Σ p_i^a q_i^{1-a}) / (a - 1), in nats.
 
@@ -527,7 +530,7 @@ def renyi_divergence(
 
     Args:
         logits: Logits of p; -inf marks a lost outcome.
-        logits_other: Logits of q; batches broadcast.
+        logits_other: OtherLogits of q; batches broadcast.
         order: Order a in [0, inf]; its shape broadcasts with the batch shape.
 
     Returns:
@@ -557,7 +560,8 @@ def renyi_divergence(
     theta, a = per_distribution(theta, order)
     log_p, log_q, ratio = _log_ratio(theta, phi)
     # D_a(p||q) = a/(1-a) D_{1-a}(q||p) moves orders below 1/2 above it. Then, with d = a - 1,
-    # r = log(p/q) and h(y) = e^y - 1 - y: Σ p^a q^{1-a} - 1 = Σ p [h(d r) + d h(-r)].
+    # r = log(p/q) and h(y) = e^y - 1 - y: Σ p^a q^{1-a} - 1 = Σ p [h(d r) + d h(-r)], and where
+    # one of the two is 0, d q - (1 + d) p.
     regular = (a > 0) & (a != 1) & (a < jnp.inf)
     safe = jnp.where(regular, a, 2)
     swap = safe < 0.5
@@ -568,15 +572,14 @@ def renyi_divergence(
     r = jnp.where(shared, jnp.where(swap, -ratio, ratio), 0)
     u, v = jnp.where(shared, first, 0), jnp.where(shared, second, 0)
     mixed = jnp.where(shared, u + d * r, -jnp.inf)
-    same_support = jnp.all((log_p > -jnp.inf) == (log_q > -jnp.inf), -1, keepdims=True)
-    power = _total(
-        jnp.where(shared, _weighted_gap(u, u + d * r, d * r) + d * _weighted_gap(u, v, -r), 0)
-    )
-    near = same_support & (jnp.abs(power) < 0.5)
+    terms = _weighted_gap(u, u + d * r, d * r) + d * _weighted_gap(u, v, -r)
+    unshared = d * jnp.exp(second) - (1 + d) * jnp.exp(first)
+    power = _total(jnp.where(shared, terms, unshared))
+    near = jnp.abs(power) < 0.5
     by_power = jnp.log1p(jnp.where(near, power, 0)) / d
     by_largest = jax.nn.logsumexp(mixed, -1, keepdims=True) / d
     outside = jnp.any((first > -jnp.inf) & (second == -jnp.inf), -1, keepdims=True) & (d > 0)
-    value = scale * jnp.where(near, by_power, jnp.where(outside, jnp.inf, by_largest))
+    value = scale * jnp.where(outside, jnp.inf, jnp.where(near, by_power, by_largest))
     limit = jnp.where(
         a == 1,
         _divergence(log_p, log_q, ratio)[..., None],
@@ -586,7 +589,7 @@ def renyi_divergence(
 
 
 def majorises(
-    logits: Logits, logits_other: Logits, tolerance: float = 0.0
+    logits: Logits, logits_other: OtherLogits, tolerance: float = 0.0
 ) -> Bool[Array, "*batch"]:
     """Whether p majorises q: the k least likely outcomes of p have no more mass than those of q.
 
@@ -595,7 +598,7 @@ def majorises(
 
     Args:
         logits: Logits of p, the more concentrated one.
-        logits_other: Logits of q; batches broadcast.
+        logits_other: OtherLogits of q; batches broadcast.
         tolerance: Probability by which a sum may exceed, to allow for rounding.
 
     Returns:
@@ -634,7 +637,7 @@ class Decomposition(NamedTuple):
         rest: KL(p||p_b): what is neither. In nats.
         inverse_temperature: b, such that p_b = softmax(b θ₀) on S.
         recovery_temperature: The temperature b at which sampling p_b gives p₀ given S; NaN if
-            b <= 0, which no temperature undoes; inf if p lives on the modes of p₀ alone.
+            b <= 0, which no temperature undoes.
     """
 
     lost_modes: Float[Array, "*batch"]
@@ -644,7 +647,7 @@ class Decomposition(NamedTuple):
     recovery_temperature: Float[Array, "*batch"]
 
 
-def decomposition(logits: Logits, logits_initial: Logits) -> Decomposition:
+def decomposition(logits: Logits, logits_initial: OtherLogits) -> Decomposition:
     """Split the change p₀ → p into lost modes, temperature and the rest.
 
     KL(p||p₀) = -log p₀(S) + KL(p_b||p₀ given S) + KL(p||p_b), where S = {p > 0}, p_b is
@@ -654,7 +657,7 @@ def decomposition(logits: Logits, logits_initial: Logits) -> Decomposition:
 
     Args:
         logits: Logits of the changed model p; -inf marks a lost outcome.
-        logits_initial: Logits θ₀ of the initial model; batches broadcast.
+        logits_initial: OtherLogits θ₀ of the initial model; batches broadcast.
 
     Returns:
         The three parts, b, and the recovery temperature.
@@ -664,8 +667,7 @@ def decomposition(logits: Logits, logits_initial: Logits) -> Decomposition:
 
     Validity:
         Exact; the parts add up to `kl_divergence` within 1e-12 relative in float64. b can be
-        negative (p prefers what p₀ avoids), and is ±inf if p lives on the modes (or on the least
-        likely outcomes) of p₀ given S. If log p₀ is constant on S any b will do: b = 1 and the
+        negative: p prefers what p₀ avoids. If log p₀ is constant on S any b will do: b = 1 and the
         second part is 0. If p has an outcome that p₀ has not, the divergence is infinite: the last
         two parts are then +inf and b is NaN. First derivatives are exact.
 
@@ -680,20 +682,25 @@ def decomposition(logits: Logits, logits_initial: Logits) -> Decomposition:
         I. Csiszár, I-divergence geometry of probability distributions and minimization problems,
         Ann. Probab. 3 (1975), 146-158, eq. 1.4 (the Pythagorean identity).
     """
-    theta, initial = _pair(logits, logits_initial)
+    return _decompose(*_pair(logits, logits_initial))
+
+
+@jax.jit
+def _decompose(theta: Array, initial: Array) -> Decomposition:
+    """Decomposition of logits of one shape: compiled, because a bare while loop always is anew."""
     kept = theta > -jnp.inf
     possible = ~jnp.any(kept & (initial == -jnp.inf), -1, keepdims=True)
     lost = _lost(log_probabilities(initial), kept)
     # Where p has what p₀ has not, compute with p itself in the place of p₀, and overwrite below.
     within = jnp.where(kept, jnp.where(possible, initial, theta), -jnp.inf)
     b = _inverse_temperature(theta, within)
-    tilted = _tilt(within, b)
-    infinite = jnp.where(possible[..., 0], 0, jnp.asarray(jnp.inf, theta.dtype))
+    tilted = jnp.where(kept, b * jnp.where(kept, within, 0), -jnp.inf)
+    impossible = jnp.where(possible, 0, jnp.asarray(jnp.inf, theta.dtype))[..., 0]
     b = jnp.where(possible, b, jnp.nan)[..., 0]
     return Decomposition(
         lost_modes=lost[..., 0],
-        temperature=kl_divergence(tilted, within) + infinite,
-        rest=kl_divergence(theta, tilted) + infinite,
+        temperature=kl_divergence(tilted, within) + impossible,
+        rest=kl_divergence(theta, tilted) + impossible,
         inverse_temperature=b,
         recovery_temperature=jnp.where(b > 0, b, jnp.nan),
     )
@@ -733,7 +740,7 @@ def per_distribution(
     )
 
 
-def _pair(logits: Logits, logits_other: Logits) -> tuple[Array, Array]:
+def _pair(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array]:
     """Broadcast the batches of two sets of logits over the same outcomes."""
     theta, phi = _floating_logits(logits), _floating_logits(logits_other)
     if theta.shape[-1] != phi.shape[-1]:
@@ -788,7 +795,7 @@ def _expectation(p: Array, values: Array) -> Array:
     return _total(p * jnp.where(jnp.isfinite(values), values, 0))
 
 
-def _log_ratio(logits: Logits, logits_other: Logits) -> tuple[Array, Array, Array]:
+def _log_ratio(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array, Array]:
     """Return log p, log q and log(p/q), the last accurate where p and q nearly agree.
 
     With D = θ_p - θ_q relative to its value at the mode of p, log(p/q) = D - log Σ q e^D, and both
@@ -864,75 +871,61 @@ def _divide_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 # The temperature part of a change ----------------------------------------------------------------
 
 
-def _log_odds(p: Array, y: Array) -> tuple[Array, Array]:
-    """For y in [-1, 0]: the log-odds of the mean of 1 + y, and their derivative along e^{by}.
+def _log_odds(log_p: Array, y: Array) -> tuple[Array, Array]:
+    """Log-odds of the mean of 1 + y, for y in [-1, 0], and their derivative along p e^{by}.
 
-    In terms of the log-odds the mean of an exponential family is nearly linear in b: the derivative
-    Var/(u v) is at most 1, and tends to the smallest gap of y at either end.
+    In the log-odds of its mean an exponential family is nearly linear: the derivative, Var/(u v)
+    with the means u of -y and v of 1 + y, is at most 1 and tends to the outermost gaps of y.
     """
-    u, v = _total(p * -y), _total(p * (1 + y))
-    deviation = jnp.where(u < v, y + u, (1 + y) - v)
-    u, v = (jnp.where(part > 0, part, jnp.finfo(y.dtype).tiny) for part in (u, v))
-    return jnp.log(v) - jnp.log(u), _total(p * deviation**2 / u) / v
+    log_u = jax.nn.logsumexp(log_p + jnp.log(-y), -1, keepdims=True)
+    log_v = jax.nn.logsumexp(log_p + jnp.log(1 + y), -1, keepdims=True)
+    deviation = jnp.where(log_u < log_v, y + jnp.exp(log_u), (1 + y) - jnp.exp(log_v))
+    terms = jnp.exp(log_p + 2 * jnp.log(jnp.abs(deviation)) - jnp.minimum(log_u, log_v))
+    return log_v - log_u, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
 
 
 def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
-    """Solve E[θ₀] under softmax(b θ₀) = E[θ₀] under p for b in [-inf, inf]; the axis kept.
+    """Solve E[θ₀] under softmax(b θ₀) = E[θ₀] under p for b; the axis kept.
 
-    Newton's method on the log-odds within a bracket, then one Newton step that carries the
-    derivatives. Both arguments have lost the same outcomes.
+    Newton's method on the log-odds, kept in a bracket; the derivatives are those of the implicit
+    function. Both arguments have lost the same outcomes.
     """
     x, _, _ = _relative(logits_initial)
     alive = x > -jnp.inf
     x = jnp.where(alive, x, 0)
     width = jax.lax.stop_gradient(-jnp.min(x, -1, keepdims=True))
-    width = jnp.where(width > 0, width, 1)
-    y = x / width
-    p = probabilities(logits)
-    goal, _ = _log_odds(p, y)
+    flat = width == 0
+    width = jnp.where(flat, 1, width)
+    levels = jnp.maximum(x / width, -1)  # compiled, a quotient may round beyond -1
+    log_p, levels = jax.lax.stop_gradient((log_probabilities(logits), levels))
+    goal, _ = _log_odds(log_p, levels)
 
-    def state_of_tilt(beta: Array, y: Array) -> tuple[Array, Array]:
-        return _log_odds(probabilities(jnp.where(alive, beta * y, -jnp.inf)), y)
+    def log_probabilities_at(b: Array, x: Array) -> Array:
+        return log_probabilities(jnp.where(alive, b * x, -jnp.inf))
 
     def unsolved(state: tuple) -> Array:
-        _, _, _, step, count = state
-        return jnp.any(step != 0) & (count < 500)
+        *_, step, count = state
+        return jnp.any(step != 0) & (count < 1000)
 
     def improve(state: tuple) -> tuple:
-        beta, low, high, last, count = state
-        value, slope = state_of_tilt(beta, fixed_y)
-        residual = fixed_goal - value
-        low = jnp.where(residual >= 0, beta, low)
-        high = jnp.where(residual <= 0, beta, high)
-        reach = 8 * (1 + jnp.abs(beta))
-        step = jnp.clip(residual / jnp.where(slope > 0, slope, 1e-30), -reach, reach)
-        bracketed = jnp.isfinite(low) & jnp.isfinite(high)
-        slow = bracketed & (jnp.abs(step) > jnp.abs(last) / 2)
+        b, low, high, last, count = state
+        odds, slope = _log_odds(log_probabilities_at(b, levels), levels)
+        low, high = jnp.where(odds <= goal, b, low), jnp.where(odds >= goal, b, high)
+        reach = 8 * (1 + jnp.abs(b))
+        newton = jnp.clip((goal - odds) / jnp.where(slope > 0, slope, 1), -reach, reach)
+        bracketed = jnp.isfinite(high - low)
         middle = jnp.where(bracketed, low, 0) / 2 + jnp.where(bracketed, high, 0) / 2
-        outside = (beta + step <= low) | (beta + step >= high)
-        step = jnp.where(slow | (bracketed & outside), middle - beta, step)
-        done = jnp.abs(step) <= 4 * jnp.finfo(y.dtype).eps * (1 + jnp.abs(beta))
-        step = jnp.where(done | (last == 0), 0, step)
-        return beta + step, low, high, step, count + 1
+        slow = jnp.abs(newton) > jnp.abs(last) / 2
+        outside = (b + newton < low) | (b + newton > high)
+        done = jnp.abs(newton) <= 4 * jnp.finfo(b.dtype).eps * (1 + jnp.abs(b))
+        step = jnp.where(bracketed & (slow | outside) & ~done, middle - b, newton)
+        step = jnp.where((last == 0) | flat, 0, step)
+        return b + step, low, high, jnp.where(done, 0, step), count + 1
 
-    fixed_y, fixed_goal = jax.lax.stop_gradient((y, goal))
     infinite = jnp.full_like(width, jnp.inf)
-    beta, *_ = jax.lax.while_loop(unsolved, improve, (width, -infinite, infinite, infinite, 0))
-    value, slope = state_of_tilt(beta, y)
-    slope = jax.lax.stop_gradient(jnp.where(slope > 0, slope, 1))
-    b = (beta + (goal - value) / slope) / width
-    on_modes = ~jnp.any((p > 0) & (y < 0), -1, keepdims=True)
-    on_least = ~jnp.any((p > 0) & (y > -1), -1, keepdims=True)
-    b = jnp.where(on_modes, jnp.inf, jnp.where(on_least, -jnp.inf, b))
-    return jnp.where(jnp.any(y < 0, -1, keepdims=True), b, 1)
-
-
-def _tilt(logits: Array, b: Array) -> Array:
-    """Logits b θ, relative to their maximum; at b = ±inf those of its limit."""
-    x, _, _ = _relative(logits)
-    alive = x > -jnp.inf
-    x = jnp.where(alive, x, 0)
-    x = jnp.where(b < 0, x - jnp.min(x, -1, keepdims=True), x)
-    finite = jnp.isfinite(b)
-    limit = jnp.where(x == 0, jnp.zeros_like(x), -jnp.inf)
-    return jnp.where(alive, jnp.where(finite, jnp.where(finite, b, 1) * x, limit), -jnp.inf)
+    b = jax.lax.while_loop(unsolved, improve, (width, -infinite, infinite, infinite, 0))[0] / width
+    p, p_b = probabilities(logits), jnp.exp(log_probabilities_at(b, x))
+    mean = jax.lax.stop_gradient(_total(p_b * x))
+    variance = jax.lax.stop_gradient(_total(p_b * (x - mean) ** 2))
+    change = (_total(p * x) - _total(p_b * x)) / jnp.where(variance > 0, variance, 1)
+    return jnp.where(flat, 1, b + change - jax.lax.stop_gradient(change))
