@@ -1,10 +1,11 @@
-"""Execute the notebooks and store them with their outputs: `python notebooks/execute.py [NAME ...]`.
+"""Execute the notebooks and store them with their outputs: `python notebooks/execute.py [NAME]`.
 
 The source is `<name>.py` (percent format); the result is `<name>.ipynb` beside it, with the same
 bytes at every run: numbered cells, no timestamps, no versions. A notebook that fails, or that
 prints a warning, costs one line here and is not stored.
 """
 
+import re
 import sys
 import tempfile
 import time
@@ -24,7 +25,7 @@ LARGEST = 400_000
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-class NotebookFailed(Exception):
+class NotebookError(Exception):
     """A notebook did not run through; the message is one line."""
 
 
@@ -54,7 +55,7 @@ def execute(name: str) -> bytes:
         The executed notebook, as it is stored.
 
     Raises:
-        NotebookFailed: a cell raised an exception or printed to the error stream.
+        NotebookError: a cell raised an exception or printed to the error stream.
     """
     notebook = read(name)
     with tempfile.TemporaryDirectory() as sockets:
@@ -70,20 +71,28 @@ def execute(name: str) -> bytes:
         try:
             client.execute()
         except CellExecutionError as failure:
-            raise NotebookFailed(f"{failure.ename}: {failure.evalue}".splitlines()[0]) from None
+            raise NotebookError(told(failure)) from None
         except CellTimeoutError:
-            raise NotebookFailed(f"a cell took longer than {SECONDS_PER_CELL} s") from None
+            raise NotebookError(f"a cell took longer than {SECONDS_PER_CELL} s") from None
         except RuntimeError as failure:  # the kernel did not start, or died
-            raise NotebookFailed(str(failure).splitlines()[0]) from None
+            raise NotebookError(str(failure).splitlines()[0]) from None
     notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
-                raise NotebookFailed(f"{cell.id} printed: {output.text.strip().splitlines()[-1]}")
+                raise NotebookError(f"{cell.id} printed: {output.text.strip().splitlines()[-1]}")
     stored = (nbformat.writes(notebook) + "\n").encode()
     if len(stored) > LARGEST:
-        raise NotebookFailed(f"{len(stored):,} bytes with its outputs; at most {LARGEST:,}")
+        raise NotebookError(f"{len(stored):,} bytes with its outputs; at most {LARGEST:,}")
     return stored
+
+
+def told(failure: CellExecutionError) -> str:
+    """What a cell failed with, and at which line, in one line."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", failure.traceback)
+    lines = re.findall(r"^-+> *\d+ (.*)", plain, flags=re.MULTILINE)
+    message = f"{failure.ename}: {failure.evalue}".splitlines()[0]
+    return f"{message} [{lines[0].strip()}]" if lines else message
 
 
 def main(chosen: list[str]) -> int:
@@ -97,7 +106,7 @@ def main(chosen: list[str]) -> int:
         started = time.perf_counter()
         try:
             stored = execute(name)
-        except NotebookFailed as failure:
+        except NotebookError as failure:
             print(f"FAIL notebooks/{name}.py: {failure}", flush=True)
             failures += 1
             continue

@@ -1,11 +1,11 @@
-"""Build the paper: figures, numbers, equations with their verdicts, and the PDF.
+r"""Build the paper: figures, numbers, equations with their verdicts, and the PDF.
 
 `python paper/build.py [--no-figures]` writes `generated/` and, where latexmk is found, `main.pdf`.
 Everything that the text quotes comes from here:
 
     generated/<stem>.pdf, .json   figures and their numbers (paper/figures/<stem>.py)
-    generated/macros.tex          \\FP<name> for every number
-    generated/equations.tex       \\fpeq{<label>}: the SymPy object as LaTeX, with its verdict
+    generated/macros.tex          \FP<name> for every number
+    generated/equations.tex       \fpeq{<label>}: the SymPy object as LaTeX, with its verdict
     generated/laws.tex            the table of all registered equations
 """
 
@@ -39,15 +39,14 @@ MARKS = {
 }
 """How the paper prints the status of one comparison."""
 
-SYMBOLS = dict(
-    zip(
-        "θβητλμνξρσκφψωαγδεΔΦΣ∫−·×±≤≥≈→∞≠∈½‖∂∇",
-        r"\theta \beta \eta \tau \lambda \mu \nu \xi \rho \sigma \kappa \varphi \psi \omega \alpha "
-        r"\gamma \delta \varepsilon \Delta \Phi \sum \int - \cdot \times \pm \le \ge \approx \to \infty "
-        r"\ne \in \tfrac12 \| \partial \nabla".split(),
-        strict=True,
-    )
+GREEK_AND_SIGNS = (
+    "θtheta βbeta ηeta τtau λlambda μmu νnu ξxi ρrho "
+    "σsigma κkappa φvarphi ψpsi ωomega αalpha γgamma δdelta εvarepsilon "
+    "ΔDelta ΦPhi Σsum ∫int ·cdot ×times ±pm ≤le ≥ge "
+    "≈approx →to ∞infty ≠ne ∈in ½tfrac12 ‖| ∂partial ∇nabla "
+    "√surd ≪ll ≫gg "
 )
+SYMBOLS = {sign[0]: rf"\{sign[1:]}" for sign in GREEK_AND_SIGNS.split()} | {"−": "-"}
 """Mathematical symbols that statements may use."""
 
 SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
@@ -60,7 +59,7 @@ SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
     "’": "'",
     "é": r"\'e",
     "á": r"\'a",
-    "ö": r'\"o',
+    "ö": r"\"o",
 }
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁻⁺⁽⁾ᵀ", "0123456789n-+()T", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₙ₊₋ᵢⱼ", "0123456789n+-ij", strict=True))
@@ -118,7 +117,7 @@ def marks(record: Mapping[str, Any] | None) -> str:
 
 
 def equations_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -> str:
-    """Each equation of the register as a TeX definition that `\\fpeq` looks up."""
+    r"""Each equation of the register as a TeX definition that `\fpeq` looks up."""
     lines = ["% Written by paper/build.py from the registered SymPy objects.\n"]
     for label, equation in register.items():
         lines.append(
@@ -145,7 +144,7 @@ def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[s
 
 
 def macros_tex(numbers: Mapping[str, str]) -> str:
-    """Each number as a macro `\\FP<name>`."""
+    r"""Each number as a macro `\FP<name>`."""
     lines = ["% Written by paper/build.py from the figures' numbers.\n"]
     lines += [rf"\newcommand{{\FP{name}}}{{{value}}}" + "\n" for name, value in numbers.items()]
     return "".join(lines)

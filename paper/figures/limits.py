@@ -78,16 +78,17 @@ def draw(data: Mapping[str, Any]) -> Figure:
     start = np.array(PROBABILITIES) @ CORNERS
     left.plot(*start, "o", color=press.NEUTRAL, markersize=5.5, zorder=3)
     left.annotate(
-        "start: $T=1$ stays here",
+        "start; $T=1$\nstays here",
         start,
-        xytext=(0.66, 0.22),
-        textcoords=left.transAxes,
+        xytext=(0.545, 0.055),
+        textcoords="data",
+        va="bottom",
         color=press.NEUTRAL,
         fontsize=8.5,
         arrowprops={"arrowstyle": "-", "color": "0.5", "linewidth": 0.6, "shrinkB": 4},
     )
     left.text(0.2, 0.085, "$T=0.8$", color=colours[0.8], fontsize=9, ha="center")
-    left.text(0.545, 0.315, "$T=1.25$", color=colours[1.25], fontsize=9, ha="left")
+    left.text(0.535, 0.3, "$T=1.25$", color=colours[1.25], fontsize=9, ha="left")
     names = ("outcome 1, the mode", "outcome 2", "outcome 3")
     for corner, name, offset in zip(CORNERS, names, ((0, -9), (0, -9), (0, 4)), strict=True):
         left.annotate(
@@ -108,7 +109,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         colour = colours[temperature]
         right.plot(generation, data[f"law of entropy {temperature}"], color=colour, linewidth=1)
         right.plot(generation, data[f"entropy {temperature}"], "o", color=colour, markersize=2.6)
-    places = {0.8: (7.5, 0.27), 0.9: (16.5, 0.42), 1.0: (19, 0.81), 1.1: (19, 1.0), 1.25: (2, 1.12)}
+    places = {0.8: (3.2, 0.4), 0.9: (16.5, 0.42), 1.0: (19, 0.81), 1.1: (19, 1.0), 1.25: (2, 1.12)}
     for temperature, place in places.items():
         right.text(*place, f"$T={temperature:g}$", color=colours[temperature], fontsize=8.5)
     right.set_xlabel("generation")

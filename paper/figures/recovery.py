@@ -1,4 +1,4 @@
-"""When the tail becomes unrecoverable: how long sharpening can be undone by raising the temperature.
+"""When the tail becomes unrecoverable: how long raising the temperature undoes sharpening.
 
 The characters of Shakespeare's plays are retrained at temperature T and stored as probabilities
 after every generation, in three formats. Colour: the largest error of the logits when generation n

@@ -1,0 +1,169 @@
+"""The paper: every number and equation it prints is generated, and nothing is generated in vain."""
+
+import re
+import subprocess
+
+import pytest
+
+from fixedpoint.laws.equation import Equation, equations
+from paper import build, press
+
+TEXT = re.sub(r"(?<!\\)%.*", "", build.MAIN.read_text(encoding="utf-8"))
+BIBLIOGRAPHY = (press.PAPER / "references.bib").read_text(encoding="utf-8")
+REGISTER = equations()
+
+
+def displayed():
+    return re.findall(r"\\fpeq\{([a-z_.]+)\}", TEXT)
+
+
+def named():
+    return re.findall(r"\\fplabel\{([a-z_.]+)\}", TEXT)
+
+
+def laws_with_a_section():
+    return [law for law in {e.law for e in REGISTER.values()} if rf"\label{{sec:{law}}}" in TEXT]
+
+
+def number_names():
+    """The names of all numbers, from the figures at their fast sizes."""
+    names = set(build.tally(REGISTER, {}))
+    for stem in press.stems():
+        figure = press.script(stem)
+        given = set(figure.numbers(figure.compute(**figure.FAST)))
+        assert not given & names, f"{stem} gives a number that another figure gives"
+        names |= given
+    return names
+
+
+def test_every_number_is_defined_and_every_defined_number_is_used():
+    assert set(re.findall(r"\\FP([A-Za-z]+)", TEXT)) == number_names()
+
+
+def test_every_printed_label_is_registered():
+    assert set(displayed()) | set(named()) <= set(REGISTER)
+
+
+def test_no_equation_is_displayed_twice():
+    assert len(displayed()) == len(set(displayed()))
+
+
+def test_a_section_names_every_equation_of_its_law():
+    assert "tempering" in laws_with_a_section()
+    for law in laws_with_a_section():
+        labels = {label for label, equation in REGISTER.items() if equation.law == law}
+        assert labels <= set(displayed()) | set(named())
+
+
+def test_references_to_equations_are_to_displayed_ones():
+    assert set(re.findall(r"\\ref\{eq:([a-z_.]+)\}", TEXT)) <= set(displayed())
+
+
+def test_references_to_sections_figures_and_tables_exist():
+    used = set(re.findall(r"\\ref\{((?:sec|fig|tab):\w+)\}", TEXT))
+    there = set(re.findall(r"\\label\{((?:sec|fig|tab):\w+)\}", TEXT))
+    assert used <= there
+    assert {label for label in there if label.startswith(("fig", "tab"))} <= used
+
+
+def test_every_figure_is_printed():
+    printed = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{generated/(\w+)\}", TEXT)
+    assert sorted(printed) == press.stems()
+
+
+def test_citations_and_bibliography_agree():
+    cited = {
+        key.strip()
+        for keys in re.findall(r"\\cite[pt]?(?:\[[^]]*\])*\{([^}]+)\}", TEXT)
+        for key in keys.split(",")
+    }
+    assert cited == set(re.findall(r"^@\w+\{(\w+),", BIBLIOGRAPHY, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("word", ["novel", "for the first time", "we are the first", "new result"])
+def test_the_text_claims_no_priority(word):
+    assert word not in TEXT.lower()
+
+
+@pytest.mark.parametrize("label", REGISTER)
+def test_every_statement_and_equation_can_be_printed(label):
+    assert build.prose(REGISTER[label].statement)
+    latex = REGISTER[label].latex()
+    assert latex.count("{") == latex.count("}")
+    assert "'" not in re.sub(r"\\theta'|\\lambda'|\w'|\}'", "", latex)
+
+
+@pytest.mark.parametrize(
+    ("plain", "latex"),
+    [
+        ("logits θ₀T⁻ⁿ", r"logits $\theta_{0}T^{-n}$"),
+        ("p_T is the model's own", r"$p_T$ is the model's own"),
+        ("a letter a, a law h(x)", r"a letter a, a law $h$($x$)"),
+        ("e^{ηt} - 1", r"$e^{\eta t}$ $-$ 1"),
+        ("50% of K", r"50\% of $K$"),
+    ],
+)
+def test_prose(plain, latex):
+    assert build.prose(plain) == latex
+
+
+def test_prose_refuses_what_it_cannot_print():
+    with pytest.raises(ValueError, match="got '☃'"):
+        build.prose("a ☃")
+
+
+def record(proved="passed", evaluated="passed", confronted="passed"):
+    stages = {"proved": proved, "evaluated": evaluated, "confronted": confronted}
+    stages = {stage: {"status": status} for stage, status in stages.items()}
+    return {**stages, "passed": "failed" not in (proved, evaluated, confronted)}
+
+
+def test_marks_show_each_comparison():
+    assert build.marks(record()) == r"\fppassed\fppassed\fppassed"
+    assert build.marks(record("checked", "failed")) == r"\fpchecked\fpfailed\fppassed"
+    assert build.marks(None) == r"\fpunknown\fpunknown\fpunknown"
+
+
+def test_equations_come_from_the_registered_objects():
+    label = "tempering.logits"
+    register: dict[str, Equation] = {label: REGISTER[label]}
+    text = build.equations_tex(register, {label: record()})
+    assert REGISTER[label].latex() in text
+    assert rf"\fpdefine{{{label}}}{{\fppassed\fppassed\fppassed}}" in text
+    assert "exact" in build.laws_tex(register, {})
+    assert build.tally(register, {label: record(confronted="failed")}) == {
+        "equations": "1",
+        "verified": "0",
+    }
+
+
+def test_macros():
+    assert build.macros_tex({"mean": "1.5"}).splitlines()[1] == r"\newcommand{\FPmean}{1.5}"
+
+
+def test_without_latexmk_one_line_names_the_packages(monkeypatch, capsys):
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    monkeypatch.setattr(build, "write_tex", lambda: None)
+    assert build.main(["--no-figures"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "apt-get install" in out
+    assert "latexmk" in out
+
+
+def test_a_tex_error_is_one_line(monkeypatch, tmp_path, capsys):
+    (tmp_path / "main.log").write_text("This is pdfTeX\n! Undefined control sequence.\nl.3 \\FPx\n")
+    failed = subprocess.CompletedProcess([], 12, "", "")
+    monkeypatch.setattr(press, "GENERATED", tmp_path)
+    monkeypatch.setattr(build.shutil, "which", lambda name: name)
+    monkeypatch.setattr(build.subprocess, "run", lambda *a, **k: failed)
+    monkeypatch.setattr(build, "write_tex", lambda: None)
+    assert build.main(["--no-figures"]) == 1
+    assert capsys.readouterr().out == (
+        "FAIL paper/main.tex: TeX stopped: ! Undefined control sequence.\n"
+    )
+
+
+def test_overfull_lines_are_found():
+    log = "Overfull \\hbox (14.6pt too wide) in paragraph at lines 3--4\nOverfull \\hbox (0.5pt too"
+    assert build.overfull(log) == ["14.6 pt in paragraph at lines 3--4"]
