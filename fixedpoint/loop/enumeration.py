@@ -4,8 +4,6 @@ A corpus of n samples of K outcomes is one of (n + K − 1 choose K − 1) vecto
 their number to the power of the generations is small, the model's law needs no simulation.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
 from typing import NamedTuple
 
@@ -28,15 +26,16 @@ class Histories(NamedTuple):
 
     Attributes:
         probability: of each history, shape (histories,); they sum to 1.
-        logits: the model at its end, shape (histories, num_outcomes).
+        logits: the model at every generation, from the initial one to the last, shape
+            (generations + 1, histories, num_outcomes).
     """
 
     probability: Float[Array, " histories"]
-    logits: Float[Array, "histories outcomes"]
+    logits: Float[Array, "generations histories outcomes"]
 
-    def mean(self, value: Float[Array, "histories *shape"]) -> Float[Array, "*shape"]:
+    def mean(self, value: Float[Array, " histories *shape"]) -> Float[Array, "*shape"]:
         """Expectation of a quantity given for every history; impossible ones do not count."""
-        weight = self.probability.reshape(-1, *[1] * (value.ndim - 1))
+        weight = jnp.expand_dims(self.probability, tuple(range(1, value.ndim)))
         return jnp.sum(jnp.where(weight > 0, weight * value, 0), 0)
 
 
@@ -112,7 +111,7 @@ def enumerate_histories(
 
 @eqx.filter_jit
 def _follow(loop: Loop, start: Array, counts: Array, drawn_corpora: Array) -> Histories:
-    """Probability and end of every history, given the corpora drawn, (generations, histories)."""
+    """Probability and models of every history, given the corpora drawn."""
     counts = counts.astype(start.dtype)
     size = counts[0].sum()
     targets = jnp.where(counts > 0, jnp.log(jnp.where(counts > 0, counts, 1)), -jnp.inf)
@@ -124,9 +123,9 @@ def _follow(loop: Loop, start: Array, counts: Array, drawn_corpora: Array) -> Hi
         seen = counts[corpus] > 0
         chance = jnp.where(seen, counts[corpus] * jnp.where(seen, drawn, 0), 0).sum(-1)
         model = loop.learner(model, Target(targets[corpus], size), None)
-        return (log_probability + chance + ways[corpus], model), None
+        return (log_probability + chance + ways[corpus], model), model
 
     histories = drawn_corpora.shape[1]
     begin = jnp.zeros(histories, start.dtype), jnp.tile(start, (histories, 1))
-    (log_probability, model), _ = lax.scan(generation, begin, drawn_corpora)
-    return Histories(jnp.exp(log_probability), model)
+    (log_probability, _), models = lax.scan(generation, begin, drawn_corpora)
+    return Histories(jnp.exp(log_probability), jnp.concatenate([begin[1][None], models]))

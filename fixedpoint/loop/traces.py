@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Fresh
@@ -47,7 +47,7 @@ def run_traces(
     *,
     key: Array,
     num_replicates: int,
-    observe: Callable[[Array], PyTree] | None = None,
+    observe: Callable[[Array], Any] | None = None,
     save_at: Sequence[int] | None = None,
     devices: Sequence[jax.Device] | None = None,
 ) -> Trajectory:
@@ -93,12 +93,13 @@ def run_traces(
         >>> runs.value.shape
         (2, 3)
     """
-    sampler, corpus, learner = _parts(loop)
+    sampler, corpus, learner = parts(loop)
     checks.check_logits(logits)
     start = simplex.centre(jnp.asarray(logits, jnp.result_type(logits, float)))
     if start.ndim != 1 or not np.all(np.isfinite(start)):
         raise ValueError(
-            f"`logits` must be finite, of shape (num_outcomes,): leave lost outcomes out; got {logits}."
+            f"`logits` must be finite, of shape (num_outcomes,), without lost outcomes; "
+            f"got {logits}."
         )
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
     num_replicates = checks.check_count(num_replicates, "num_replicates")
@@ -110,7 +111,7 @@ def run_traces(
     tile = int(np.clip(4096 // len(start), 16, 512))
     num_tiles = -(-num_replicates // tile)
     num_tiles += -num_tiles % len(devices)
-    seeds = _seeds(key, start.dtype, num_tiles, tile)
+    words = seeds(key, start.dtype, num_tiles * tile).reshape(num_tiles, tile, 2).swapaxes(1, 2)
     driver = _driver(
         devices, observe or _itself, corpus.num_samples, float(sampler.temperature) == 1
     )
@@ -119,7 +120,7 @@ def run_traces(
         jnp.asarray(number, start.dtype)
         for number in (learner.step_size, learner.weight_decay, sampler.temperature)
     ]
-    value = driver(seeds, start, lengths, *numbers)
+    value = driver(words, start, lengths, *numbers)
     return Trajectory(
         generation=jnp.asarray(saved),
         value=jax.tree.map(lambda leaf: _replicates_second(leaf, num_replicates), value),
@@ -150,7 +151,7 @@ def logarithmic_generations(num_generations: int) -> np.ndarray:
     )
 
 
-def _parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
+def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
     """Sampler, corpus and learner of a single-trace loop."""
     sampler, corpus, learner = loop.sampler, loop.corpus, loop.learner
     if isinstance(sampler, tuple) and len(sampler) == 1:
@@ -183,15 +184,14 @@ def _replicates_second(leaf: Array, num_replicates: int) -> Array:
 # --- Random numbers -------------------------------------------------------------------------------
 
 
-def _seeds(key: Array, dtype: Any, num_tiles: int, tile: int) -> Array:
-    """Two words for every replicate, made from the key and its number: (tiles, 2, tile)."""
+def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
+    """Two words for every replicate, made from the key and its number: (num_replicates, 2)."""
     word = jnp.uint64 if dtype == jnp.float64 else jnp.uint32
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(num_tiles * tile))
-    words = jax.vmap(lambda k: jax.random.bits(k, (2,), word))(keys)
-    return words.reshape(num_tiles, tile, 2).swapaxes(1, 2)
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(num_replicates))
+    return jax.vmap(lambda k: jax.random.bits(k, (2,), word))(keys)
 
 
-def _uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
     """A number in [0, 1) and the generator's next state."""
     low, high = words
     dtype = low.dtype
@@ -219,7 +219,7 @@ def _gap_generation(state, step_size, weight_decay, temperature, num_samples, is
 
     def draw(_, carry):
         count, words = carry
-        uniform, words = _uniform(words)
+        uniform, words = next_uniform(words)
         return count + (uniform < drawn), words
 
     count, words = _repeat(num_samples, draw, (jnp.zeros_like(gap), words))
@@ -232,15 +232,15 @@ def _logits_generation(state, step_size, weight_decay, temperature, num_samples,
     logits, words = state
     weights = jnp.exp(logits)
     blocks = _block_sums(weights)
-    normaliser = blocks.sum(0)
+    normaliser = blocks.sum(0, keepdims=True)
     drawn = weights if is_one else jnp.exp(logits / temperature)
     drawn_blocks = blocks if is_one else _block_sums(drawn)
     rows = jnp.arange(len(logits))[:, None]
 
     def draw(_, carry):
         counts, words = carry
-        uniform, words = _uniform(words)
-        return counts + (rows == _search(drawn, drawn_blocks, uniform)), words
+        uniform, words = next_uniform(words)
+        return counts + (rows == _search(drawn, drawn_blocks, uniform)[None]), words
 
     counts, words = _repeat(num_samples, draw, (jnp.zeros_like(logits), words))
     decay = 1 - step_size * weight_decay
@@ -297,10 +297,10 @@ def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
 @functools.lru_cache(maxsize=64)
 def _driver(
     devices: tuple[jax.Device, ...], observe: Callable, num_samples: int, is_one: bool
-) -> Callable[..., PyTree]:
+) -> Callable[..., Any]:
     """Compile the run of all tiles; the options are allowed only in an outermost jit."""
 
-    def simulate(seeds, start, lengths, *numbers):
+    def simulate(words, start, lengths, step_size, weight_decay, temperature):
         two = len(start) == 2
 
         def observed(model):
@@ -308,7 +308,7 @@ def _driver(
 
         def generation(_, state):
             advance = _gap_generation if two else _logits_generation
-            return advance(state, *numbers, num_samples, is_one)
+            return advance(state, step_size, weight_decay, temperature, num_samples, is_one)
 
         def until_saved(state, length):
             state = lax.fori_loop(0, length, generation, state)
@@ -317,7 +317,7 @@ def _driver(
         def tile(words):
             return lax.scan(until_saved, (_initial(start, words.shape[1]), (*words,)), lengths)[1]
 
-        return lax.map(tile, seeds)
+        return lax.map(tile, words)
 
     mesh = Mesh(np.asarray(devices), ("tiles",))
     tiles, whole = PartitionSpec("tiles"), PartitionSpec()

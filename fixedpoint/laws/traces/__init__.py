@@ -1,0 +1,3 @@
+"""Single traces: one gradient step a generation on a handful of fresh samples."""
+
+from .solution import *  # noqa: F403

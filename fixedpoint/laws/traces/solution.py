@@ -1,0 +1,392 @@
+"""Closed forms for a model that takes one gradient step a generation on B fresh samples.
+
+η is the step size, B the number of samples, T the sampling temperature, λ the weight decay.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax.scipy.special import gammaln
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from fixedpoint import potential, simplex
+
+Logits = Real[ArrayLike, "*#batch num_outcomes"]
+Number = Real[ArrayLike, "*#batch"]
+
+
+# --- T = 1: the martingale ------------------------------------------------------------------------
+
+
+def martingale(
+    logits: Logits, temperature: Number, step_size: Number
+) -> Float[Array, "*batch num_outcomes"]:
+    """Mean change of the logits in one generation: η (p_T − p) (`traces.martingale`).
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        temperature: T in [0, inf]; at T = 1 the mean change is exactly 0.
+        step_size: η > 0.
+
+    Returns:
+        E[θ' − θ].
+
+    Raises:
+        ValueError: If the temperature is negative.
+
+    Validity:
+        Exact for every step and batch size. At T = 1 it makes the logits a martingale.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(martingale(jnp.log(jnp.array([0.75, 0.25])), 0.5, 2.0).round(6))  # 2(.9 − .75)
+        [ 0.3 -0.3]
+
+    References:
+        Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, REINFORCE Converges to Optimal Policies
+        with Any Learning Rate, NeurIPS 2025, Proposition 3.2 (T = 1).
+    """
+    theta, eta = simplex.per_distribution(logits, step_size)
+    return eta * potential.gradient(theta, temperature)
+
+
+def displacement(
+    heterozygosity: Real[ArrayLike, "*#batch generations"], step_size: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Mean squared displacement at T = 1: (η²/B) Σ_t h_t (`traces.displacement`).
+
+    Args:
+        heterozygosity: h_t = E[1 − Σp²] before each of the generations.
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+
+    Returns:
+        E|θ_n − θ_0|², n the number of entries of `heterozygosity`.
+
+    Validity:
+        Exact for every step and batch size.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(displacement(jnp.array([0.5]), 0.2, 1))  # from two equal outcomes: 2 · (0.1)²
+        0.020000000000000004
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    total = jnp.sum(jnp.asarray(heterozygosity), -1)
+    return jnp.asarray(step_size) ** 2 / num_samples * total
+
+
+def displacement_bound(
+    num_outcomes: Number, time: Number, step_size: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Bound of the mean squared displacement: (1 − 1/K) η S/B (`traces.displacement_bound`).
+
+    Args:
+        num_outcomes: K ≥ 1.
+        time: S = ηN, step size times the number of generations.
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+
+    Returns:
+        A bound of E|θ_N − θ_0|²: the root mean square displacement in a fixed time is at most of
+        the order √η.
+
+    Validity:
+        A rigorous bound at T = 1; nearly attained while the model is close to uniform.
+
+    Example:
+        >>> float(displacement_bound(2, 1.0, 0.5, 1))
+        0.25
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    return (1 - 1 / jnp.asarray(num_outcomes)) * step_size * time / num_samples
+
+
+# --- T = 1: the price in log-loss, and two biases -------------------------------------------------
+
+
+def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
+    """Fall of the expected log-likelihood of *any* outcome in one generation (`traces.log_loss`).
+
+        A = Σ_k p_k log(Σ_j p_j e^{−ηp_j} + p_k e^{−ηp_k} (e^η − 1))
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        step_size: η > 0.
+
+    Returns:
+        A = log p(x) − E log p'(x), the same for every outcome x of positive probability; also the
+        growth of the divergence KL(q‖p) from any fixed q.
+
+    Validity:
+        Exact for T = 1 and one sample a generation. Relative accuracy 1e-11 for η ≥ 0.05; below,
+        absolute accuracy 1e-16 (A is of order η²).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(log_loss(jnp.zeros(2), 2.0)).__round__(6)  # log cosh 1
+        0.433781
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    theta, eta = simplex.per_distribution(logits, step_size)
+    p = simplex.probabilities(theta)
+    # E[θ'] = θ: subtracting the mean exponent, which is 0, leaves only the second order.
+    excess = jnp.sum(p * jnp.expm1(-eta * p), -1, keepdims=True)
+    hit = p * (jnp.exp(eta * (1 - p)) - jnp.exp(-eta * p))
+    linear = eta * (p - jnp.sum(p**2, -1, keepdims=True))
+    return jnp.sum(p * (jnp.log1p(excess + hit) - linear), -1)
+
+
+def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
+    """Drift of the probabilities at T = 1, in units of η²/B (`traces.bias`).
+
+        lim (B/η²) E[p' − p] = ½ p (f − Σ p f),    f = p (1 + 2 Σp² − 3p)
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+
+    Returns:
+        The limit for small steps. Near the uniform model its slope is (K − 4)/(2K²) times the
+        deviation: back to uniform for K = 3, away from it for K ≥ 5.
+
+    Validity:
+        The exact limit; E[p' − p] itself is (η²/B) times this up to relative order η. Absolute
+        accuracy 1e-15.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(bias(jnp.log(jnp.array([0.75, 0.25]))))  # 2 (9/16)(1/16)(1 − 3/2)
+        [-0.03515625  0.03515625]
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    p = simplex.probabilities(logits)
+    fitness = p * (1 + 2 * jnp.sum(p**2, -1, keepdims=True) - 3 * p)
+    # f_i − Σ p f = Σ_j p_j (f_i − f_j), written so that equal outcomes cancel exactly.
+    return p * (fitness - jnp.sum(p * fitness, -1, keepdims=True)) / 2
+
+
+def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
+    """Drift of the entropy at T = 1, in units of η²/B (`traces.entropy_bias`).
+
+        lim (B/η²) E[H' − H] = −(Q/2 + log p · ∇Q/4),    Q = s₂ − 2 s₃ + s₂²,  s_m = Σ p^m
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+
+    Returns:
+        The limit for small steps: negative near the uniform model, positive near a vertex.
+
+    Validity:
+        The exact limit; E[H' − H] itself is (η²/B) times this up to relative order η. Absolute
+        accuracy 1e-15 times log K.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(entropy_bias(jnp.zeros(4)))  # −(K − 1)/(2K²) = −3/32
+        -0.09375
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    log_p = simplex.log_probabilities(logits)
+    p = jnp.exp(log_p)
+    log_p = jnp.where(p > 0, log_p, 0)
+    s2, s3, mean = jnp.sum(p**2, -1), jnp.sum(p**3, -1), jnp.sum(p * log_p, -1)
+    slope2 = 2 * (jnp.sum(p**2 * log_p, -1) - s2 * mean)
+    slope3 = 3 * (jnp.sum(p**3 * log_p, -1) - s3 * mean)
+    return -((s2 - 2 * s3 + s2**2) / 2 + ((1 + 2 * s2) * slope2 - 2 * slope3) / 4)
+
+
+# --- T = 1, two outcomes: the catenoid and the vertex ---------------------------------------------
+
+
+def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
+    """Mean of 1/(pq) + z² in the limit of small steps: 4cosh²(z/2) + z² + 2s (`traces.catenoid`).
+
+    Args:
+        logit_gap: z = θ₁ − θ₂ at the start.
+        diffusion_time: s = η²N/B ≥ 0 after N generations.
+
+    Returns:
+        E[1/(p_s q_s) + z_s²].
+
+    Validity:
+        Exact for the diffusion dz = sech(z/2) dW, the limit η → 0 at T = 1 and K = 2: the height
+        of a Brownian motion on the catenoid of radius 2cosh(z/2) = 1/√(pq).
+
+    Example:
+        >>> float(catenoid(0.0, 3.0))
+        10.0
+
+    References:
+        The diffusion: Lattimore, arXiv:2603.10219, at zero gap. The catenoid: derived here.
+    """
+    z = jnp.asarray(logit_gap)
+    return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * diffusion_time
+
+
+def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
+    """Moments of X = lim (p/q)/t near a vertex: ∏_{j≤k} ψ(j) / k! (`traces.envelope`).
+
+        ψ(l) = 2ηl − 1 + e^{−2ηl}
+
+    Args:
+        order: k ≥ 0, which moment.
+        step_size: η > 0.
+
+    Returns:
+        E X^k. The minority's probability at a late generation t is about 1/(tX), 0 ≤ X ≤ 2η.
+
+    Raises:
+        ValueError: If `order` is negative.
+
+    Validity:
+        Exact for the self-similar process near a vertex (T = 1, K = 2, B = 1).
+
+    Example:
+        >>> import math
+        >>> float(envelope(1, 0.5)) - math.exp(-1)  # ψ(1) = e^{−1} at η = 1/2
+        0.0
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    if order < 0:
+        raise ValueError(f"`order` must be >= 0; got {order}.")
+    j = jnp.arange(1, order + 1, dtype=jnp.result_type(step_size, float))
+    x = 2 * jnp.multiply.outer(jnp.asarray(step_size), j)
+    # x − 1 + e^{−x} loses its digits for small x: its series there.
+    series = x**2 / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7)))))
+    psi = jnp.where(x < 0.02, series, x + jnp.expm1(-x))
+    return jnp.exp(jnp.sum(jnp.log(psi), -1) - gammaln(order + 1.0))
+
+
+def first_surprise(
+    logit_gap: Number, step_size: Number, generation: Number
+) -> Float[Array, "*batch"]:
+    """Chance that only the leader is drawn: (1 + 2ηn e^{−z})^{−1/(2η)} (`traces.first_surprise`).
+
+    Args:
+        logit_gap: z, the leader's logit minus the other's, large.
+        step_size: η > 0.
+        generation: n ≥ 0, for how long.
+
+    Returns:
+        P(no other outcome in n generations). It tends to 0, however large z is.
+
+    Validity:
+        T = 1, K = 2, one sample a generation; relative error about e^{−z}/(4η).
+
+    Example:
+        >>> import math
+        >>> float(first_surprise(math.log(1e6), 0.5, 1_000_000)).__round__(6)  # 1/(1 + 1)
+        0.5
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    eta = jnp.asarray(step_size)
+    return jnp.exp(-jnp.log1p(2 * eta * generation * jnp.exp(-jnp.asarray(logit_gap))) / (2 * eta))
+
+
+# --- Two charts, weight decay ---------------------------------------------------------------------
+
+
+def two_charts(
+    logits0: Logits, step_size: Number, num_samples: Number, generation: Number
+) -> Float[Array, "*batch"]:
+    """Mean of 1 − Σp² if the step is taken on probabilities (`traces.two_charts`).
+
+        E[1 − Σp_n²] = (1 − Σp₀²) (1 − η²/B)^n
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+        step_size: η in (0, 1] of p' = (1 − η) p + η p̂.
+        num_samples: B ≥ 1.
+        generation: n ≥ 0.
+
+    Returns:
+        The mean. It tends to 0: the model ends on one outcome, outcome i with probability p_i.
+
+    Validity:
+        Exact at T = 1. The typical value falls faster, like (1 − η)^n: rare survivors carry the
+        mean. The same step on logits neither dies nor settles (`martingale`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(two_charts(jnp.zeros(2), 0.5, 1, 2))  # (1/2)(3/4)²
+        0.28125
+
+    References:
+        Known as genetic drift of a neutral bit: Doerr and Zheng, arXiv:1910.14389, and as linear
+        reward-inaction.
+    """
+    decay = jnp.log1p(-(jnp.asarray(step_size) ** 2) / num_samples)
+    kept = jnp.where(jnp.asarray(generation) > 0, jnp.exp(generation * decay), 1.0)
+    return simplex.heterozygosity(logits0) * kept
+
+
+def weight_decay(
+    heterozygosity: Number, step_size: Number, weight_decay: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Stationary squared size of the logits: ηh/(Bλ(2 − ηλ)) (`traces.weight_decay`).
+
+    Args:
+        heterozygosity: h = E[1 − Σp²] in the stationary law.
+        step_size: η > 0.
+        weight_decay: λ > 0, with ηλ < 1.
+        num_samples: B ≥ 1.
+
+    Returns:
+        E|θ|² in the stationary law, for centred logits.
+
+    Validity:
+        Exact at T = 1 for every step and batch size.
+
+    Example:
+        >>> float(weight_decay(0.5, 1.0, 0.5, 1))  # 0.5 / (0.5 · 1.5)
+        0.6666666666666666
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    eta, lam = jnp.asarray(step_size), jnp.asarray(weight_decay)
+    return eta * heterozygosity / (num_samples * lam * (2 - eta * lam))
+
+
+def memory_time(
+    logits0: Logits, step_size: Number, weight_decay: Number, generation: Number
+) -> Float[Array, "*batch num_outcomes"]:
+    """Mean logits under weight decay: θ₀ (1 − ηλ)^n (`traces.memory_time`).
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+        step_size: η > 0.
+        weight_decay: λ ≥ 0, with ηλ < 1.
+        generation: n ≥ 0.
+
+    Returns:
+        E θ_n: the logits are forgotten in the time 1/(ηλ), collapsed or not.
+
+    Validity:
+        Exact at T = 1 for every step and batch size; a statement about the mean alone.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(memory_time(jnp.array([8.0, -8.0]), 1.0, 0.5, 3))
+        [ 1. -1.]
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    kept = (1 - jnp.asarray(step_size) * jnp.asarray(weight_decay)) ** generation
+    theta, kept = simplex.per_distribution(logits0, kept)
+    return theta * kept
