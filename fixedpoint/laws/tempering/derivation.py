@@ -15,8 +15,8 @@ import sympy as sp
 
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, register, total
 
-theta = sp.IndexedBase("theta", real=True)
-tau = sp.IndexedBase("tau", positive=True)
+theta: Any = sp.IndexedBase("theta", real=True)
+tau: Any = sp.IndexedBase("tau", positive=True)
 T = sp.Symbol("T", positive=True)
 n = sp.Symbol("n", integer=True, nonnegative=True)
 m = sp.Symbol("m", integer=True, positive=True)
@@ -103,7 +103,7 @@ def prove_refit() -> list[Step]:
         target = tempered(softmax(model(size)), T)
         x, v = sp.symbols(f"x1:{size + 1}", real=True), sp.symbols(f"v1:{size + 1}", real=True)
         loss, p = cross_entropy(target, x), softmax(x)
-        curvature = sum(
+        curvature: Any = sum(
             sp.diff(loss, a, b) * va * vb
             for a, va in zip(x, v, strict=True)
             for b, vb in zip(x, v, strict=True)
@@ -803,7 +803,7 @@ def prove_majorisation() -> list[Step]:
     steps = []
     for size, top in ((2, 1), (3, 1), (3, 2), (4, 2)):
         p = softmax([beta * t for t in model(size)])
-        pairs = sum(
+        pairs: Any = sum(
             p[a] * p[b] * (theta[a + 1] - theta[b + 1])
             for a in range(top)
             for b in range(top, size)
@@ -811,7 +811,7 @@ def prove_majorisation() -> list[Step]:
         steps.append(
             Step(
                 f"dP/dβ = Σ p_i p_j (θ_i - θ_j) over pairs across the cut (K = {size}, m = {top})",
-                sum(p[:top]).diff(beta) - pairs,
+                sp.Add(*p[:top]).diff(beta) - pairs,
                 reduce=rational,
             )
         )
@@ -832,7 +832,7 @@ def prove_majorisation() -> list[Step]:
     return steps
 
 
-_PAIRS = sp.Sum(
+_PAIRS: Any = sp.Sum(
     _softmax_at(beta, h) * _softmax_at(beta, j) * (theta[h] - theta[j]), (j, m + 1, K), (h, 1, m)
 )
 
@@ -1267,8 +1267,15 @@ EXPONENTIAL_FAMILY = register(
     )
 )
 
-_WEIGHT = (lam**k / sp.factorial(k)) ** (1 / T)
-POISSON_RHS = sp.Sum(k * _WEIGHT, (k, 0, N - 1)) / sp.Sum(_WEIGHT, (k, 0, N - 1))
+
+def _mean_count(weight: Any) -> Any:
+    """Mean of k = 0, …, N - 1 under weights that depend on k."""
+    counts = (k, 0, N - 1)
+    whole: Any = sp.Sum(weight, counts)
+    return sp.Sum(k * weight, counts) / whole
+
+
+POISSON_RHS = _mean_count((lam**k / sp.factorial(k)) ** (1 / T))
 
 
 def prove_poisson() -> list[Step]:
@@ -1311,8 +1318,7 @@ POISSON = register(
         near_misses={
             "as if the family were closed": lam ** (1 / T),
             "mean unchanged": lam,
-            "base measure not tempered": sp.Sum(k * lam ** (k / T) / sp.factorial(k), (k, 0, N - 1))
-            / sp.Sum(lam ** (k / T) / sp.factorial(k), (k, 0, N - 1)),
+            "base measure not tempered": _mean_count(lam ** (k / T) / sp.factorial(k)),
         },
         proof=prove_poisson,
         domain={

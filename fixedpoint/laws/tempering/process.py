@@ -282,7 +282,7 @@ def entropy_slope() -> list[Observation]:
         return generations(1 / inverse_temperature, WIDE, 1, observe=simplex.entropy)
 
     betas = (0.4, 1.3, 2.5)
-    slopes = jax.vmap(jax.grad(entropy))(jnp.asarray(betas))
+    slopes = jax.jit(jax.vmap(jax.grad(entropy)))(jnp.asarray(betas))
     return [
         Observation(
             f"at β = {beta}",
@@ -301,7 +301,7 @@ def majorisation() -> list[Observation]:
         p = generations(1 / inverse_temperature, WIDE, 1, observe=simplex.probabilities)
         return jnp.cumsum(p)
 
-    slopes = jax.jacfwd(masses)(jnp.asarray(1.4))
+    slopes = jax.jit(jax.jacfwd(masses))(jnp.asarray(1.4))
     return [
         Observation(
             f"the {num_top} most probable of {WIDE.size}",
@@ -443,10 +443,11 @@ def potential() -> list[Observation]:
     def entropy(temperature: Array) -> Array:
         return generations(temperature, WIDE, 1, observe=simplex.entropy)
 
+    integrand = jax.jit(jax.vmap(entropy))
     observed = []
     for end in (0.5, 2.2):
         temperatures = 1 + (end - 1) * (nodes + 1) / 2
-        entropies = jax.vmap(entropy)(jnp.asarray(temperatures))
+        entropies = integrand(jnp.asarray(temperatures))
         observed.append(
             Observation(
                 f"24 Gauss nodes from T = 1 to {end}",
@@ -625,15 +626,15 @@ def _multipliers(
     Its cross-entropy is least where its mean outcome is that of what it is trained on.
     """
 
+    def mean(w: Array) -> Array:
+        return outcome(simplex.probabilities(student(w)))
+
     def retrain(w: Array, inverse_temperature: Array) -> Array:
         drawn = generations(1 / inverse_temperature, student(w), 1, observe=simplex.probabilities)
-        solution = optimistix.root_find(
-            lambda x, target: outcome(simplex.probabilities(student(x))) - target,
-            optimistix.Newton(rtol=1e-13, atol=1e-13),
-            jnp.zeros(()),
-            args=outcome(drawn),
-        )
-        return solution.value
+        trained = w
+        for _ in range(4):  # Newton's method, from the last generation's model
+            trained += (outcome(drawn) - mean(trained)) / jax.grad(mean)(trained)
+        return trained
 
-    slope = jax.vmap(jax.jacfwd(retrain), in_axes=(None, 0))
+    slope = jax.jit(jax.vmap(jax.jacfwd(retrain), in_axes=(None, 0)))
     return slope(jnp.zeros(()), jnp.asarray(inverse_temperatures))

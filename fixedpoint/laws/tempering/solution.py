@@ -6,6 +6,7 @@ p_β ∝ e^{βθ}. The claims and their proofs are in `derivation`, the loop tha
 the logits; -inf marks a lost outcome.
 """
 
+import math
 from typing import Literal
 
 import jax.numpy as jnp
@@ -262,7 +263,8 @@ def mode_limit(
         5.546796e-03
     """
     B = _power(temperature, -jnp.asarray(checks.check_nonnegative(generation, "generation")))
-    return num_runners_up / num_modes * jnp.exp(-gap * B)
+    ratio = jnp.asarray(num_runners_up) / jnp.asarray(num_modes)
+    return ratio * jnp.exp(-jnp.asarray(gap) * B)
 
 
 def tail(
@@ -633,10 +635,11 @@ def storage_horizon(
 ) -> Float[Array, "*batch"]:
     """Generations after which the initial model can still be restored from a stored generation.
 
-    Every generation is stored in `dtype`. As probabilities: `storage_cold` below T = 1,
-    `storage_hot` above, d/u at T = 1. As centred logits: the generations until they overflow
-    (log(largest/R)/log(1/T)) or underflow (log(R/smallest)/log T), but no more than d/(uR), where n
-    rounding errors of relative size u may add up to d.
+    Every generation is stored in `dtype`, with unit roundoff u. As probabilities: `storage_cold`
+    below T = 1, `storage_hot` above, d/u at T = 1. As centred logits: below T = 1 until they
+    overflow, log(largest/R)/log(1/T); above, until they are subnormal numbers and the roundoff
+    e^{-λ} of those, as in `storage_hot`, adds up to d; never more than d/(uR), where n relative
+    errors u may.
 
     Args:
         logit_range: R > 0, largest minus smallest initial logit.
@@ -652,10 +655,11 @@ def storage_horizon(
         ValueError: If an argument is out of its range.
 
     Validity:
-        A guarantee, met within one generation where the range is what ends (probabilities at
-        T < 1; logits in float32 and float64); where rounding errors add up the initial model often
-        survives longer, because they do not all point the same way. For powers of 2 logits are
-        stored without error. Measured table: `process.measured_horizon`.
+        A guarantee (to the integer part) for rounding alone, in arithmetic that is finer. Met within
+        one generation where the range ends; where rounding errors add up, the model often survives
+        much longer, because they do not all point the same way (and powers of 2 divide logits
+        without any). Measured beside it: `process.measured_horizon`,
+        `tests/laws/tempering/test_process.py`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -671,13 +675,17 @@ def storage_horizon(
     checks.check_positive(tolerance, "tolerance")
     info = jnp.finfo(dtype)
     u = float(info.eps) / 2
-    log_smallest = -jnp.log(float(info.smallest_subnormal)) + jnp.log(2.0)
+    # In Python's floats: compiled JAX on a CPU takes a subnormal number for 0.
+    log_smallest = math.log(2) - math.log(float(info.smallest_subnormal))
+    cold, hot = jnp.minimum(T, 1), jnp.maximum(T, 1)
     if stored_as == "probabilities":
-        cold = storage_cold(R, jnp.minimum(T, 1), log_smallest)
-        hot = storage_hot(jnp.maximum(T, 1), u, tolerance)
-        return jnp.where(T < 1, cold, jnp.where(T > 1, hot, tolerance / u))
-    margin = jnp.where(T < 1, jnp.log(float(info.max)) - jnp.log(R), jnp.log(R) + log_smallest)
-    return jnp.minimum(margin / jnp.abs(jnp.log(T)), tolerance / (u * R))
+        range_ends = storage_cold(R, cold, log_smallest)
+        errors_add_up = jnp.where(T > 1, storage_hot(hot, u, tolerance), tolerance / u)
+        return jnp.where(T < 1, range_ends, errors_add_up)
+    overflow = (math.log(float(info.max)) - jnp.log(R)) / -jnp.log(cold)
+    underflow = (jnp.log(tolerance * (hot - 1) / hot) + log_smallest) / jnp.log(hot)
+    range_ends = jnp.where(T < 1, overflow, jnp.where(T > 1, underflow, jnp.inf))
+    return jnp.minimum(range_ends, tolerance / (u * R))
 
 
 # --- what it climbs ------------------------------------------------------------------------------
@@ -782,7 +790,7 @@ def exponential_family(
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(generation, "generation")
     c = jnp.asarray(base_slope)
-    return (parameter + c) * _power(temperature, -jnp.asarray(generation)) - c
+    return (jnp.asarray(parameter) + c) * _power(temperature, -jnp.asarray(generation)) - c
 
 
 def gaussian(
@@ -815,7 +823,7 @@ def gaussian(
         [1.0, 1.0]
     """
     checks.check_positive(variance, "variance")
-    return jnp.asarray(mean), variance * _scale(temperature, generation)
+    return jnp.asarray(mean), jnp.asarray(variance) * _scale(temperature, generation)
 
 
 def log_normal(
@@ -850,7 +858,8 @@ def log_normal(
     """
     checks.check_positive(variance, "variance")
     scale = _scale(temperature, generation)
-    return location - variance * (1 - scale), variance * scale
+    mu, v = jnp.asarray(location), jnp.asarray(variance)
+    return mu - v * (1 - scale), v * scale
 
 
 def gamma(
