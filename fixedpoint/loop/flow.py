@@ -70,7 +70,7 @@ def flow(
     atol: float | None = None,
     max_steps: int = 100_000,
     solver: diffrax.AbstractSolver | None = None,
-    step_size: float | None = None,
+    step_size: float | Array | None = None,
     throw: bool = True,
 ) -> Flow:
     """Follow a deterministic loop in continuous time.
@@ -126,6 +126,7 @@ def flow(
     checks.check_count(max_steps, "max_steps")
     if step_size is not None:
         checks.check_positive(step_size, "step_size")
+        step_size = jnp.asarray(step_size, float)  # data: another step needs no other compilation
     logits = floating(logits)
     times = _check_times(times).astype(logits.dtype)
     tolerances = _tolerances(logits.dtype, rtol, atol)
@@ -194,7 +195,7 @@ def _flow(
     tolerances: tuple[float, float],
     max_steps: int,
     solver: Any,
-    step_size: float | None,
+    step_size: Array | None,
     throw: bool,
 ) -> Flow:
     import diffrax
@@ -220,7 +221,7 @@ def _flow(
                 diffrax.Dopri8() if solver is None else solver,
                 t0=jnp.zeros((), dtype),
                 t1=times[-1],
-                dt0=step_size,
+                dt0=None if step_size is None else step_size.astype(dtype),
                 y0=start,
                 saveat=saveat,
                 stepsize_controller=controller,
