@@ -84,8 +84,8 @@ def lambertw_exp(y: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     Example:
         >>> print(f"{lambertw_exp(1.0):.15f}")  # 1 + log 1 = 1
         1.000000000000000
-        >>> print(f"{lambertw_exp(1e6):.9f}")  # far beyond where e^y overflows
-        999986.184503264
+        >>> print(f"{lambertw_exp(1e6):.6f}")  # far beyond where e^y overflows
+        999986.184503
 
     References:
         R. M. Corless et al., On the Lambert W function, Adv. Comput. Math. 5 (1996) 329.

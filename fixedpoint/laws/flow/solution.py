@@ -1,0 +1,965 @@
+"""Closed forms of gradient flow; `fixedpoint.laws.flow` describes the dynamics and the notation.
+
+Every function is elementwise in its scalar arguments and takes batches of logits; a number that
+belongs to a distribution (a time, a temperature) broadcasts with the batch. All work under
+`jax.jit`, `jax.vmap` and `jax.grad`.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Int, Real
+
+from fixedpoint import checks, simplex, special
+from fixedpoint.potential import gradient
+
+NUM_NODES = 64
+"""Nodes of the Gauss-Legendre rule in `frozen_one_hot_target`."""
+
+Logits = Real[ArrayLike, "*#batch num_outcomes"]
+PerDistribution = Real[ArrayLike, "*#batch"]
+Scalars = Real[ArrayLike, "*#shape"]
+
+
+# A frozen teacher ---------------------------------------------------------------------------------
+
+
+def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Float[Array, "*shape"]:
+    r"""Logit gap of two outcomes trained on a frozen teacher (`flow.frozen_two_outcomes`).
+
+    With a = σ(gap_target), b = 1 - a, the coordinate F(z) = a e^(-bz) - b e^(az) obeys
+    dF/dt = -2ab F: the gap z(t) is the root of F(z(t)) = F(z(0)) e^(-2abt).
+
+    Args:
+        gap: Logit gap z(0) = θ₁ - θ₂ of the student.
+        gap_target: Logit gap of the teacher: z(0)/T if it is the student at temperature T.
+        time: Time t >= 0 (learning rate × steps).
+
+    Returns:
+        The gap z(t), between `gap` and `gap_target`.
+
+    Raises:
+        ValueError: If the time is negative or infinite.
+
+    Validity:
+        Exact; relative to the larger of the two gaps the error is below 1e-12 in float64
+        (`fixedpoint verify flow.frozen_two_outcomes`).
+
+    Example:
+        >>> z = frozen_two_outcomes(1.0, 0.0, 1.0)  # an even target: sinh(z/2) falls as e^(-t/2)
+        >>> print(f"{jnp.sinh(z / 2) / jnp.sinh(0.5) * jnp.exp(0.5):.12f}")
+        1.000000000000
+
+    References:
+        Derived here. The limit a → 1, z + e^z = 2t + const, is the flow of the logistic loss.
+    """
+    checks.check_nonnegative(time, "time")
+    z, target, t = _floats(gap, gap_target, time)
+    offset = z - target
+    # In u = z - target, F ∝ 1 - e^u up to a factor: log F = log(1 - e^-|u|) + c |u| + const.
+    slope = jnp.where(offset < 0, jax.nn.sigmoid(-target), jax.nn.sigmoid(target))
+    decay = 2 * jax.nn.sigmoid(target) * jax.nn.sigmoid(-target) * t
+    size = jnp.where(offset == 0, _tiny(z), jnp.abs(offset))
+
+    def log_coordinate(size: Array) -> Array:
+        return _log1mexp(size) + slope * size
+
+    log_ratio = special.increasing_root(
+        lambda y: log_coordinate(size * jnp.exp(y)) - log_coordinate(size) + decay,
+        -t / 2,
+        jnp.zeros_like(t),
+    )
+    return target + offset * jnp.exp(log_ratio)
+
+
+def frozen_uniform_target(
+    logits: Logits, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Logits trained on the uniform distribution for a time (`flow.frozen_uniform_target`).
+
+    θᵢ(t) = θᵢ + t/K - log(1 + w e^θᵢ), where w >= 0 solves Σ log(1 + w e^θᵢ) = t. The target is
+    that of T = ∞: also the model as its own teacher at T = ∞ obeys this law.
+
+    Args:
+        logits: The model θ at time 0; -inf marks a lost outcome, which the target lacks as well.
+        time: Time t >= 0.
+
+    Returns:
+        Centred logits at time t.
+
+    Raises:
+        ValueError: If the time is negative or infinite, or the logits are none.
+
+    Validity:
+        Exact for every K; relative error below 1e-12 in float64 for logits of size 0.1 to 300; for
+        smaller ones the absolute error is below 1e-14
+        (`fixedpoint verify flow.frozen_uniform_target`).
+
+    Example:
+        >>> theta = frozen_uniform_target(jnp.array([0.5, -0.5]), 1.0)  # as two outcomes above
+        >>> print(f"{jnp.sinh(theta[0]) / jnp.sinh(0.5) * jnp.exp(0.5):.12f}")
+        1.000000000000
+
+    References:
+        Derived here.
+    """
+    checks.check_nonnegative(time, "time")
+    theta, t = simplex.per_distribution(checks.check_logits(logits), time)
+    alive = theta > -jnp.inf
+    below = _below(theta, alive)
+    weight = jnp.where(alive, jnp.exp(-below), 0)
+    # L = log(1 + w e^max θ) is by how much the largest term of the sum contributes to it.
+    fall = special.increasing_root(
+        lambda L: _total(special.log1p_expm1(weight, L)) - t,
+        t / jnp.sum(alive, -1, keepdims=True, dtype=theta.dtype),
+        t,
+    )
+    moved = -special.log1p_expm1(jnp.exp(-fall), below)
+    return simplex.centre(jnp.where(alive, moved, -jnp.inf))
+
+
+def frozen_one_hot_target(
+    logits: Logits, time: PerDistribution, target: Int[ArrayLike, "*#batch"]
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Logits trained on a single outcome for a time (`flow.frozen_one_hot_target`).
+
+    The others fall as θᵢ(t) = θᵢ - log(1 + w e^θᵢ), the target rises by the sum of their falls, and
+    w >= 0 solves t = ∫₀^w e^θₜ Π(1 + x e^θᵢ) dx + Σ log(1 + w e^θᵢ), over the others. This is
+    ordinary training on one label; with the mode as the target it is T = 0, also for a model that
+    is its own teacher.
+
+    Args:
+        logits: The model θ at time 0; -inf marks a lost outcome.
+        time: Time t >= 0.
+        target: Index of the outcome trained on, counted from 0; it must not be lost.
+
+    Returns:
+        Centred logits at time t.
+
+    Raises:
+        ValueError: If the time is negative or infinite, or the logits are none.
+
+    Validity:
+        Exact for every K (the integral by a 64-point Gauss-Legendre rule in the logarithm of its
+        variable); relative error below 1e-12 in float64 for logits within 300 of each other
+        (`fixedpoint verify flow.frozen_one_hot_target`).
+
+    Example:
+        >>> theta = frozen_one_hot_target(jnp.zeros(2), 1.0, target=0)
+        >>> z = theta[0] - theta[1]
+        >>> print(f"{z + jnp.exp(z):.12f}")  # grows at rate 2 from 0 + e⁰
+        3.000000000000
+
+    References:
+        Derived here; K = 2 is the flow of the logistic loss.
+    """
+    checks.check_nonnegative(time, "time")
+    theta, t = simplex.per_distribution(checks.check_logits(logits), time)
+    chosen = jnp.arange(theta.shape[-1]) == jnp.asarray(target)[..., None]
+    chosen, theta = jnp.broadcast_arrays(chosen, theta)
+    others = (theta > -jnp.inf) & ~chosen
+    any_others = jnp.any(others, -1, keepdims=True)
+    top = jnp.max(jnp.where(others, theta, -jnp.inf), -1, keepdims=True)
+    lead = jnp.where(any_others, _total(jnp.where(chosen, theta, 0)) - top, 0)
+    below = _below(theta, others)
+    weight = jnp.where(others, jnp.exp(-below), 0)
+    nodes, node_weights = np.polynomial.legendre.leggauss(NUM_NODES)
+    nodes, node_weights = (
+        jnp.asarray((1 + nodes) / 2, t.dtype),
+        jnp.asarray(node_weights / 2, t.dtype),
+    )
+
+    def time_to_fall(L: Array) -> Array:
+        # L is the fall of the largest of the others; with x = (e^q - 1)/e^top the integrand is
+        # analytic in q.
+        q = L * nodes
+        rise = jnp.sum(special.log1p_expm1(weight[..., None, :], q[..., :, None]), -1)
+        integral = L * jnp.sum(node_weights * jnp.exp(lead + q + rise), -1, keepdims=True)
+        return integral + _total(special.log1p_expm1(weight, L))
+
+    t = jnp.broadcast_to(t, top.shape)
+    fall = special.increasing_root(
+        lambda L: time_to_fall(L) - t,
+        jnp.zeros_like(t),
+        jnp.minimum(t, jnp.log1p(t * jnp.exp(-lead))),
+    )
+    fallen = -special.log1p_expm1(jnp.exp(-fall), below)
+    risen = lead + fall + _total(special.log1p_expm1(weight, fall))
+    moved = jnp.where(chosen, jnp.where(any_others, risen, 0), fallen)
+    return simplex.centre(jnp.where(others | chosen, moved, -jnp.inf))
+
+
+def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
+    r"""Rate at which gradient flow reaches a frozen teacher in the end (`flow.relaxation_rate`).
+
+    The smallest λ > 0 with Σ pᵢ/(pᵢ - λ) = 0, where p = softmax(logits_target): the second
+    eigenvalue of the Fisher matrix. It lies between the two smallest probabilities.
+
+    Args:
+        logits_target: Logits of the teacher, finite, at least two outcomes.
+
+    Returns:
+        The rate λ: logits approach those of the teacher as e^(-λt).
+
+    Raises:
+        ValueError: If the logits are none, or there is only one outcome.
+
+    Validity:
+        Exact for every K; relative error below 1e-12 in float64
+        (`fixedpoint verify flow.relaxation_rate`). Its derivative is undefined where the two
+        smallest probabilities tie.
+
+    Example:
+        >>> print(f"{relaxation_rate(jnp.log(jnp.array([0.9, 0.1]))):.12f}")  # 2 · 0.9 · 0.1
+        0.180000000000
+
+    References:
+        The secular equation of a diagonal matrix plus one of rank 1: G. H. Golub, Some modified
+        matrix eigenvalue problems, SIAM Rev. 15 (1973) 318.
+    """
+    theta = jnp.sort(_floats(checks.check_logits(logits_target, "logits_target"))[0], -1)
+    if theta.shape[-1] < 2:
+        raise ValueError("`logits_target` must have at least two outcomes; got one.")
+    p = simplex.probabilities(theta)
+    low, high, rest = p[..., :1], p[..., 1:2], p[..., 2:]
+
+    def secular(rate: Array) -> Array:
+        # Multiplied by (rate - low)(high - rate): no poles at the ends.
+        inner = _total(rest / (rest - rate)) if rest.shape[-1] else 0.0
+        return high * (rate - low) - low * (high - rate) + (rate - low) * (high - rate) * inner
+
+    return special.increasing_root(secular, low, high)[..., 0]
+
+
+def multiplier(
+    temperature: Scalars, time: Scalars, num_outcomes: Scalars
+) -> Float[Array, "*shape"]:
+    r"""Factor by which one generation changes small logits (`flow.multiplier`).
+
+    m = 1/T + (1 - 1/T) e^(-τ/K): training for a time τ on a teacher that is the model itself at
+    temperature T, near the uniform distribution.
+
+    Args:
+        temperature: Sampling temperature T > 0; may be inf.
+        time: Training time τ >= 0 of a generation; may be inf.
+        num_outcomes: Number of outcomes K.
+
+    Returns:
+        The multiplier m: 1 for τ = 0, 1/T for τ = ∞.
+
+    Raises:
+        ValueError: If the temperature is not positive or the time is negative.
+
+    Validity:
+        Exact for infinitesimal logits. For larger ones it depends on the logits; with two
+        outcomes and T < 1 it stays between 1 and 1/T.
+
+    Example:
+        >>> print(f"{multiplier(2.0, 10.0, 10):.6f}")  # 1/2 + 1/2 e^-1
+        0.683940
+
+    References:
+        Derived here.
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_temperature(time, "time")
+    T, t, K = _floats(temperature, time, num_outcomes)
+    return 1 - (1 / T - 1) * jnp.expm1(-t / K)
+
+
+def off_ray(
+    logits: Logits, temperature: PerDistribution, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""How far finite training leads off the line through the logits (`flow.off_ray`).
+
+    To second order in the logits, the transverse part after a time τ is n(τ) (θ²)_⊥, with
+    n = e^(-τ/K) [β(β-1) τ/K - (β-1)² (1 - e^(-τ/K))/2] and (θ²)_⊥ the part of θ² that is
+    orthogonal to θ and to the constant; β = 1/T.
+
+    Args:
+        logits: The model θ, finite.
+        temperature: Sampling temperature T > 0 of the teacher, which is the model itself.
+        time: Training time τ >= 0.
+
+    Returns:
+        The transverse part of the logits after training, a vector: exactly what raising the
+        temperature cannot undo.
+
+    Raises:
+        ValueError: If the temperature is not positive or the time is negative.
+
+    Validity:
+        Leading order for small logits, every τ. It is 0, and then the line is kept exactly and for
+        all time, if and only if the logits take at most two values.
+
+    Example:
+        >>> transverse = off_ray(jnp.array([0.01, 0.0, -0.01]), 0.5, 1e-3)
+        >>> print((transverse / (1e-3 * 3 / 6) * 1e4).round(3))  # τ (β²-1)/(2K), in units of θ²
+        [ 0.333 -0.666  0.333]
+
+    References:
+        Derived here.
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(time, "time")
+    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
+    theta, t = simplex.per_distribution(theta, time)
+    theta = simplex.centre(theta)
+    square = theta**2 - jnp.mean(theta**2, -1, keepdims=True)
+    norm = _total(theta**2)
+    transverse = square - theta * _total(square * theta) / jnp.where(norm > 0, norm, 1)
+    excess, elapsed = 1 / T - 1, t / theta.shape[-1]
+    growth = (1 + excess) * excess * elapsed + excess**2 * jnp.expm1(-elapsed) / 2
+    return jnp.exp(-elapsed) * growth * transverse
+
+
+def finite_training(
+    num_outcomes: Scalars, time: Scalars, generation: Scalars, num_modes: Scalars = 1
+) -> Float[Array, "*shape"]:
+    r"""Probability outside the modes after many generations of finite training.
+
+    `flow.finite_training`: 1 - P(modes) ≃ m(K - m)/(K n τ) for any T < 1: a power law in n, not the
+    double exponential of training to the minimum.
+
+    Args:
+        num_outcomes: Number of outcomes K.
+        time: Training time τ > 0 of a generation.
+        generation: Generation n > 0.
+        num_modes: Number of tied modes m.
+
+    Returns:
+        The leading term of the probability outside the modes.
+
+    Raises:
+        ValueError: If the time is not positive.
+
+    Validity:
+        Asymptotic: relative error of the order of p log(1/p) at T = 1/2 and of p^(1/T-1) for T
+        nearer to 1, p being the value; at T >= 0.8 it is not reached in practice.
+
+    Example:
+        >>> print(f"{finite_training(3, 20.0, 1000):.6g}")  # 2/(3 · 20000)
+        3.33333e-05
+
+    References:
+        Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
+        convergence rates of softmax policy gradient methods, arXiv:2005.06392.
+    """
+    checks.check_positive(time, "time")
+    K, t, n, m = _floats(num_outcomes, time, generation, num_modes)
+    return m * (K - m) / (K * n * t)
+
+
+# The model as its own teacher ---------------------------------------------------------------------
+
+
+def online_two_outcomes(
+    gap: Scalars, temperature: Scalars, time: Scalars
+) -> Float[Array, "*shape"]:
+    r"""Logit gap of two outcomes of a model that is its own teacher (`flow.online_two_outcomes`).
+
+    T in {1/3, 1/2, 2, 3}: cosh(z/s) = 1 + W(m c₀ e^(m c₀ + (1/T - 1) t))/m, where
+    s = max(1, T), m = max(T, 1/T) - 1, c₀ = cosh(z(0)/s) - 1, and W is Lambert's function.
+
+    Args:
+        gap: Logit gap z(0) = θ₁ - θ₂.
+        temperature: Sampling temperature T: 1/3, 1/2, 2 or 3.
+        time: Time t >= 0.
+
+    Returns:
+        The gap z(t), of the sign of `gap`.
+
+    Raises:
+        ValueError: If the temperature is another one (`online_chebyshev` has more) or the time is
+            negative or infinite.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 for |gap| < 700 s
+        (`fixedpoint verify flow.online_two_outcomes`).
+
+    Example:
+        >>> z = online_two_outcomes(1.0, 0.5, 2.0)
+        >>> grown = jnp.cosh(z) - 1 + jnp.log(jnp.cosh(z) - 1)  # grows at rate 1
+        >>> print(f"{grown - (jnp.cosh(1.0) - 1 + jnp.log(jnp.cosh(1.0) - 1)):.9f}")
+        2.000000000
+
+    References:
+        Derived here.
+    """
+    checks.check_nonnegative(time, "time")
+    if not isinstance(temperature, jax.core.Tracer):
+        T = np.asarray(temperature, dtype=float)
+        if not np.all(np.isclose(T[..., None], [1 / 3, 1 / 2, 2, 3], rtol=1e-6, atol=0).any(-1)):
+            raise ValueError(
+                "`temperature` must be 1/3, 1/2, 2 or 3 (others: `online_chebyshev`, or "
+                f"`fixedpoint.flow`); got {temperature!r}."
+            )
+    z, T, t = _floats(gap, temperature, time)
+    s, m = jnp.maximum(1, T), jnp.maximum(T, 1 / T) - 1
+    sinh = jnp.sinh(z / (2 * s))
+    start = m * 2 * sinh**2 + _tiny(z)
+    now = special.lambertw_exp(jnp.log(start) + start + (1 / T - 1) * t)
+    return 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start))
+
+
+def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
+    r"""Time in which the gap of two outcomes goes from one value to another.
+
+    `flow.online_chebyshev`: at T = (κ - 1)/(κ + 1), κ = ±2, ±3, …, with w = (1/T - 1) z/2,
+
+        (1/T - 1) t = [log sinh w + ∫ cosh(κw)/sinh w dw], a finite sum of hyperbolic cosines,
+
+    taken between the two gaps: Chebyshev polynomials in cosh w (κ even) or cosh 2w (κ odd).
+
+    Args:
+        gap: The gap z(t) that is reached, of the sign of `gap_initial` and not 0.
+        gap_initial: The gap z(0), not 0.
+        order: κ, a whole number other than -1, 0 and 1; T = 1/3, 1/2, 3/5, 2/3, … for
+            κ = 2, 3, 4, 5, … and their inverses for κ = -2, -3, …
+
+    Returns:
+        The time t from `gap_initial` to `gap`; negative if that lies in the past.
+
+    Raises:
+        ValueError: If |κ| < 2 or κ is no whole number.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 of the largest term
+        (`fixedpoint verify flow.online_chebyshev`).
+
+    Example:
+        >>> z = online_two_outcomes(1.0, 0.5, 2.0)
+        >>> print(f"{online_chebyshev(z, 1.0, order=3):.9f}")
+        2.000000000
+
+    References:
+        Derived here.
+    """
+    size = abs(checks.check_count(order, "order", minimum=-(2**31)))
+    if size < 2:
+        raise ValueError(f"`order` must not be -1, 0 or 1; got {order}.")
+    z, start = _floats(gap, gap_initial)
+    w, w0 = z / (order - 1), start / (order - 1)
+    half = 1 if size % 2 else 2  # the argument of the logarithm is 2 sinh²(w/half)
+    total = 2 * jnp.log(jnp.sinh(w / half) / jnp.sinh(w0 / half))
+    for j in range(size - 1, 0, -2):
+        total += 4 / j * jnp.sinh(j * (w + w0) / 2) * jnp.sinh(j * (w - w0) / 2)
+    return (order - 1) / 2 * total
+
+
+def online_block(
+    gap: Scalars, gap_initial: Scalars, num_outcomes: Scalars, num_modes: Scalars = 1
+) -> Float[Array, "*shape"]:
+    r"""Time in which m tied leaders leave K - m tied others, T = 1/2 (`flow.online_block`).
+
+    With U = e^gap and r = (K - m)/m, taken between the two gaps,
+    (K/m²) t = (1+r)² log(1 - 1/U) + (1+r) log U + r²/U + U.
+
+    Args:
+        gap: The gap that is reached, positive.
+        gap_initial: The gap at time 0, positive.
+        num_outcomes: Number of outcomes K.
+        num_modes: Number of leaders m < K.
+
+    Returns:
+        The time from `gap_initial` to `gap`.
+
+    Raises:
+        ValueError: If a gap is not positive.
+
+    Validity:
+        Exact; relative error below 1e-12 in float64 of the largest term, e^gap below 1e308
+        (`fixedpoint verify flow.online_block`).
+
+    Example:
+        >>> z = online_two_outcomes(1.0, 0.5, 2.0)
+        >>> print(f"{online_block(z, 1.0, num_outcomes=2):.9f}")
+        2.000000000
+
+    References:
+        Derived here.
+    """
+    checks.check_positive(gap, "gap")
+    checks.check_positive(gap_initial, "gap_initial")
+    z, start, K, m = _floats(gap, gap_initial, num_outcomes, num_modes)
+    r = (K - m) / m
+
+    def coordinate(z: Array) -> Array:
+        return (1 + r) ** 2 * _log1mexp(z) + (1 + r) * z + r**2 * jnp.exp(-z) + jnp.exp(z)
+
+    return m**2 / K * (coordinate(z) - coordinate(start))
+
+
+def duality(
+    logits: Logits, temperature: PerDistribution, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Where flow at T for t, then at 1/T for t/T on the logits over T, leads (`flow.duality`).
+
+    T φ(t/T) = θ(0), where φ obeys the flow at 1/T from φ(0) = θ(t)/T: hot self-training is cold
+    self-training run backwards, in logits divided by T.
+
+    Args:
+        logits: The model θ(0).
+        temperature: Temperature T of the first flow, in (0, inf).
+        time: Its duration t >= 0; the second one takes t/T.
+
+    Returns:
+        T φ(t/T): the initial logits, broadcast with the other arguments.
+
+    Raises:
+        ValueError: If the temperature is not positive and finite, or the time is negative.
+
+    Validity:
+        Exact for every K.
+
+    Example:
+        >>> print(duality(jnp.array([1.0, 0.0, -1.0]), 2.0, 3.0))
+        [ 1.  0. -1.]
+
+    References:
+        Derived here.
+    """
+    checks.check_positive(temperature, "temperature")
+    checks.check_nonnegative(time, "time")
+    theta, _ = simplex.per_distribution(checks.check_logits(logits), temperature)
+    return simplex.per_distribution(theta, time)[0]
+
+
+def collapse_tail(
+    num_outcomes: Scalars, time: Scalars, num_modes: Scalars = 1
+) -> Float[Array, "*shape"]:
+    r"""Probability outside the modes at late times, T < 1 (`flow.collapse_tail`).
+
+    1 - P(modes) ≃ m(K - m)/(K t), whatever T < 1.
+
+    Args:
+        num_outcomes: Number of outcomes K.
+        time: Time t > 0.
+        num_modes: Number of tied modes m.
+
+    Returns:
+        The leading term of the probability outside the modes.
+
+    Raises:
+        ValueError: If the time is not positive.
+
+    Validity:
+        Asymptotic. For 1/2 < T < 1 the relative correction is p^(1/T-1)/(2-1/T), p being the
+        probability of one loser: for T >= 0.8 the constant is not seen in practice. At T <= 1/2 it
+        is of the order of p log(1/p).
+
+    Example:
+        >>> print(collapse_tail(3, 1000.0))  # 2/3000
+        0.0006666666666666666
+
+    References:
+        Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
+        convergence rates of softmax policy gradient methods, arXiv:2005.06392.
+    """
+    checks.check_positive(time, "time")
+    K, t, m = _floats(num_outcomes, time, num_modes)
+    return m * (K - m) / (K * t)
+
+
+def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Array, "*shape"]:
+    r"""Exponent with which losing outcomes become equal, T < 1 (`flow.losers_equalise`).
+
+    The difference of the logits of two losers falls as t^(-m/K); under a refit it grows as T⁻ⁿ.
+
+    Args:
+        num_outcomes: Number of outcomes K.
+        num_modes: Number of tied modes m < K.
+
+    Returns:
+        The exponent m/K.
+
+    Validity:
+        Asymptotic, late times; for large K it is never reached.
+
+    Example:
+        >>> print(losers_equalise(4))
+        0.25
+
+    References:
+        Derived here.
+    """
+    K, m = _floats(num_outcomes, num_modes)
+    return m / K
+
+
+def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
+    r"""Rate at which small logits of a model that teaches itself decay (`flow.uniform_rate`).
+
+    (1 - 1/T)/K: logits near 0 go as e^(-rate t); T > 1 is driven to the uniform distribution, T < 1
+    away from it.
+
+    Args:
+        temperature: Sampling temperature T > 0; may be inf.
+        num_outcomes: Number of outcomes K.
+
+    Returns:
+        The rate; negative for T < 1.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+
+    Validity:
+        Exact for infinitesimal logits, the same in every direction; the rate of the final approach
+        from everywhere if T > 1.
+
+    Example:
+        >>> print(uniform_rate(2.0, 5))
+        0.1
+
+    References:
+        Derived here.
+    """
+    checks.check_temperature(temperature, positive=True)
+    T, K = _floats(temperature, num_outcomes)
+    return (1 - 1 / T) / K
+
+
+def majorisation(
+    logits: Logits, temperature: PerDistribution, num_top: PerDistribution
+) -> Float[Array, "*out"]:
+    r"""Lower bound on how fast the m most probable outcomes gain, T < 1 (`flow.majorisation`).
+
+    Their mass P obeys dP/dt >= P(1 - P)(M/C - 1)(x̄ - ȳ) >= 0, where M = E[p^(β-1)] over the top m,
+    C = E[p^(β-1)] over all, and x̄, ȳ = E[p] over the top m and over the rest (expectations under
+    p): p(t) majorises p(s) for t > s, so that every Rényi entropy falls. For T > 1 both signs
+    turn: the value is at most 0 and an upper bound.
+
+    Args:
+        logits: The model θ.
+        temperature: Sampling temperature T > 0.
+        num_top: m, from 1 to K - 1; among ties the first come first.
+
+    Returns:
+        The bound on dP/dt.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+
+    Validity:
+        A bound for every K and all logits; an equality where p takes one value among the top m and
+        one among the rest, and in the limit T → 1.
+
+    Example:
+        >>> theta = jnp.log(jnp.array([0.5, 0.3, 0.2]))
+        >>> print(f"{majorisation(theta, 0.5, 1):.6f}")  # .25 (.5/.38 - 1) (.5 - .26)
+        0.018947
+
+    References:
+        Derived here; the order itself: A. W. Marshall, I. Olkin, B. C. Arnold, Inequalities (2011),
+        chapter 5.
+    """
+    checks.check_temperature(temperature, positive=True)
+    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
+    theta, m = simplex.per_distribution(theta, num_top)
+    p = -jnp.sort(-simplex.probabilities(theta), -1)
+    top = jnp.arange(p.shape[-1]) < m
+    power = jnp.where(p > 0, jnp.where(p > 0, p, 1) ** (1 / T - 1), 0)
+
+    def mean(values: Array, chosen: Array) -> Array:
+        weights = jnp.where(chosen, p, 0)
+        mass = _total(weights)
+        return _total(weights * values) / jnp.where(mass > 0, mass, 1)
+
+    mass, rest = _total(jnp.where(top, p, 0)), _total(jnp.where(top, 0, p))
+    # M/C - 1 = (1 - P)(M - M_rest)/C: a difference without cancellation.
+    lead = rest * (mean(power, top) - mean(power, ~top)) / _total(p * power)
+    return (mass * rest * lead * (mean(p, top) - mean(p, ~top)))[..., 0]
+
+
+def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
+    r"""When one leader among many equal outcomes takes over, T = 1/2 (`flow.blow_up`).
+
+    t* ≃ K [-log(1 - 1/U) - 1/U], U = e^gap: until then next to nothing happens.
+
+    Args:
+        gap: Logit gap between the leader and the others at time 0, positive.
+        num_outcomes: Number of outcomes K.
+
+    Returns:
+        The leading term of the time at which the leader has half the probability.
+
+    Raises:
+        ValueError: If the gap is not positive.
+
+    Validity:
+        Asymptotic for many outcomes, with an error of log K + O(1); `online_block` is exact.
+
+    Example:
+        >>> print(f"{blow_up(1.0, 50_000):.0f}")
+        4540
+
+    References:
+        Derived here.
+    """
+    checks.check_positive(gap, "gap")
+    z, K = _floats(gap, num_outcomes)
+    return -K * (_log1mexp(z) + jnp.exp(-z))
+
+
+# Other geometries ---------------------------------------------------------------------------------
+
+
+def mixture_frozen(
+    logits: Logits, temperature: PerDistribution, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Log-probabilities under mixture flow to a frozen teacher (`flow.mixture_frozen`).
+
+    p(t) = (1 - e^(-t)) p_T + e^(-t) p(0), in the probabilities: natural gradient flow of the
+    cross-entropy.
+
+    Args:
+        logits: The model θ at time 0, which at temperature T is the teacher.
+        temperature: Sampling temperature T, in [0, inf].
+        time: Time t >= 0; may be inf.
+
+    Returns:
+        log p(t).
+
+    Raises:
+        ValueError: If the temperature or the time is negative.
+
+    Validity:
+        Exact; absolute error of a few machine epsilons times the largest logit
+        (`fixedpoint verify flow.mixture_frozen`).
+
+    Example:
+        >>> log_p = mixture_frozen(jnp.log(jnp.array([0.75, 0.25])), 0.0, jnp.log(2.0))
+        >>> print(jnp.exp(log_p))  # half way from (3/4, 1/4) to (1, 0)
+        [0.875 0.125]
+
+    References:
+        Elementary.
+    """
+    checks.check_temperature(time, "time")
+    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
+    theta, t = simplex.per_distribution(theta, time)
+    model = simplex.log_probabilities(theta)
+    teacher = simplex.log_probabilities(simplex.temper(theta, jnp.broadcast_to(T, t.shape)[..., 0]))
+    larger = jax.lax.stop_gradient(jnp.maximum(model, teacher))
+    larger = jnp.where(jnp.isfinite(larger), larger, 0)
+    mixture = jnp.exp(model - larger - t) - jnp.expm1(-t) * jnp.exp(teacher - larger)
+    return jnp.where(mixture > 0, jnp.log(jnp.where(mixture > 0, mixture, 1)) + larger, -jnp.inf)
+
+
+def mixture_online(
+    logits: Logits, temperature: PerDistribution, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Log-probabilities under mixture flow as one's own teacher (`flow.mixture_online`).
+
+    dp/dt = p_T - p is solved by pᵢ(t) = e^(-t) [pᵢ(0)^(1-β) + (1-β) σ]^(1/(1-β)), β = 1/T, where
+    σ(t) is fixed by Σ p = 1: all outcomes move equally in one deformed logarithm.
+
+    Args:
+        logits: The model θ at time 0; -inf marks a lost outcome.
+        temperature: Sampling temperature T in (0, inf].
+        time: Time t >= 0.
+
+    Returns:
+        log p(t).
+
+    Raises:
+        ValueError: If the temperature is not positive, or the time is negative or infinite.
+
+    Validity:
+        Exact for every K; absolute error below 1e-12 in float64, also for T → 1
+        (`fixedpoint verify flow.mixture_online`).
+
+    Example:
+        >>> p = jnp.exp(mixture_online(jnp.log(jnp.array([0.64, 0.36])), 2.0, jnp.log(1.5)))
+        >>> s = (-1.4 + jnp.sqrt(1.96 + 2 * 0.5)) / 2  # T = 2: √p(t) = e^(-t/2) (√p(0) + s)
+        >>> print(p.round(9), ((jnp.array([0.8, 0.6]) + s) ** 2 / 1.5).round(9))
+        [0.61469767 0.38530233] [0.61469767 0.38530233]
+
+    References:
+        Derived here; replicators of this kind: E. Szathmáry, J. Maynard Smith, J. theor. Biol. 187
+        (1997) 555.
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(time, "time")
+    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
+    theta, t = simplex.per_distribution(theta, time)
+    alive = theta > -jnp.inf
+    log_p = simplex.log_probabilities(theta)
+    power = 1 / T - 1
+    power = jnp.where(jnp.abs(power) > 1e-30, power, 1e-30)  # the limit T → 1: nothing moves
+    top = jnp.max(log_p, -1, keepdims=True)
+    below = _below(theta, alive)
+    scale = -jnp.expm1(-power * below)
+    start = jnp.where(alive, log_p, 0)
+
+    def moved(gain: Array) -> Array:
+        # gain = change of the mode's log p; the mode's bracket is e^((1-β)(gain + t)) p(0)^(1-β).
+        bracket = special.log1p_expm1(scale, power * (t + gain))
+        return jnp.where(alive, start + gain - bracket / power, -jnp.inf)
+
+    count = jnp.sum(alive, -1, keepdims=True, dtype=theta.dtype)
+    low, high = jnp.broadcast_arrays(-top - jnp.log(count), -top, t)[:2]
+    gain = special.increasing_root(
+        lambda gain: jax.nn.logsumexp(moved(gain), -1, keepdims=True), low, high
+    )
+    return moved(gain)
+
+
+def natural(
+    logits: Logits, temperature: PerDistribution, time: PerDistribution
+) -> Float[Array, "*out num_outcomes"]:
+    r"""Logits under natural gradient flow of KL(p ‖ p_T), one's own teacher (`flow.natural`).
+
+    θ(t) = θ(0) e^((1/T - 1) t), an exponential geodesic: tempering in continuous time.
+
+    Args:
+        logits: The model θ at time 0.
+        temperature: Sampling temperature T in (0, inf].
+        time: Time t >= 0.
+
+    Returns:
+        Centred logits at time t.
+
+    Raises:
+        ValueError: If the temperature is not positive or the time is negative.
+
+    Validity:
+        Exact. A teacher frozen at time 0 leads to θ(0) [1/T + (1 - 1/T) e^(-t)] instead.
+
+    Example:
+        >>> print(natural(jnp.array([1.0, -1.0]), 0.5, jnp.log(3.0)))
+        [ 3. -3.]
+
+    References:
+        Natural gradient: S. Amari, Neural Computation 10 (1998) 251.
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_nonnegative(time, "time")
+    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
+    theta, t = simplex.per_distribution(theta, time)
+    factor = jnp.exp((1 / T - 1) * t)
+    alive = theta > -jnp.inf
+    return jnp.where(alive, simplex.centre(theta) * jnp.where(alive, factor, 1), -jnp.inf)
+
+
+def reverse_kl_tail(
+    num_outcomes: Scalars, temperature: Scalars, time: Scalars
+) -> Float[Array, "*shape"]:
+    r"""Probability outside the mode under gradient flow of KL(p ‖ p_T) (`flow.reverse_kl_tail`).
+
+    One's own teacher, T < 1, plain gradient in the logits: 1 - p_mode ≃ (K - 1)/(K s z), where
+    s = (1/T - 1) t and z - log z = log(K s): slower than 1/t by a logarithm, z ~ log t.
+
+    Args:
+        num_outcomes: Number of outcomes K.
+        temperature: Sampling temperature T < 1.
+        time: Time t, late: K s > e.
+
+    Returns:
+        The leading term of the probability outside the mode.
+
+    Raises:
+        ValueError: If the temperature or the time is not positive.
+
+    Validity:
+        Asymptotic, with a relative correction of 1/z: 6% at s = 1e6.
+
+    Example:
+        >>> tail = reverse_kl_tail(2, 0.5, 1e6)
+        >>> z = 1 / (2e6 * tail)
+        >>> print(f"{z:.3f} {jnp.exp(z) / z / 2e6:.3f}")
+        17.363 1.000
+
+    References:
+        Derived here.
+    """
+    checks.check_temperature(temperature, positive=True)
+    checks.check_positive(time, "time")
+    K, T, t = _floats(num_outcomes, temperature, time)
+    rate = K * (1 / T - 1) * t
+    # For z >= 1, z <= 2 log(rate) + 2 bounds the root of z - log z = log(rate).
+    z = special.increasing_root(
+        lambda z: z - jnp.log(z) - jnp.log(rate), jnp.ones_like(rate), 2 + 2 * jnp.log(rate)
+    )
+    return (K - 1) / (rate * z)
+
+
+# One potential ------------------------------------------------------------------------------------
+
+
+def potential(
+    logits: Logits,
+    temperature: PerDistribution,
+    logits_real: Logits,
+    fraction: PerDistribution,
+    natural: PerDistribution,
+) -> Float[Array, "*out"]:
+    r"""Rate at which the potential Φ grows, Euclidean or natural flow (`flow.potential`).
+
+    dΦ/dt = Σ gᵢ²/pᵢ^ν, g = s p_T + a q - p, is never negative: ν = 0 for the logits following
+    dθ/dt = g (online flow, ∇Φ itself), ν = 1 for the probabilities following dp/dt = g (mixture
+    flow, the natural gradient of Φ). A refit and the flow to a frozen teacher raise Φ as well.
+
+    Args:
+        logits: The model θ.
+        temperature: Sampling temperature T > 0.
+        logits_real: Logits of the real data's distribution q.
+        fraction: Fraction a of real data; s = 1 - a.
+        natural: ν, 0 (Euclidean) or 1 (natural).
+
+    Returns:
+        dΦ/dt.
+
+    Raises:
+        ValueError: If the temperature is negative or the fraction outside [0, 1].
+
+    Validity:
+        Exact; the error is that of the difference of two probabilities.
+
+    Example:
+        >>> theta = jnp.log(jnp.array([0.75, 0.25]))
+        >>> print(f"{potential(theta, 0.5, theta, 0.0, 0):.6f}")  # 2 · (0.9 - 0.75)²
+        0.045000
+
+    References:
+        Each ingredient is classical: A. L. Yuille, A. Rangarajan, The concave-convex procedure,
+        Neural Computation 15 (2003) 915; D. R. Hunter, K. Lange, A tutorial on MM algorithms, Am.
+        Stat. 58 (2004) 30.
+    """
+    theta, nu = simplex.per_distribution(logits, natural)
+    real = simplex.probabilities(logits_real)
+    slope = gradient(theta, temperature, real, fraction)
+    p = simplex.probabilities(theta)
+    safe = jnp.where(p > 0, p, 1)
+    return jnp.sum(slope * slope / safe**nu, -1)
+
+
+# -------------------------------------------------------------------------------------------------
+
+
+def _floats(*values: ArrayLike) -> tuple[Array, ...]:
+    """Arrays of one floating dtype and one shape."""
+    arrays = [jnp.asarray(value) for value in values]
+    dtype = jnp.result_type(*values)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+    return tuple(jnp.broadcast_arrays(*(array.astype(dtype) for array in arrays)))
+
+
+def _total(terms: Array) -> Array:
+    return jnp.sum(terms, -1, keepdims=True)
+
+
+def _below(theta: Array, chosen: Array) -> Array:
+    """By how much each chosen logit is below the largest of them; 0 elsewhere."""
+    top = jnp.max(jnp.where(chosen, theta, -jnp.inf), -1, keepdims=True)
+    return jnp.where(chosen, jnp.where(chosen, top, 0) - jnp.where(chosen, theta, 0), 0)
+
+
+def _log1mexp(x: Array) -> Array:
+    """log(1 - e^-x) for x > 0."""
+    return jnp.where(x < 0.7, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+
+def _tiny(like: Array) -> Array:
+    """A number that is nothing beside 1 and whose square is still normal."""
+    return jnp.asarray(float(jnp.finfo(like.dtype).tiny) ** 0.45, like.dtype)
