@@ -77,7 +77,9 @@ def prose(text: str) -> str:
     Raises:
         ValueError: a character has no translation here.
     """
-    return "".join(_typeset(piece) for piece in PIECES.findall(text)).replace("$$", "")
+    latex = "".join(_typeset(piece) for piece in PIECES.findall(text))
+    # Neighbouring formulas are one; a command's name must not run into the letter after it.
+    return re.sub(r"(\\[A-Za-z]+)\$\$(?=[A-Za-z])", r"\1 ", latex).replace("$$", "")
 
 
 PIECES = re.compile(

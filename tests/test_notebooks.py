@@ -1,9 +1,9 @@
 """The notebooks: in step with their sources, without errors, and each ends with its assertions."""
 
 import ast
+import importlib.util
 import json
 import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,12 @@ import pytest
 from fixedpoint.laws.equation import equations
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-sys.path.insert(0, str(NOTEBOOKS))
-import execute  # noqa: E402
+
+specification = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
+assert specification is not None
+assert specification.loader is not None
+execute = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(execute)
 
 NAMES = execute.names()
 

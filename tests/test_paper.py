@@ -100,6 +100,7 @@ def test_every_statement_and_equation_can_be_printed(label):
         ("p_T is the model's own", r"$p_T$ is the model's own"),
         ("a letter a, a law h(x)", r"a letter a, a law $h$($x$)"),
         ("e^{ηt} - 1", r"$e^{\eta t}$ $-$ 1"),
+        ("Σpᵢ² over i", r"$\sum p_{i}^{2}$ over $i$"),
         ("50% of K", r"50\% of $K$"),
     ],
 )
