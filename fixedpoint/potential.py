@@ -64,7 +64,8 @@ def potential(
     """
     theta, T, q, a = _arguments(logits, temperature, real, fraction)
     order = jnp.where(T > 0, 1 / jnp.where(T > 0, T, 1), jnp.inf)
-    synthetic = (T - 1) * simplex.renyi_entropy(theta, order[..., 0])[..., None]
+    entropy = simplex.renyi_entropy(theta, order[..., 0])[..., None]
+    synthetic = jnp.where(entropy > 0, T - 1, 0) * entropy  # 0 for one outcome also at T = inf
     log_p = jnp.where(q > 0, simplex.log_probabilities(theta), 0)
     fit = jnp.sum(q * log_p, -1, keepdims=True)
     return ((1 - a) * synthetic + a * fit)[..., 0]
@@ -85,7 +86,7 @@ def gradient(
         fraction: Fraction a of real data in the corpus, in [0, 1].
 
     Returns:
-        The gradient, which sums to 0 over the outcomes; exactly 0 at T = 1 without real data.
+        The gradient, which sums to 0 over the outcomes; 0 at T = 1 without real data.
 
     Raises:
         ValueError: As `potential`.
