@@ -263,7 +263,7 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
 
 def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
     """Largest error over the largest finite entry of the reference; infinities must agree."""
-    expected = np.asarray(_floats(reference))
+    expected = np.array(_floats(reference))
     if value.shape != expected.shape:
         return np.inf
     if not np.array_equal(np.isfinite(value), np.isfinite(expected)):
@@ -273,7 +273,7 @@ def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False)
         return 0.0 if np.array_equal(value, expected) else np.inf
     if up_to_shift:
         value = value - value[finite].mean()
-        expected = expected - expected[finite].mean()
+        expected[finite] = _centred(np.ravel(np.asarray(reference, dtype=object))[finite.ravel()])
     error = np.abs(value[finite] - expected[finite]).max()
     scale = np.abs(expected[finite]).max()
     # Below the smallest normal number nothing relative can be asked.
@@ -332,6 +332,14 @@ def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> 
 def _arrays(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Vectors as arrays; numbers as they are."""
     return {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
+
+
+def _centred(reference: Iterable[Any]) -> list[float]:
+    """Reference numbers minus their mean, taken with all their digits: in float64 it may cancel."""
+    with mpmath.workdps(60):
+        numbers = [mpmath.mpmathify(number) for number in reference]
+        mean = mpmath.fsum(numbers) / len(numbers)
+        return [float(number - mean) for number in numbers]
 
 
 def _floats(value: Any) -> Any:

@@ -238,7 +238,7 @@ class Equation:
                 else:
                     values[symbol] = _exact(value)
             expression = expression.replace(sp.Product, _as_sum)
-            expression = _collapse_roots(_collapse_sums(expression, values), values)
+            expression = _collapse_sums(_collapse_roots(expression, values), values)
             if OUTCOME in expression.free_symbols:
                 function = sp.lambdify([OUTCOME, *values], expression, MODULES)
                 outcomes = range(1, values[NUM_OUTCOMES] + 1)
@@ -265,8 +265,7 @@ def _collapse_sums(expression: Expression, values: dict[Any, Any]) -> Expression
     """
     while True:
         sums: set[Expression] = expression.atoms(sp.Sum)
-        binding = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
-        bound = {x for scope in binding for x in scope.bound_symbols} | {OUTCOME}
+        bound = _bound_symbols(expression)
         closed = [s for s in sums if not s.free_symbols & bound]
         if not closed:
             return expression
@@ -282,15 +281,22 @@ def _collapse_sums(expression: Expression, values: dict[Any, Any]) -> Expression
         expression = expression.xreplace(numbers)
 
 
-def _collapse_roots(expression: Expression, values: dict[Any, Any]) -> Expression:
-    """Replace each root that is the same for all outcomes by a symbol, as `_collapse_sums`."""
+def _collapse_roots(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+    """Replace each root that stands on its own by a symbol, as `_collapse_sums` does sums."""
     numbers = {}
     for found in expression.atoms(Root):
-        if OUTCOME not in found.free_symbols:
+        if not found.free_symbols & _bound_symbols(expression):
             numbers[found] = sp.Dummy(real=True)
-            value = sp.lambdify(list(values), found, MODULES)(*values.values())
+            plain = _collapse_sums(found, values)
+            value = sp.lambdify(list(values), plain, MODULES)(*values.values())
             values[numbers[found]] = value
     return expression.xreplace(numbers)
+
+
+def _bound_symbols(expression: sp.Expr) -> set[Any]:
+    """What has no value yet: the index of a sum, a variable of integration, the outcome."""
+    scopes = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
+    return {symbol for scope in scopes for symbol in scope.bound_symbols} | {OUTCOME}
 
 
 def _range(low: Any, high: Any, values: Mapping[Any, Any]) -> range:
