@@ -137,7 +137,8 @@ verdicts["tempering.logits", "proof"] = proof("tempering.logits")
 # %%
 fig, ax = plt.subplots(figsize=(5.2, 2.9))
 gap = 0.0
-for T in (0.8, 0.9, 1.0, 1.1, 1.25):
+blues_to_reds = ("#3f90da", "#7fbbe9", "0.3", "#e8705c", "#bd1f01")
+for T, colour in zip((0.8, 0.9, 1.0, 1.1, 1.25), blues_to_reds, strict=True):
     loop = fp.Loop(sampler=fp.Temperature(T))
     runs = fp.run(loop, start, 24, observe=simplex.entropy, progress=False)
     law = fp.solve(loop, start)

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import sympy as sp
+
 from fixedpoint import confront
 from fixedpoint.laws.equation import Equation, equations
 from paper import press
@@ -83,7 +85,7 @@ def prose(text: str) -> str:
 
 
 PIECES = re.compile(
-    r"\w?\^\{[^}]*\}"  # e^{ηt}
+    r"\w?\^(?:\{[^}]*\}|\([^()]*\)|\w)"  # e^{ηt}, e^(-bz), e^θ
     r"|[A-Za-z][A-Za-z']+"  # a word
     r"|[A-Za-z]_\w"  # p_T
     r"|[B-HJ-Zb-z]"  # a letter on its own, but neither "a" nor "I"
@@ -99,8 +101,10 @@ def _typeset(piece: str) -> str:
         return f"$_{{{''.join(LOWERED[c] for c in piece)}}}$"
     if piece == " - ":
         return " $-$ "
-    if "^{" in piece:
-        return "$" + "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in piece) + "$"
+    if "^" in piece[:2] and len(piece) > 1:
+        base, _, power = piece.partition("^")
+        power = "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in power.strip("{()}"))
+        return f"${base}^{{{power}}}$"
     if re.fullmatch(r"[B-HJ-Zb-z]|[A-Za-z]_\w", piece):
         return f"${piece}$"
     if piece in SYMBOLS:
@@ -145,6 +149,13 @@ def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[s
     return {"equations": str(len(register)), "verified": str(passed)}
 
 
+def constants(register: Mapping[str, Equation]) -> dict[str, str]:
+    """Numbers that the text quotes from the equations themselves."""
+    multiplier = register["tempering.cone"].rhs
+    [beta] = multiplier.free_symbols
+    return {"coneThreshold": f"{float(sp.nsolve(multiplier - 1, beta, 3.5)):.2f}"}
+
+
 def macros_tex(numbers: Mapping[str, str]) -> str:
     r"""Each number as a macro `\FP<name>`."""
     lines = ["% Written by paper/build.py from the figures' numbers.\n"]
@@ -166,7 +177,7 @@ def collect(stems: Iterable[str]) -> dict[str, str]:
 def write_tex() -> None:
     """Write the three TeX files of `generated/`."""
     register, record = equations(), confront.load()
-    numbers = {**tally(register, record), **collect(press.stems())}
+    numbers = {**tally(register, record), **constants(register), **collect(press.stems())}
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {
         "equations.tex": equations_tex(register, record),
@@ -192,7 +203,7 @@ def typeset() -> Path:
             + DEBIAN_PACKAGES
         )
     environment = {**os.environ, "SOURCE_DATE_EPOCH": BUILT_AT, "FORCE_SOURCE_DATE": "1"}
-    command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-quiet"]
+    command = ["latexmk", "-pdf", "-g", "-halt-on-error", "-interaction=nonstopmode", "-quiet"]
     command += ["-outdir=generated", MAIN.name]
     run = subprocess.run(command, cwd=press.PAPER, env=environment, capture_output=True, text=True)
     log_file = press.GENERATED / "main.log"
@@ -225,6 +236,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"FAIL paper/figures/{stem}.py: {failure}", flush=True)
             failures += 1
     if failures:
+        return 1
+    if missing := [s for s in press.stems() if not (press.GENERATED / f"{s}.json").exists()]:
+        print(f"FAIL paper/main.tex: these figures are not drawn yet: {', '.join(missing)}")
         return 1
     write_tex()
     try:

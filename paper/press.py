@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 
 PAPER = Path(__file__).parent
 GENERATED = PAPER / "generated"
@@ -67,6 +68,7 @@ def publish(stem: str) -> list[Path]:
         if getattr(figure, "PNG", False):
             written.append(PAPER / "figures" / f"{stem}.png")
             drawing.savefig(written[-1], metadata={"Software": None})
+        plt.close(drawing)
     return written
 
 

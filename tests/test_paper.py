@@ -27,7 +27,7 @@ def laws_with_a_section():
 
 def number_names():
     """The names of all numbers, from the figures at their fast sizes."""
-    names = set(build.tally(REGISTER, {}))
+    names = {*build.tally(REGISTER, {}), *build.constants(REGISTER)}
     for stem in press.stems():
         figure = press.script(stem)
         given = set(figure.numbers(figure.compute(**figure.FAST)))
@@ -101,6 +101,7 @@ def test_every_statement_and_equation_can_be_printed(label):
         ("a letter a, a law h(x)", r"a letter a, a law $h$($x$)"),
         ("e^{ηt} - 1", r"$e^{\eta t}$ $-$ 1"),
         ("Σpᵢ² over i", r"$\sum p_{i}^{2}$ over $i$"),
+        ("e^(-bz) and e^θ", r"$e^{-bz}$ and $e^{\theta }$"),
         ("50% of K", r"50\% of $K$"),
     ],
 )
@@ -142,9 +143,21 @@ def test_macros():
     assert build.macros_tex({"mean": "1.5"}).splitlines()[1] == r"\newcommand{\FPmean}{1.5}"
 
 
+def test_a_constant_is_solved_from_its_equation():
+    beta = float(build.constants(REGISTER)["coneThreshold"])
+    assert abs(4 * beta / (2 + 2**beta) - 1) < 2e-3
+
+
+def test_missing_figures_are_named(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(press, "GENERATED", tmp_path)
+    assert build.main(["--no-figures"]) == 1
+    assert "not drawn yet: decomposition, limits" in capsys.readouterr().out
+
+
 def test_without_latexmk_one_line_names_the_packages(monkeypatch, capsys):
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     monkeypatch.setattr(build, "write_tex", lambda: None)
+    monkeypatch.setattr(press, "stems", list)
     assert build.main(["--no-figures"]) == 0
     out = capsys.readouterr().out
     assert out.count("\n") == 1
@@ -159,6 +172,7 @@ def test_a_tex_error_is_one_line(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(build.shutil, "which", lambda name: name)
     monkeypatch.setattr(build.subprocess, "run", lambda *a, **k: failed)
     monkeypatch.setattr(build, "write_tex", lambda: None)
+    monkeypatch.setattr(press, "stems", list)
     assert build.main(["--no-figures"]) == 1
     assert capsys.readouterr().out == (
         "FAIL paper/main.tex: TeX stopped: ! Undefined control sequence.\n"
