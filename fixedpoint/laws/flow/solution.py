@@ -55,6 +55,11 @@ def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Flo
     """
     checks.check_nonnegative(time, "time")
     z, target, t = _floats(gap, gap_target, time)
+    return _frozen_gap(z, target, t)
+
+
+@jax.jit
+def _frozen_gap(z: Array, target: Array, t: Array) -> Array:
     offset = z - target
     # In u = z - target, F ∝ 1 - e^u up to a factor: log F = log(1 - e^-|u|) + c |u| + const.
     slope = jnp.where(offset < 0, jax.nn.sigmoid(-target), jax.nn.sigmoid(target))
@@ -105,6 +110,11 @@ def frozen_uniform_target(
     """
     checks.check_nonnegative(time, "time")
     theta, t = simplex.per_distribution(checks.check_logits(logits), time)
+    return _to_uniform(theta, t)
+
+
+@jax.jit
+def _to_uniform(theta: Array, t: Array) -> Array:
     alive = theta > -jnp.inf
     below = _below(theta, alive)
     weight = jnp.where(alive, jnp.exp(-below), 0)
@@ -156,6 +166,11 @@ def frozen_one_hot_target(
     checks.check_nonnegative(time, "time")
     theta, t = simplex.per_distribution(checks.check_logits(logits), time)
     chosen = jnp.arange(theta.shape[-1]) == jnp.asarray(target)[..., None]
+    return _to_one_hot(theta, t, chosen)
+
+
+@jax.jit
+def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
     chosen, theta = jnp.broadcast_arrays(chosen, theta)
     others = (theta > -jnp.inf) & ~chosen
     any_others = jnp.any(others, -1, keepdims=True)
@@ -220,6 +235,11 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
     theta = jnp.sort(_floats(checks.check_logits(logits_target, "logits_target"))[0], -1)
     if theta.shape[-1] < 2:
         raise ValueError("`logits_target` must have at least two outcomes; got one.")
+    return _second_eigenvalue(theta)
+
+
+@jax.jit
+def _second_eigenvalue(theta: Array) -> Array:
     p = simplex.probabilities(theta)
     low, high, rest = p[..., :1], p[..., 1:2], p[..., 2:]
 
@@ -264,7 +284,7 @@ def multiplier(
     checks.check_temperature(temperature, positive=True)
     checks.check_temperature(time, "time")
     T, t, K = _floats(temperature, time, num_outcomes)
-    return 1 - (1 / T - 1) * jnp.expm1(-t / K)
+    return 1 - _excess(T) * jnp.expm1(-t / K)
 
 
 def off_ray(
@@ -308,7 +328,7 @@ def off_ray(
     square = theta**2 - jnp.mean(theta**2, -1, keepdims=True)
     norm = _total(theta**2)
     transverse = square - theta * _total(square * theta) / jnp.where(norm > 0, norm, 1)
-    excess, elapsed = 1 / T - 1, t / theta.shape[-1]
+    excess, elapsed = _excess(T), t / theta.shape[-1]
     growth = (1 + excess) * excess * elapsed + excess**2 * jnp.expm1(-elapsed) / 2
     return jnp.exp(-elapsed) * growth * transverse
 
@@ -485,7 +505,8 @@ def online_block(
     r = (K - m) / m
 
     def coordinate(z: Array) -> Array:
-        return (1 + r) ** 2 * _log1mexp(z) + (1 + r) * z + r**2 * jnp.exp(-z) + jnp.exp(z)
+        tail = (1 + r) ** 2 * _log_remainder(z) + (1 + 2 * r) * jnp.exp(-z)
+        return (1 + r) * z + jnp.exp(z) - tail
 
     return m**2 / K * (coordinate(z) - coordinate(start))
 
@@ -616,7 +637,7 @@ def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*
     """
     checks.check_temperature(temperature, positive=True)
     T, K = _floats(temperature, num_outcomes)
-    return (1 - 1 / T) / K
+    return -_excess(T) / K
 
 
 def majorisation(
@@ -658,7 +679,8 @@ def majorisation(
     theta, m = simplex.per_distribution(theta, num_top)
     p = -jnp.sort(-simplex.probabilities(theta), -1)
     top = jnp.arange(p.shape[-1]) < m
-    power = jnp.where(p > 0, jnp.where(p > 0, p, 1) ** (1 / T - 1), 0)
+    log_ratio = jnp.log(jnp.where(p > 0, p, 1) / p[..., :1])
+    power = jnp.where(p > 0, jnp.expm1(_excess(T) * log_ratio), -1)  # (p/p_max)^(β-1) - 1
 
     def mean(values: Array, chosen: Array) -> Array:
         weights = jnp.where(chosen, p, 0)
@@ -666,8 +688,8 @@ def majorisation(
         return _total(weights * values) / jnp.where(mass > 0, mass, 1)
 
     mass, rest = _total(jnp.where(top, p, 0)), _total(jnp.where(top, 0, p))
-    # M/C - 1 = (1 - P)(M - M_rest)/C: a difference without cancellation.
-    lead = rest * (mean(power, top) - mean(power, ~top)) / _total(p * power)
+    # M/C - 1 = (1 - P)(M - M_rest)/C loses no digits near T = 1.
+    lead = rest * (mean(power, top) - mean(power, ~top)) / _total(p * (1 + power))
     return (mass * rest * lead * (mean(p, top) - mean(p, ~top)))[..., 0]
 
 
@@ -698,7 +720,7 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     """
     checks.check_positive(gap, "gap")
     z, K = _floats(gap, num_outcomes)
-    return -K * (_log1mexp(z) + jnp.exp(-z))
+    return K * _log_remainder(z)
 
 
 # Other geometries ---------------------------------------------------------------------------------
@@ -783,9 +805,14 @@ def mixture_online(
     checks.check_nonnegative(time, "time")
     theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
     theta, t = simplex.per_distribution(theta, time)
+    return _mixed_with_itself(theta, T, t)
+
+
+@jax.jit
+def _mixed_with_itself(theta: Array, T: Array, t: Array) -> Array:
     alive = theta > -jnp.inf
     log_p = simplex.log_probabilities(theta)
-    power = 1 / T - 1
+    power = _excess(T)
     power = jnp.where(jnp.abs(power) > 1e-30, power, 1e-30)  # the limit T → 1: nothing moves
     top = jnp.max(log_p, -1, keepdims=True)
     below = _below(theta, alive)
@@ -837,7 +864,7 @@ def natural(
     checks.check_nonnegative(time, "time")
     theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
     theta, t = simplex.per_distribution(theta, time)
-    factor = jnp.exp((1 / T - 1) * t)
+    factor = jnp.exp(_excess(T) * t)
     alive = theta > -jnp.inf
     return jnp.where(alive, simplex.centre(theta) * jnp.where(alive, factor, 1), -jnp.inf)
 
@@ -876,7 +903,11 @@ def reverse_kl_tail(
     checks.check_temperature(temperature, positive=True)
     checks.check_positive(time, "time")
     K, T, t = _floats(num_outcomes, temperature, time)
-    rate = K * (1 / T - 1) * t
+    return _late_reverse_kl(K, K * _excess(T) * t)
+
+
+@jax.jit
+def _late_reverse_kl(K: Array, rate: Array) -> Array:
     # For z >= 1, z <= 2 log(rate) + 2 bounds the root of z - log z = log(rate).
     z = special.increasing_root(
         lambda z: z - jnp.log(z) - jnp.log(rate), jnp.ones_like(rate), 2 + 2 * jnp.log(rate)
@@ -955,9 +986,22 @@ def _below(theta: Array, chosen: Array) -> Array:
     return jnp.where(chosen, jnp.where(chosen, top, 0) - jnp.where(chosen, theta, 0), 0)
 
 
+def _excess(temperature: Array) -> Array:
+    """1/T - 1, exact near T = 1; -1 at T = inf."""
+    T = jnp.where(temperature < jnp.inf, temperature, 1)
+    return jnp.where(temperature < jnp.inf, (1 - T) / T, -1)
+
+
 def _log1mexp(x: Array) -> Array:
     """log(1 - e^-x) for x > 0."""
     return jnp.where(x < 0.7, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+
+def _log_remainder(z: Array) -> Array:
+    """-log(1 - e^-z) - e^-z for z > 0: Σ e^(-nz)/n over n >= 2."""
+    x = jnp.exp(-z)
+    series = x * jnp.polyval(jnp.asarray([1 / n for n in range(17, 1, -1)], x.dtype), x) * x
+    return jnp.where(x < 0.1, series, -_log1mexp(z) - x)
 
 
 def _tiny(like: Array) -> Array:
