@@ -49,7 +49,7 @@ def run_traces(
     num_replicates: int,
     observe: Callable[[Array], Any] | None = None,
     save_at: Sequence[int] | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Trajectory:
     """Run a single-trace loop over a long horizon.
 
@@ -296,7 +296,7 @@ def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
 
 @functools.lru_cache(maxsize=64)
 def _driver(
-    devices: tuple[jax.Device, ...], observe: Callable, num_samples: int, is_one: bool
+    devices: tuple[Any, ...], observe: Callable, num_samples: int, is_one: bool
 ) -> Callable[..., Any]:
     """Compile the run of all tiles; the options are allowed only in an outermost jit."""
 
