@@ -60,7 +60,7 @@ class Flow(eqx.Module):
 
 def flow(
     loop: Loop,
-    logits: Float[Array, "*batch outcomes"],
+    logits: Real[ArrayLike, "*batch outcomes"],
     times: Sequence[float] | Real[ArrayLike, " times"],
     *,
     observe: PyTree[Callable[[Array], PyTree]] = None,

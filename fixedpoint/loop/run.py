@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Real
 
 from fixedpoint import checks
 from fixedpoint.loop.corpora import Corpus, Exact, branch
@@ -115,7 +115,7 @@ class Trajectory(eqx.Module):
 
 def run(
     loop: Loop,
-    logits: Float[Array, "*batch outcomes"],
+    logits: Real[ArrayLike, "*batch outcomes"],
     num_generations: int,
     *,
     key: Array | None = None,

@@ -49,7 +49,7 @@ np.savez(path, **results)
 
 def simulation(path, num_devices, port="", process=""):
     return subprocess.Popen(
-        [sys.executable, "-c", SIMULATE, str(path), str(port), str(process)],
+        [sys.executable, "-c", SIMULATE, str(path), port, process],
         env=os.environ | {"JAX_NUM_CPU_DEVICES": str(num_devices)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -84,7 +84,7 @@ def test_two_processes_agree_with_one(tmp_path):
             pytest.skip("no port can be opened")
         port = probe.getsockname()[1]
     paths = [tmp_path / f"process{i}.npz" for i in (0, 1)]
-    pair = [simulation(path, 1, port, i) for i, path in enumerate(paths)]
+    pair = [simulation(path, 1, str(port), str(i)) for i, path in enumerate(paths)]
     together = [saved(process, path) for process, path in zip(pair, paths, strict=True)]
     path = tmp_path / "alone.npz"
     alone = saved(simulation(path, num_devices=4), path)

@@ -92,7 +92,7 @@ def test_weight_decay_and_real_data():
     ("solver", "steps", "order", "tolerance"),
     [
         (diffrax.Bosh3(), [0.25, 0.125, 0.0625], 3, 0.06),
-        (diffrax.Dopri8(), [2.0, 1.0, 0.5], 8, 0.5),
+        (diffrax.Dopri8(), [1.0, 0.5], 8, 0.3),
     ],
 )
 def test_order_of_convergence(solver, steps, order, tolerance):
@@ -164,9 +164,10 @@ def test_float32_stays_float32_and_does_not_promise_float64():
     assert result.value.dtype == jnp.float32
     gaps = result.value @ SIGNS.astype(jnp.float32)
     np.testing.assert_allclose(online_clock(gaps), online_clock(GAP) + TIMES, rtol=2e-4)
-    for name in ("rtol", "atol"):
-        with pytest.raises(ValueError, match=rf"`{name}` must be >= 1e-06 in float32"):
-            fp.flow(COLD, TWO.astype(jnp.float32), TIMES, **{name: 1e-9})
+    with pytest.raises(ValueError, match="`rtol` must be >= 1e-06 in float32"):
+        fp.flow(COLD, TWO.astype(jnp.float32), TIMES, rtol=1e-9)
+    with pytest.raises(ValueError, match="`atol` must be >= 1e-06 in float32"):
+        fp.flow(COLD, TWO.astype(jnp.float32), TIMES, atol=1e-9)
 
 
 def test_failure_is_a_value_or_an_error():

@@ -277,7 +277,6 @@ def test_nothing_left_to_learn_is_an_error():
         ({"save_at": [0, 11]}, r"`save_at` must increase within 0\.\.10; got \[0, 11\]"),
         ({"save_at": [3, 3]}, r"`save_at` must increase within 0\.\.10"),
         ({"save_at": []}, r"`save_at` must be a list of generations"),
-        ({"save_at": [0.5]}, r"`save_at` must be a list of generations"),
         ({"key": None}, r"`key` must be given where a loop draws at random"),
         ({"logits": jnp.array([0.0, jnp.nan])}, r"`logits` must be finite or -inf; got nan"),
         ({"logits": jnp.full(2, -jnp.inf)}, r"`logits` must have a finite entry in every row"),
