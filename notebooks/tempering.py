@@ -144,10 +144,8 @@ for T, colour in zip((0.8, 0.9, 1.0, 1.1, 1.25), blues_to_reds, strict=True):
     law = fp.solve(loop, start)
     closed_form = simplex.entropy(jnp.stack([law.logits(n) for n in range(25)]))
     gap = max(gap, float(jnp.abs(runs.value - closed_form).max()))
-    (line,) = ax.plot(closed_form, linewidth=1)
-    ax.plot(
-        runs.generation, runs.value, "o", markersize=3, color=line.get_color(), label=f"$T={T}$"
-    )
+    ax.plot(closed_form, linewidth=1, color=colour)
+    ax.plot(runs.generation, runs.value, "o", markersize=3, color=colour, label=f"$T={T}$")
 ax.set(xlabel="generation", ylabel="entropy (nats)")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 print(f"lines: closed form, dots: simulated loop; largest difference {gap:.0e} nats")

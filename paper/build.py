@@ -103,7 +103,8 @@ def _typeset(piece: str) -> str:
         return " $-$ "
     if "^" in piece[:2] and len(piece) > 1:
         base, _, power = piece.partition("^")
-        power = "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in power.strip("{()}"))
+        power = power[1:-1] if power[0] in "{(" else power
+        power = "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in power)
         return f"${base}^{{{power}}}$"
     if re.fullmatch(r"[B-HJ-Zb-z]|[A-Za-z]_\w", piece):
         return f"${piece}$"
@@ -163,6 +164,12 @@ def macros_tex(numbers: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def printed() -> list[str]:
+    """The figures that the text includes."""
+    text = MAIN.read_text(encoding="utf-8")
+    return sorted(set(re.findall(r"\\includegraphics(?:\[[^]]*\])?\{generated/(\w+)\}", text)))
+
+
 def collect(stems: Iterable[str]) -> dict[str, str]:
     """The numbers that the drawn figures left behind; no name may be given twice."""
     numbers: dict[str, str] = {}
@@ -177,7 +184,7 @@ def collect(stems: Iterable[str]) -> dict[str, str]:
 def write_tex() -> None:
     """Write the three TeX files of `generated/`."""
     register, record = equations(), confront.load()
-    numbers = {**tally(register, record), **constants(register), **collect(press.stems())}
+    numbers = {**tally(register, record), **constants(register), **collect(printed())}
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {
         "equations.tex": equations_tex(register, record),
@@ -237,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
             failures += 1
     if failures:
         return 1
-    if missing := [s for s in press.stems() if not (press.GENERATED / f"{s}.json").exists()]:
+    if missing := [s for s in printed() if not (press.GENERATED / f"{s}.json").exists()]:
         print(f"FAIL paper/main.tex: these figures are not drawn yet: {', '.join(missing)}")
         return 1
     write_tex()

@@ -1,13 +1,15 @@
 """The figures: each computes, holds its caption's claim, draws, and gives numbers to the text."""
 
 import json
+import re
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from paper import press
+from fixedpoint.laws.equation import equations
+from paper import build, press
 
 STEMS = press.stems()
 
@@ -55,6 +57,15 @@ def test_draw_gives_labelled_axes_at_the_width_of_the_page(stem, computed):
 def test_numbers_can_be_macros(stem, computed):
     numbers = press.script(stem).numbers(computed(stem))
     assert press.checked_numbers(stem, numbers) == numbers
+
+
+def test_the_paper_prints_every_number_of_its_figures_and_no_other(computed):
+    text = re.sub(r"(?<!\\)%.*", "", build.MAIN.read_text(encoding="utf-8"))
+    given = [*build.tally(equations(), {}), *build.constants(equations())]
+    for stem in build.printed():
+        given += press.script(stem).numbers(computed(stem))
+    assert len(given) == len(set(given)), "two figures give a number of the same name"
+    assert set(re.findall(r"\\FP([A-Za-z]+)", text)) == set(given)
 
 
 @pytest.mark.parametrize(
