@@ -21,7 +21,7 @@ T = sp.Symbol("T", positive=True)
 n = sp.Symbol("n", integer=True, nonnegative=True)
 m = sp.Symbol("m", integer=True, positive=True)
 j, k, h = sp.symbols("j k h", integer=True, positive=True)
-beta, beta_other = sp.symbols("beta beta'", positive=True)
+beta, beta_other = sp.Symbol("beta", positive=True), sp.Symbol(r"\beta'", positive=True)
 Delta, epsilon = sp.symbols("Delta epsilon", positive=True)
 num_runners_up = sp.Symbol("k_2", integer=True, positive=True)
 K = NUM_OUTCOMES
@@ -768,7 +768,7 @@ def prove_entropy_slope() -> list[Step]:
     ]
 
 
-_VARIANCE = total((theta[j] - _mean(beta)) ** 2 * _softmax_at(beta, j), j)
+_VARIANCE = total((theta[h] - _mean(beta)) ** 2 * _softmax_at(beta, h), h)
 
 ENTROPY_SLOPE = register(
     Equation(

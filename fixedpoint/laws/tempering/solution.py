@@ -330,9 +330,10 @@ def generations_to_collapse(
     """
     T = jnp.asarray(checks.check_temperature(temperature))
     checks.check_positive(tolerance, "tolerance")
-    needed = (jnp.log(num_runners_up / jnp.asarray(num_modes)) - jnp.log(tolerance)) / gap
-    n = jnp.log(jnp.maximum(needed, 1)) / -jnp.log(jnp.where(T < 1, T, 0.5))
-    return jnp.where(T < 1, n, jnp.where(needed > 1, jnp.inf, 0))
+    excess = jnp.log(num_runners_up / jnp.asarray(num_modes)) - jnp.log(tolerance)
+    ahead = excess > gap
+    n = jnp.log(jnp.where(ahead, excess / gap, 1)) / -jnp.log(jnp.where(T < 1, T, 0.5))
+    return jnp.where(ahead, jnp.where(T < 1, n, jnp.inf), 0)
 
 
 def divergence(
@@ -367,8 +368,8 @@ def divergence(
         >>> print(f"{divergence(theta, 1.0, 0.0):.6f}")  # log 2 - S = 0.75 log 1.5 - 0.25 log 2
         0.130812
     """
-    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
-    checks.check_nonnegative(inverse_temperature_other, "inverse_temperature_other")
+    checks.check_temperature(inverse_temperature, "inverse_temperature")
+    checks.check_temperature(inverse_temperature_other, "inverse_temperature_other")
     return simplex.kl_divergence(
         _cooled(logits, inverse_temperature), _cooled(logits, inverse_temperature_other)
     )
@@ -655,11 +656,11 @@ def storage_horizon(
         ValueError: If an argument is out of its range.
 
     Validity:
-        A guarantee (to the integer part) for rounding alone, in arithmetic that is finer. Met within
-        one generation where the range ends; where rounding errors add up, the model often survives
-        much longer, because they do not all point the same way (and powers of 2 divide logits
-        without any). Measured beside it: `process.measured_horizon`,
-        `tests/laws/tempering/test_process.py`.
+        A guarantee (to the integer part) for rounding alone, in arithmetic that is finer. It is met
+        within one generation where the range ends; where rounding errors add up, the model often
+        survives much longer, because they do not all point the same way (and powers of 2 divide
+        logits without any). `process.measured_horizon` measures it
+        (`tests/laws/tempering/test_process.py`).
 
     Example:
         >>> import jax.numpy as jnp

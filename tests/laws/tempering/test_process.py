@@ -1,0 +1,95 @@
+"""The loop itself, where the registered comparison cannot look: horizons, order, the way back."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fixedpoint as fp
+from fixedpoint.laws import tempering
+from fixedpoint.laws.tempering import process
+
+
+@pytest.mark.parametrize("temperature", [0.8, 1.25])
+def test_a_colder_generation_majorises_a_hotter_one(temperature):
+    models = fp.run(fp.Loop(fp.Temperature(temperature)), jnp.asarray(process.WIDE), 8).value
+    colder, hotter = (models[1:], models[:-1]) if temperature < 1 else (models[:-1], models[1:])
+    assert np.all(fp.simplex.majorises(colder, hotter))
+    assert not np.any(fp.simplex.majorises(hotter, colder))
+
+
+@pytest.mark.parametrize(("temperature", "generation"), [(0.7, 6), (1.4, 9)])
+def test_one_generation_at_the_recovery_temperature_restores_the_model(temperature, generation):
+    model = process.generations(temperature, process.WIDE, generation)
+    restored = process.generations(tempering.recovery(temperature, generation), model, 1)
+    np.testing.assert_allclose(
+        fp.simplex.probabilities(restored), fp.simplex.probabilities(process.WIDE), rtol=1e-13
+    )
+
+
+def test_at_temperature_one_nothing_moves_on_any_road():
+    for learner, error in process.roads().values():
+        still = process.generations(1.0, process.MODEL, 3, learner)
+        np.testing.assert_allclose(
+            fp.simplex.centre(still), fp.simplex.centre(process.MODEL), atol=error
+        )
+
+
+# Measured once; the guarantee beside it is `storage_horizon`. Float32 and bfloat16 are rounded from
+# float64 arithmetic and therefore exactly reproducible.
+MEASURED = {
+    ("probabilities", jnp.float32): {0.5: 3, 0.8: 12, 0.95: 52, 1.05: 234, 1.25: 59, 2.0: 20},
+    ("probabilities", jnp.bfloat16): {0.5: 3, 0.8: 11, 0.95: 50, 1.05: 30, 1.25: 10, 2.0: 4},
+    ("logits", jnp.float32): {0.5: 125, 2.0: 146},
+    ("logits", jnp.bfloat16): {0.5: 125, 0.8: 87, 1.25: 80, 2.0: 130},
+}
+
+
+@pytest.mark.parametrize(
+    ("stored_as", "dtype", "temperature"),
+    [(*how, temperature) for how, table in MEASURED.items() for temperature in table],
+)
+def test_stored_models_survive_as_long_as_guaranteed(stored_as, dtype, temperature):
+    measured = process.measured_horizon(temperature, dtype, stored_as)
+    assert abs(measured - MEASURED[stored_as, dtype][temperature]) <= 1
+    guaranteed = tempering.storage_horizon(np.log(1000), temperature, dtype, stored_as)
+    assert measured > guaranteed - 1
+
+
+def test_in_float64_the_arithmetic_costs_a_few_percent():
+    for temperature, expected in ((1.25, 142), (2.0, 46)):
+        measured = process.measured_horizon(temperature, np.float64)
+        guaranteed = tempering.storage_horizon(np.log(1000), temperature, np.float64)
+        assert 0.93 < measured / guaranteed < 1
+        assert measured == pytest.approx(expected, abs=2)
+
+
+def test_a_frozen_offset_keeps_the_middle_but_only_nearby():
+    """Two contexts, β = 3, δ = 1: w = 0 attracts up to 0.650373 and no further."""
+    offsets = jnp.array([1.0, -1.0])
+
+    def student(w):
+        gaps = w + offsets
+        return jnp.stack([gaps / 2, -gaps / 2], axis=-1)
+
+    def mean(logits):
+        return float(jnp.sum(fp.simplex.probabilities(logits)[:, 0]))
+
+    def retrained(w):
+        wanted = mean(process.generations(1 / 3, student(w), 1))
+        low, high = -30.0, 30.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if mean(student(middle)) < wanted else (low, middle)
+        return (low + high) / 2
+
+    assert retrained(0.650373) == pytest.approx(0.650373, abs=2e-6)
+    assert retrained(0.63) < 0.63
+    assert retrained(0.67) > 0.67
+
+
+def test_low_rank_is_harmless_at_every_context():
+    start, trained = process.low_rank_student(temperature=0.7, num_generations=1)
+    np.testing.assert_allclose(
+        fp.simplex.centre(trained), fp.simplex.centre(start / 0.7), atol=1e-6
+    )
+    assert np.linalg.matrix_rank(np.asarray(start), tol=1e-9) == 2

@@ -1,0 +1,339 @@
+"""The closed forms of tempering: transformations of JAX, precision, bad input, invariances."""
+
+import dataclasses
+import math
+
+import hypothesis
+import hypothesis.strategies as st
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+
+from fixedpoint import confront, simplex
+from fixedpoint.laws import tempering
+from fixedpoint.laws.equation import equations
+
+EQUATIONS = {
+    label: equation for label, equation in equations().items() if label.startswith("tempering.")
+}
+WHOLE = ("num_terms", "num_top")
+THETA = jnp.array([1.3, -0.4, 0.2, -2.1])
+
+
+def example(equation):
+    """Arguments at which an equation may be evaluated."""
+    points = confront.draw(equation) or [edge.arguments for edge in equation.edges]
+    return {
+        name: jnp.asarray(value) if np.ndim(value) else value for name, value in points[3].items()
+    }
+
+
+def solution(label):
+    return confront.implementation(EQUATIONS[label], "solution")
+
+
+@pytest.mark.parametrize("label", EQUATIONS)
+def test_jit_changes_nothing(label):
+    arguments = example(EQUATIONS[label])
+    static = {name: arguments.pop(name) for name in WHOLE if name in arguments}
+
+    def compute(arguments):
+        return solution(label)(**arguments, **static)
+
+    np.testing.assert_allclose(jax.jit(compute)(arguments), compute(arguments), rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        (label, name)
+        for label, equation in EQUATIONS.items()
+        for name, (kind, *_) in equation.domain.items()
+        if kind == "real"
+    ],
+)
+def test_the_gradient_is_the_derivative_of_the_equation(label, name):
+    equation = EQUATIONS[label]
+    arguments = example(equation)
+    slope = dataclasses.replace(equation, rhs=equation.rhs.diff(equation.symbols[name]))
+    expected = slope.evaluate(arguments, digits=30)
+
+    def compute(value):
+        return solution(label)(**{**arguments, name: value})
+
+    found = np.asarray(jax.jit(jax.jacfwd(compute))(jnp.asarray(float(arguments[name]))))
+    assert confront.relative_error(found, expected, equation.up_to_shift) < 1e-11
+
+
+@pytest.mark.parametrize(
+    "label", [label for label, e in EQUATIONS.items() if "logits" in e.symbols]
+)
+def test_float32_stays_float32(label):
+    arguments = example(EQUATIONS[label])
+    exact = solution(label)(**arguments)
+    single = solution(label)(**{**arguments, "logits": arguments["logits"].astype(jnp.float32)})
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, exact, rtol=2e-4, atol=2e-5 * float(jnp.max(jnp.abs(exact))))
+
+
+def test_batches_are_loops():
+    theta = jax.random.normal(jax.random.key(1), (3, 5))
+    T, n = jnp.array([0.7, 1.0, 1.8]), jnp.array([4, 5, 6])
+    cases = {
+        tempering.logits: (theta, T, n),
+        tempering.uniform_limit: (theta, T, n),
+        tempering.limit: (theta, T),
+        tempering.fixed_point: (theta, T),
+        tempering.potential: (theta, T),
+        tempering.ascent: (theta, T),
+        tempering.entropy_slope: (theta, T),
+        tempering.recovery: (T, n),
+        tempering.poisson: (T, T),
+    }
+    for function, arguments in cases.items():
+        compiled = jax.jit(function)
+        apart = jnp.stack([compiled(*(a[i] for a in arguments)) for i in range(3)])
+        np.testing.assert_allclose(compiled(*arguments), apart, rtol=1e-13)
+        mapped = jax.jit(jax.vmap(function))(*arguments)
+        np.testing.assert_allclose(mapped, apart, rtol=1e-13)
+
+
+def test_gradients_are_finite_with_lost_outcomes():
+    theta = jnp.array([0.4, -jnp.inf, -1.0, 0.1])
+    for function in (tempering.tail, tempering.uniform_limit, tempering.uniform_limit_reverse):
+        slopes = jax.grad(lambda theta, T, f=function: f(theta, T, 3), argnums=(0, 1))
+        slope = jax.jit(slopes)(theta, 0.8)
+        assert all(np.all(np.isfinite(part)) for part in slope)
+    for function in (tempering.potential, tempering.ascent, tempering.entropy_slope):
+        slope = jax.jit(jax.grad(function, argnums=(0, 1)))(theta, 0.8)
+        assert all(np.all(np.isfinite(part)) for part in slope)
+    pulls = jax.jit(jax.jacrev(tempering.fixed_point))(theta, 1.0)
+    np.testing.assert_allclose(pulls, 0, atol=1e-15)
+
+
+logits_strategy = st.sampled_from([1, 4]).flatmap(
+    lambda size: st.lists(st.floats(-20, 20), min_size=size, max_size=size).map(jnp.array)
+)
+temperatures_strategy = st.floats(0.5, 2.0)
+
+
+@hypothesis.settings(max_examples=25)
+@hypothesis.given(logits_strategy, temperatures_strategy, st.integers(0, 8), st.integers(0, 8))
+def test_generations_form_a_semigroup(theta, T, first, second):
+    there = tempering.logits(tempering.logits(theta, T, first), T, second)
+    at_once = tempering.logits(theta, T, first + second)
+    np.testing.assert_allclose(there, at_once, rtol=1e-12, atol=1e-300)
+    back = tempering.logits(tempering.logits(theta, T, first), 1 / T, first)
+    np.testing.assert_allclose(back, theta - theta.max(), rtol=1e-12, atol=1e-12)
+
+
+INVARIANT = [jax.jit(f) for f in (tempering.potential, tempering.ascent, tempering.entropy_slope)]
+
+
+@hypothesis.settings(max_examples=25)
+@hypothesis.given(logits_strategy, temperatures_strategy, st.floats(-5, 5))
+def test_relabelling_and_shifts_change_nothing(theta, T, shift):
+    for function in INVARIANT:
+        value = function(theta, T)
+        np.testing.assert_allclose(function(theta[::-1], T), value, rtol=1e-12, atol=1e-13)
+        np.testing.assert_allclose(function(theta + shift, T), value, rtol=1e-9, atol=1e-13)
+    pull = tempering.fixed_point(theta, T)
+    np.testing.assert_allclose(tempering.fixed_point(theta[::-1], T)[::-1], pull, atol=1e-14)
+    np.testing.assert_allclose(jnp.sum(pull), 0, atol=1e-14)
+
+
+def test_the_order_of_temperatures_does_not_matter_and_inverses_undo():
+    np.testing.assert_allclose(
+        tempering.composition(THETA, jnp.array([0.3, 1.7, 0.9])),
+        tempering.composition(THETA, jnp.array([0.9, 0.3, 1.7])),
+        rtol=1e-14,
+    )
+    back = tempering.composition(THETA, jnp.array([0.7, 1 / 0.7]))
+    np.testing.assert_allclose(back, THETA - 1.3, rtol=1e-15)
+    np.testing.assert_array_equal(tempering.composition(THETA, jnp.array([])), THETA - 1.3)
+
+
+@pytest.mark.parametrize("n", [10**6, 1e6, np.int32(10**6)])
+def test_a_million_generations_saturate(n):
+    theta = jnp.array([0.3, 0.1, 0.3, -jnp.inf])
+    for T in (0.9, 0.5, 0.0):
+        np.testing.assert_array_equal(
+            tempering.logits(theta, T, n), tempering.limit(theta, T), err_msg=str(T)
+        )
+        assert tempering.tail(theta, T, n) == 0
+        assert tempering.mode_limit(0.2, 2, 1, T, n) == 0
+        assert tempering.recovery(T, n) == math.inf
+    for T in (1.1, 1e3, math.inf):
+        np.testing.assert_array_equal(
+            tempering.logits(theta, T, n), jnp.array([0, 0, 0, -jnp.inf]), err_msg=str(T)
+        )
+        assert tempering.uniform_limit(theta, T, n) == 0
+        assert tempering.recovery(T, n) == 0
+    np.testing.assert_array_equal(tempering.logits(theta, 1.0, n), theta - 0.3)
+
+
+def test_generation_zero_is_the_start_at_every_temperature():
+    for T in (0.0, 1e-3, 1.0, 1e3, math.inf):
+        np.testing.assert_array_equal(tempering.logits(THETA, T, 0), THETA - 1.3)
+
+
+def test_one_outcome_stays_what_it_is():
+    theta = jnp.array([0.7])
+    assert tempering.logits(theta, 0.5, 9) == 0
+    assert tempering.tail(theta, 0.5, 9) == 0
+    assert tempering.fixed_point(theta, 0.5) == 0
+    assert tempering.entropy_slope(theta, 2.0) == 0
+    assert tempering.majorisation(theta, 2.0, 1) == 0
+    assert [float(x) for x in tempering.runners_up(theta)] == [math.inf, 1, 0]
+
+
+def test_lost_outcomes_count_nowhere():
+    lost, kept = jnp.array([1.3, -jnp.inf, -0.4, 0.2]), jnp.array([1.3, -0.4, 0.2])
+    for function in (tempering.potential, tempering.ascent, tempering.entropy_slope):
+        np.testing.assert_allclose(function(lost, 0.7), function(kept, 0.7), rtol=1e-14)
+    for function in (tempering.tail, tempering.uniform_limit, tempering.uniform_limit_reverse):
+        np.testing.assert_allclose(function(lost, 1.2, 3), function(kept, 1.2, 3), rtol=1e-14)
+    assert tempering.divergence(lost, 0.3, 0.0) == pytest.approx(
+        float(tempering.divergence(kept, 0.3, 0.0)), rel=1e-13
+    )
+    np.testing.assert_allclose(
+        tempering.majorisation(lost, 1.2, 2), tempering.majorisation(kept, 1.2, 2), rtol=1e-14
+    )
+
+
+def test_the_exact_tail_and_its_asymptotic_form():
+    theta = jnp.array([0.7, 0.7, 0.0, 0.0, 0.0, -0.6])
+    gap, num_modes, num_runners_up = tempering.runners_up(theta)
+    assert (float(gap), int(num_modes), int(num_runners_up)) == (0.7, 2, 3)
+    for T, n in ((0.8, 1), (0.8, 12), (0.5, 8)):
+        with mpmath.workdps(300):
+            B = mpmath.mpf(T) ** -n
+            rest = 3 * mpmath.exp(-mpmath.mpf(0.7) * B) + mpmath.exp(
+                (mpmath.mpf(-0.6) - mpmath.mpf(0.7)) * B
+            )
+            exact = rest / (2 + rest)
+        tail = tempering.tail(theta, T, n)
+        assert float(abs(mpmath.mpf(float(tail)) / exact - 1)) < 1e-12
+        ratio = tail / tempering.mode_limit(gap, num_modes, num_runners_up, T, n)
+        assert ratio == pytest.approx(1, abs=4 * float(rest))
+
+
+def test_collapse_that_has_happened_or_never_does():
+    assert tempering.generations_to_collapse(5.0, 2, 3, 0.5, 0.5) == 0
+    assert tempering.generations_to_collapse(0.7, 2, 3, 1.0, 1e-3) == math.inf
+    assert tempering.generations_to_collapse(0.7, 2, 3, 1.4, 1e-3) == math.inf
+    gap, num_modes, num_runners_up = tempering.runners_up(jnp.array([0.5, 0.5]))
+    assert tempering.generations_to_collapse(gap, num_modes, num_runners_up, 0.9, 1e-3) == 0
+
+
+def test_fifty_thousand_outcomes():
+    theta = 3 * np.sin(7.0 * np.arange(50_000))
+    p = np.exp(0.7 * theta) / math.fsum(np.exp(0.7 * theta))
+    mean = math.fsum(p * theta)
+    slope = -0.7 * math.fsum(p * (theta - mean) ** 2)
+    np.testing.assert_allclose(tempering.entropy_slope(theta, 0.7), slope, rtol=1e-12)
+    second = math.fsum((theta - math.fsum(theta) / 50_000) ** 2) / 50_000
+    tiny = tempering.divergence(theta, 1e-10, 0.0)
+    np.testing.assert_allclose(tiny, 0.5e-20 * second, rtol=1e-9)
+
+
+def test_close_families_close_on_themselves():
+    """Parameters of a tempered density, by integrating it, against the closed forms."""
+    x = np.linspace(1e-3, 60, 400_001)
+
+    def moments(log_density, statistic, T):
+        weights = np.exp((log_density - log_density.max()) / T)
+        mean = np.sum(weights * statistic) / np.sum(weights)
+        return mean, np.sum(weights * (statistic - mean) ** 2) / np.sum(weights)
+
+    T, n = 0.7, 3
+    found = moments(-((x - 30) ** 2) / 8, x, T**n)
+    np.testing.assert_allclose(found, tempering.gaussian(30.0, 4.0, T, n), rtol=1e-8)
+    found = moments(-((np.log(x) - 1.5) ** 2) / 1.0 - np.log(x), np.log(x), T**n)
+    location, variance = tempering.log_normal(1.5, 0.5, T, n)
+    # In x the tempered density is log-normal: its log x is Gaussian with these two parameters.
+    np.testing.assert_allclose(found, (location, variance), rtol=1e-6)
+    shape, rate = tempering.gamma(3.0, 0.7, T, n)
+    found = moments(2 * np.log(x) - 0.7 * x, x, T**n)
+    np.testing.assert_allclose(found, (shape / rate, shape / rate**2), rtol=1e-6)
+    assert tempering.geometric(0.6, T, n) == pytest.approx(0.6 ** (0.7**-3), rel=1e-13)
+    assert tempering.pareto(1.8, T, n) == pytest.approx(1.8 / 0.343, rel=1e-13)
+
+
+def test_late_generations_of_the_families():
+    assert [float(x) for x in tempering.gaussian(1.0, 2.0, 0.9, 10**6)] == [1.0, 0.0]
+    location, _ = tempering.log_normal(1.5, 0.5, 0.9, 10**6)
+    assert location == 1.0  # the mode e^{μ-σ²}
+    shape, rate = tempering.gamma(3.0, 0.5, 0.9, 300)
+    assert (shape - 1) / rate == pytest.approx(4.0)  # the mode (a - 1)/b
+    assert tempering.geometric(0.6, 0.9, 10**6) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: tempering.refit(THETA, -0.5), r"`temperature` must be >= 0; got -0.5"),
+        (lambda: tempering.refit(THETA, math.nan), r"`temperature` must be >= 0; got nan"),
+        (lambda: tempering.logits(THETA, 0.5, -1), r"`generation` must be >= 0"),
+        (lambda: tempering.logits(jnp.array([]), 0.5, 1), r"at least one outcome"),
+        (lambda: tempering.composition(THETA, jnp.array([0.5, -1.0])), r"`temperatures` must be"),
+        (lambda: tempering.tail(THETA, 0.5, -3), r"`generation` must be >= 0"),
+        (lambda: tempering.uniform_limit(THETA, 0.0, 3), r"`temperature` must be > 0"),
+        (lambda: tempering.divergence(THETA, -1.0, 0.0), r"`inverse_temperature` must be"),
+        (lambda: tempering.entropy_slope(THETA, -1.0), r"`inverse_temperature` must be"),
+        (lambda: tempering.majorisation(THETA, 1.0, 0), r"`num_top` must be an integer >= 1"),
+        (lambda: tempering.generations_to_collapse(1, 1, 1, 0.5, 0), r"`tolerance` must be"),
+        (lambda: tempering.recovery(0.5, -1), r"`generation` must be >= 0"),
+        (lambda: tempering.ascent(THETA, 0.0), r"`temperature` must be > 0"),
+        (lambda: tempering.gaussian(0.0, -1.0, 0.5, 1), r"`variance` must be positive"),
+        (lambda: tempering.gamma(-1.0, 1.0, 0.5, 1), r"`shape` must be positive"),
+        (lambda: tempering.geometric(1.5, 0.5, 1), r"`ratio` must be between 0 and 1"),
+        (lambda: tempering.pareto(0.0, 0.5, 1), r"`exponent` must be positive"),
+        (lambda: tempering.poisson(-1.0, 0.5), r"`mean` must be positive"),
+        (lambda: tempering.poisson(1.0, 0.5, num_terms=0), r"`num_terms` must be an integer"),
+        (lambda: tempering.cone(-1.0), r"`inverse_temperature` must be"),
+        (lambda: tempering.storage_cold(0.0, 0.5, 745.0), r"`logit_range` must be positive"),
+        (
+            lambda: tempering.storage_horizon(7.0, 0.5, "f4", "text"),  # pyright: ignore[reportArgumentType]
+            r'`stored_as` must be "probabilities" or "logits"; got \'text\'',
+        ),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("stored_as", "dtype", "expected"),
+    [
+        ("probabilities", jnp.float64, [6.76, 20.98, 643.4, 48.7]),
+        ("probabilities", jnp.float32, [3.91, 12.15, 231.4, 19.7]),
+        ("logits", jnp.float32, [125.2, 388.9, 2021.4, 145.7]),
+    ],
+)
+def test_storage_horizons(stored_as, dtype, expected):
+    found = tempering.storage_horizon(
+        math.log(1000), jnp.array([0.5, 0.8, 1.05, 2.0]), dtype, stored_as
+    )
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+
+
+def test_storage_at_temperature_one_and_near_it():
+    at_one = tempering.storage_horizon(7.0, 1.0, jnp.float32)
+    assert at_one == 0.1 / 2**-24
+    np.testing.assert_allclose(
+        tempering.storage_horizon(7.0, 1 + 1e-12, jnp.float32), at_one, rtol=1e-5
+    )
+
+
+def test_every_divergence_vanishes_only_where_it_should():
+    assert tempering.divergence(THETA, 1.7, 1.7) == 0
+    assert tempering.divergence(THETA, 1.7, 0.2) > 0
+    assert tempering.divergence(THETA, math.inf, 1.0) == pytest.approx(
+        -float(simplex.log_probabilities(THETA)[0])
+    )
+    assert tempering.ascent(THETA, 1.0) == 0
+    assert tempering.ascent(jnp.zeros(3), 0.5) == 0
