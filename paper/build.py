@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 from fixedpoint import confront
@@ -154,7 +155,8 @@ def constants(register: Mapping[str, Equation]) -> dict[str, str]:
     """Numbers that the text quotes from the equations themselves."""
     multiplier = register["tempering.cone"].rhs
     [beta] = multiplier.free_symbols
-    return {"coneThreshold": f"{float(sp.nsolve(multiplier - 1, beta, 3.5)):.2f}"}
+    root = mpmath.findroot(sp.lambdify(beta, multiplier - 1, "mpmath"), 3.5)
+    return {"coneThreshold": mpmath.nstr(root, 3)}
 
 
 def macros_tex(numbers: Mapping[str, str]) -> str:
