@@ -156,7 +156,7 @@ def constants(register: Mapping[str, Equation]) -> dict[str, str]:
     multiplier = register["tempering.cone"].rhs
     [beta] = multiplier.free_symbols
     root = mpmath.findroot(sp.lambdify(beta, multiplier - 1, "mpmath"), 3.5)
-    return {"coneThreshold": mpmath.nstr(root, 3)}
+    return {"coneThreshold": f"{float(root):.2f}"}
 
 
 def macros_tex(numbers: Mapping[str, str]) -> str:
