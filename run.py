@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -117,18 +118,21 @@ def lock(extra: list[str]) -> None:
     uv = shutil.which("uv")
     if not uv:
         sys.exit("run.py lock: needs uv on PATH (python3 -m pip install uv).")
+    import tomllib
+
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["data"]
     flags = ["--universal", "--fork-strategy", "fewest", "--python-version", "3.11"]
     flags += ["--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet"]
     parts = []
-    for group in (["--group", "dev"], ["--only-group", "data", "--no-deps"]):
-        source = ["pyproject.toml", *group] if group[0] == "--group" else group
-        part = VENV / f"lock-{len(parts)}.txt"
-        part.parent.mkdir(exist_ok=True)
-        part.write_text(LOCK.read_text() if LOCK.exists() else "")
-        command = [uv, "pip", "compile", *source, *flags, *extra, "--output-file", part]
-        call(*command)
-        parts.append(part.read_text())
-        part.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        packages = Path(folder, "data.in")
+        packages.write_text("\n".join(data))
+        for source in (["pyproject.toml", "--group", "dev"], [packages, "--no-deps"]):
+            # The old lock stands where the result goes, so that its pins are kept.
+            result = Path(folder, f"{len(parts)}.txt")
+            result.write_text(LOCK.read_text() if LOCK.exists() else "")
+            call(uv, "pip", "compile", *source, *flags, *extra, "--output-file", result)
+            parts.append(result.read_text())
     LOCK.write_text("".join(parts))
     print(f"wrote {LOCK.name}: {LOCK.read_text().count('==')} packages")
 
