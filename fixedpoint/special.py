@@ -16,6 +16,7 @@ __all__ = ["increasing_root", "lambertw", "lambertw_exp", "log1p_expm1"]
 
 
 @jax.custom_jvp
+@jax.jit
 def lambertw(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     """Principal branch of Lambert's W: the solution w >= -1 of w eʷ = x.
 
@@ -68,6 +69,7 @@ def _lambertw_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
 
 
 @jax.custom_jvp
+@jax.jit
 def lambertw_exp(y: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     """Lambert's W of an exponential, W(e^y): the solution of w + log w = y.
 
@@ -152,7 +154,8 @@ def increasing_root(
 
     A Newton step is taken if it stays in the bracket and at least halves the step before; else the
     bracket is bisected. Derivatives with respect to whatever `function` depends on come from the
-    implicit function theorem, not from the iteration.
+    implicit function theorem, not from the iteration. Call it inside `jax.jit`: outside, every call
+    compiles anew.
 
     Args:
         function: Elementwise and increasing: entry k of its value depends on entry k alone of its

@@ -760,8 +760,13 @@ def mixture_frozen(
     checks.check_temperature(time, "time")
     theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
     theta, t = simplex.per_distribution(theta, time)
+    return _mixed_with_teacher(theta, jnp.broadcast_to(T, t.shape), t)
+
+
+@jax.jit
+def _mixed_with_teacher(theta: Array, T: Array, t: Array) -> Array:
     model = simplex.log_probabilities(theta)
-    teacher = simplex.log_probabilities(simplex.temper(theta, jnp.broadcast_to(T, t.shape)[..., 0]))
+    teacher = simplex.log_probabilities(simplex.temper(theta, T[..., 0]))
     larger = jax.lax.stop_gradient(jnp.maximum(model, teacher))
     larger = jnp.where(jnp.isfinite(larger), larger, 0)
     mixture = jnp.exp(model - larger - t) - jnp.expm1(-t) * jnp.exp(teacher - larger)
