@@ -1,9 +1,9 @@
 """One potential, four roads: how self-training climbs Φ from one start.
 
 Contours of Φ at T = 1/2 for three outcomes. Refits (dots), gradient flow to a teacher renewed after
-each generation (arcs), the model as its own teacher, and mixture flow. Left: the simplex. Right: the
-plane of the logits, with equal scales, where the road of the online flow is at right angles to the
-contours and the refits lie on a straight line.
+each generation (squares), the model as its own teacher, and mixture flow. Left: the simplex. Right:
+the plane of the logits, with equal scales, where the road of the online flow is at right angles to
+the contours and the refits lie on a straight line.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,13 @@ FAST = {"num_points": 60, "num_levels": 40}
 PROBABILITIES = (0.38, 0.34, 0.28)
 TEMPERATURE = 0.5
 TRAINING_TIME = 8.0
+NUM_ARCS = 12
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
 AXES = np.array([[1, -1, 0], [-1, -1, 2]]) / np.sqrt([[2], [6]])
 """Orthonormal coordinates of the plane of centred logits."""
 
 LOOK = {
-    "refit": {"color": "black", "marker": "o", "markersize": 4, "linestyle": "none", "zorder": 5},
+    "refit": {"color": "black", "marker": "o", "markersize": 4, "linewidth": 0.7, "zorder": 5},
     "frozen": {"color": "#832db6", "linewidth": 1.4, "zorder": 3},
     "online": {"color": "#bd1f01", "linewidth": 1.6, "linestyle": (0, (5, 1.5)), "zorder": 4},
     "mixture": {"color": "#0b6fb8", "linewidth": 1.6, "linestyle": (0, (1.2, 1)), "zorder": 4},
@@ -53,25 +54,24 @@ def compute(num_points: int = 240, num_levels: int = 200) -> dict[str, Any]:
         "mixture": fp.flow(mixture, logits0, path_times(8.0, num_points)).value,
     }
     arcs, teacher = [], logits0
-    for _ in range(6):
-        times = np.linspace(0, TRAINING_TIME, num_points // 6)
+    for _ in range(NUM_ARCS):
+        times = np.linspace(0, TRAINING_TIME, num_points // NUM_ARCS)
         arcs.append(fp.flow(loop, teacher, times, frozen=True).value)
         teacher = arcs[-1][-1]
+    data: dict[str, Any] = {"renewals": np.asarray([arc[0] for arc in arcs])}
     roads["frozen"] = jnp.concatenate(arcs)
-    data: dict[str, Any] = {}
     for name, logits in roads.items():
         data[f"{name}: logits"] = np.asarray(simplex.centre(logits))
         data[f"{name}: probabilities"] = np.asarray(simplex.probabilities(logits))
         data[f"{name}: potential"] = np.asarray(potential(logits, TEMPERATURE))
     data["online: slope"] = np.asarray(gradient(roads["online"], TEMPERATURE))
-    data["frozen: renewed"] = np.arange(7) * (num_points // 6) - np.minimum(np.arange(7), 6) // 6
     data["triangle"] = grid_on_the_simplex(num_levels)
     with np.errstate(divide="ignore"):
         data["potential on the simplex"] = np.asarray(
             potential(np.log(data["triangle"]), TEMPERATURE)
         )
     side = np.linspace(-1, 1, num_levels)
-    x, y = np.meshgrid(0.1 + 2.9 * side, -1.4 + 2.0 * side)
+    x, y = np.meshgrid(1.15 + 2.0 * side, -1.5 + 2.0 * side)
     plane = np.stack([x, y], -1) @ AXES
     data["plane"] = np.stack([x, y])
     data["potential on the plane"] = np.asarray(potential(plane, TEMPERATURE))
@@ -107,7 +107,7 @@ def check(data: Mapping[str, Any]) -> None:
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(press.TEXT_WIDTH, 2.85), width_ratios=(1, 1.25)
+        1, 2, figsize=(press.TEXT_WIDTH, 3.0), width_ratios=(1.12, 1)
     )
     levels = -0.5 * np.log(3) * np.linspace(0.999, 0, 14) ** 1.2
     left.tricontour(
@@ -140,20 +140,28 @@ def draw(data: Mapping[str, Any]) -> Figure:
             fontsize=8,
         )
     left.set_aspect("equal")
-    left.set_xlim(-0.16, 1.13)
+    left.set_xlim(-0.14, 1.12)
     left.set_axis_off()
     right.set_aspect("equal")
-    right.set_xlim(data["plane"][0].min(), data["plane"][0].max())
-    right.set_ylim(data["plane"][1].min(), data["plane"][1].max())
+    right.set(xlim=(-0.75, 3.15), ylim=(-3.3, 0.45))
     right.set_xlabel(r"$(\theta_1-\theta_2)/\sqrt{2}$  (nats)")
     right.set_ylabel(r"$(2\theta_3-\theta_1-\theta_2)/\sqrt{6}$  (nats)")
-    right.legend(loc="lower left", handlelength=2.2)
+    lines, labels = right.get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside upper center", ncols=4, handlelength=2.4)
     return figure
 
 
 def roads(axis: Axes, data: Mapping[str, Any], what: str, projection: np.ndarray) -> None:
     for name, look in LOOK.items():
         axis.plot(*(data[f"{name}: {what}"] @ projection).T, label=NAMES[name], **look)
+    renewals = data["renewals"] if what == "logits" else simplex.probabilities(data["renewals"])
+    axis.plot(
+        *(np.asarray(renewals) @ projection).T,
+        "s",
+        color=LOOK["frozen"]["color"],
+        markersize=2.6,
+        zorder=4,
+    )
     start = data[f"refit: {what}"][0] @ projection
     axis.plot(*start, "o", color="white", markeredgecolor="black", markersize=6, zorder=6)
 
