@@ -275,6 +275,7 @@ _DEAD = (
 )
 
 
+@jax.jit
 def _alive(logits: Array) -> Array:
     return jnp.all(jnp.isfinite(jnp.max(logits, -1)))
 

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
-from fixedpoint.loop.corpora import count_draws, logarithm, mixture
+from fixedpoint.loop import corpora
+from fixedpoint.loop.corpora import logarithm
+
+# Compiled as a whole: operation by operation, each is a compilation of its own.
+count_draws = jax.jit(corpora.count_draws, static_argnums=2)
+mixture = jax.jit(corpora.mixture)
+probabilities = jax.jit(fp.simplex.probabilities)
 
 P0 = jnp.array([0.5, 0.3, 0.15, 0.05])
 
@@ -52,7 +58,8 @@ def test_nothing_of_probability_zero_is_drawn_whatever_the_rounding(key, num_sam
     """Many zeros between weights of very different size, in float32."""
     weights = jnp.where(jnp.arange(num_outcomes) % 2 == 1, 0.1 ** jnp.arange(num_outcomes), 0)
     weights = jnp.where(jnp.arange(num_outcomes) == 0, 1 / 3, weights).astype(jnp.float32)
-    counts = jax.vmap(lambda k: count_draws(k, logarithm(weights), num_samples))(
+    logits = logarithm(weights)
+    counts = jax.jit(jax.vmap(lambda k: count_draws(k, logits, num_samples)))(
         jax.random.split(key, 200)
     )
     assert np.all(counts.sum(-1) == num_samples)
@@ -87,13 +94,13 @@ def test_mixture_is_exact_and_smooth(weight):
     np.testing.assert_allclose(jnp.exp(mixed), (1 - weight) * p + weight * q, rtol=1e-14, atol=0)
 
     def mean(log_p, log_q, weight):
-        mixed = fp.simplex.probabilities(mixture(log_p, log_q, weight))
+        mixed = probabilities(mixture(log_p, log_q, weight))
         return jnp.sum(mixed * jnp.arange(4.0))
 
-    gradients = jax.grad(mean, (0, 1, 2))(logarithm(p), logarithm(q), weight)
+    gradients = jax.jit(jax.grad(mean, (0, 1, 2)))(logarithm(p), logarithm(q), weight)
     assert all(np.isfinite(g).all() for g in gradients)
     p, q = jnp.array([0.6, 0.3, 0.1, 0.0]), jnp.array([0.1, 0.2, 0.7, 0.0])
-    slope = jax.grad(mean, 2)(logarithm(p), logarithm(q), weight)
+    slope = jax.jit(jax.grad(mean, 2))(logarithm(p), logarithm(q), weight)
     assert slope == pytest.approx(float(jnp.sum((q - p) * jnp.arange(4.0))), rel=1e-13)
 
 
@@ -108,7 +115,7 @@ def test_mixed_real_data_sets_the_fixed_point():
     """At temperature 1, p_n - q shrinks by 1 - a in every generation."""
     real = jnp.array([0.1, 0.2, 0.3, 0.4])
     loop = fp.Loop(corpus=fp.Mixed(real=real, fraction=0.2))
-    runs = fp.run(loop, jnp.log(P0), 10, observe=fp.simplex.probabilities)
+    runs = fp.run(loop, jnp.log(P0), 10, observe=probabilities)
     expected = real[None] + 0.8 ** np.arange(11)[:, None] * (P0 - real)[None]
     np.testing.assert_allclose(runs.value, expected, rtol=1e-13)
 
@@ -119,7 +126,7 @@ def test_sampled_real_data(key):
     loop = fp.Loop(corpus=fp.Mixed(real=real, fraction=1.0, num_real=m))
     runs = fp.run(
         loop, jnp.zeros(3), 1, key=key, num_replicates=replicates,
-        observe=fp.simplex.probabilities, save_at=[1],
+        observe=probabilities, save_at=[1],
     )  # fmt: skip
     z = (runs.value[0].mean(0) - real) / np.sqrt(real * (1 - real) / m / replicates)
     assert np.abs(z).max() < 4.5
@@ -130,7 +137,7 @@ def test_accumulated_data_are_the_running_average():
     loop = fp.Loop(
         sampler=fp.Temperature(temperature), corpus=fp.Accumulated(initial_weight=weight)
     )
-    runs = fp.run(loop, jnp.log(P0), 6, observe=fp.simplex.probabilities)
+    runs = fp.run(loop, jnp.log(P0), 6, observe=probabilities)
     q = np.asarray(P0)
     total, model = weight * q, q
     for n in range(7):
@@ -167,7 +174,7 @@ def test_wrapping_corpora_compose(key):
         corpus=fp.Accumulated(fp.Curated(jnp.array([1.0, 0.0, 1.0, 1.0]), fp.Fresh(10))),
     )
     assert corpus.stochastic
-    runs = fp.run(fp.Loop(corpus=corpus), jnp.log(P0), 3, key=key, observe=fp.simplex.probabilities)
+    runs = fp.run(fp.Loop(corpus=corpus), jnp.log(P0), 3, key=key, observe=probabilities)
     # Outcome 1 is in the initial data alone: weight 1/(n + 1) of the accumulated part.
     n = np.arange(1, 4)
     np.testing.assert_allclose(runs.value[1:, 1], 0.75 * 0.3 / (n + 1), rtol=1e-12)

@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +17,15 @@ EXACT = Target(jnp.log(TARGET), jnp.inf)
 LOST = jnp.array([0.9, -jnp.inf, 0.4, -1.1])
 RESTRICTED = jnp.array([0.125, 0.0, 0.375, 0.5])
 
+# Compiled as a whole: operation by operation, each is a compilation of its own.
+probabilities = jax.jit(fp.simplex.probabilities)
+
+
+@eqx.filter_jit
+def trained(learner, theta, data, key=None):
+    return learner(theta, data, key)
+
+
 LEARNERS = [
     fp.Refit(),
     fp.GradientFlow(time=1.5),
@@ -25,21 +35,19 @@ LEARNERS = [
 
 
 def test_refit_becomes_the_target():
-    np.testing.assert_allclose(
-        fp.simplex.probabilities(fp.Refit()(THETA, EXACT, None)), TARGET, rtol=1e-15
-    )
+    np.testing.assert_allclose(probabilities(trained(fp.Refit(), THETA, EXACT)), TARGET, rtol=1e-15)
 
 
 def test_pseudo_counts():
     counts = jnp.array([6.0, 3.0, 1.0, 0.0])
     data = Target(jnp.log(counts / 10), 10)
-    smoothed = fp.simplex.probabilities(fp.Refit(pseudo_counts=0.5)(THETA, data, None))
+    smoothed = probabilities(trained(fp.Refit(pseudo_counts=0.5), THETA, data))
     np.testing.assert_allclose(smoothed, (counts + 0.5) / 12, rtol=1e-14)
     np.testing.assert_array_equal(
-        fp.Refit()(THETA, data, None) > -np.inf, [True, True, True, False]
+        trained(fp.Refit(), THETA, data) > -np.inf, [True, True, True, False]
     )
     # An exact corpus outweighs any count.
-    unchanged = fp.simplex.probabilities(fp.Refit(pseudo_counts=5.0)(THETA, EXACT, None))
+    unchanged = probabilities(trained(fp.Refit(pseudo_counts=5.0), THETA, EXACT))
     np.testing.assert_allclose(unchanged, TARGET, rtol=1e-15)
 
 
@@ -47,7 +55,7 @@ def test_gradient_flow_with_two_outcomes_keeps_its_linear_coordinate():
     """F(z) = a e^{-bz} - b e^{az} decays at the rate 2ab."""
     a, b, time = 0.7, 0.3, 2.5
     data = Target(jnp.log(jnp.array([a, b])), jnp.inf)
-    theta = fp.GradientFlow(time=time)(jnp.array([-0.6, 0.5]), data, None)
+    theta = trained(fp.GradientFlow(time=time), jnp.array([-0.6, 0.5]), data)
 
     def coordinate(z):
         return a * np.exp(-b * z) - b * np.exp(a * z)
@@ -60,7 +68,7 @@ def test_gradient_flow_with_two_outcomes_keeps_its_linear_coordinate():
 def test_gradient_flow_to_convergence_agrees_with_refit():
     batch = jnp.stack([THETA, LOST])
     targets = Target(jnp.log(jnp.stack([TARGET, TARGET[::-1]])), jnp.inf)
-    flowed = fp.simplex.probabilities(fp.GradientFlow(time=np.inf)(batch, targets, None))
+    flowed = probabilities(trained(fp.GradientFlow(time=np.inf), batch, targets))
     np.testing.assert_allclose(flowed[0], TARGET, rtol=2e-9)
     # What is lost cannot be learned: the target restricted to the rest, (0.4, 0.2, 0.1)/0.7.
     np.testing.assert_allclose(flowed[1], np.array([0.4, 0.0, 0.2, 0.1]) / 0.7, rtol=2e-9)
@@ -68,23 +76,23 @@ def test_gradient_flow_to_convergence_agrees_with_refit():
 
 def test_gradient_steps_are_euler_steps_of_the_flow():
     """Halving the step size halves the distance to the flow."""
-    flow = fp.GradientFlow(time=2.0)(THETA, EXACT, None)
+    flow = trained(fp.GradientFlow(time=2.0), THETA, EXACT)
     errors = []
     for num_steps in (40, 80, 160):
         learner = fp.GradientSteps(step_size=2.0 / num_steps, num_steps=num_steps)
-        errors.append(np.abs(learner(THETA, EXACT, None) - flow).max())
+        errors.append(np.abs(trained(learner, THETA, EXACT) - flow).max())
     orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
     np.testing.assert_allclose(orders, 1, atol=0.03)
 
 
 def test_one_gradient_step_by_hand():
     eta, decay = 0.2, 0.1
-    theta = fp.GradientSteps(step_size=eta, weight_decay=decay)(THETA, EXACT, None)
+    theta = trained(fp.GradientSteps(step_size=eta, weight_decay=decay), THETA, EXACT)
     p = np.exp(THETA) / np.exp(THETA).sum()
     np.testing.assert_allclose(theta, (1 - eta * decay) * THETA + eta * (TARGET - p), rtol=1e-14)
     # The gradient of the cross-entropy, by automatic differentiation.
     gradient = jax.grad(lambda x: -jnp.sum(TARGET * jax.nn.log_softmax(x)))(THETA)
-    theta = fp.GradientSteps(step_size=eta)(THETA, EXACT, None)
+    theta = trained(fp.GradientSteps(step_size=eta), THETA, EXACT)
     np.testing.assert_allclose(theta, THETA - eta * gradient, rtol=1e-14)
 
 
@@ -93,8 +101,8 @@ def test_batches_of_the_target(key):
     eta, num_keys = 0.5, 4000
     learner = fp.GradientSteps(step_size=eta, batch_size=1)
     assert learner.stochastic
-    moved = jax.vmap(lambda k: learner(THETA, EXACT, k))(jax.random.split(key, num_keys))
-    p = fp.simplex.probabilities(THETA)
+    moved = jax.jit(jax.vmap(lambda k: learner(THETA, EXACT, k)))(jax.random.split(key, num_keys))
+    p = probabilities(THETA)
     drawn = (moved - (THETA - eta * p)[None]) / eta
     np.testing.assert_allclose(np.sort(drawn, -1), np.tile([0, 0, 0, 1], (num_keys, 1)), atol=1e-14)
     z = (drawn.mean(0) - TARGET) / np.sqrt(TARGET * (1 - TARGET) / num_keys)
@@ -102,10 +110,10 @@ def test_batches_of_the_target(key):
 
 
 def test_mixture_step():
-    p, eta = fp.simplex.probabilities(THETA), 0.3
-    moved = fp.MixtureStep(step_size=eta)(THETA, EXACT, None)
+    p, eta = probabilities(THETA), 0.3
+    moved = trained(fp.MixtureStep(step_size=eta), THETA, EXACT)
     np.testing.assert_allclose(jnp.exp(moved), (1 - eta) * p + eta * TARGET, rtol=1e-14)
-    lost = fp.MixtureStep(step_size=1.0)(THETA, Target(jnp.log(RESTRICTED), jnp.inf), None)
+    lost = trained(fp.MixtureStep(step_size=1.0), THETA, Target(jnp.log(RESTRICTED), jnp.inf))
     np.testing.assert_allclose(jnp.exp(lost), RESTRICTED, rtol=1e-14, atol=0)
 
 
@@ -152,7 +160,7 @@ def test_lineage_and_fine_tuning(make):
         model = THETA
         for n in range(1, 4):
             data = Target(sampler(model), jnp.inf)
-            model = learner(THETA if start == "initial" else model, data, None)
+            model = trained(learner, THETA if start == "initial" else model, data)
             np.testing.assert_allclose(runs.value[n], model, rtol=1e-13)
 
 

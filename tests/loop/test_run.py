@@ -17,6 +17,10 @@ P0 = jnp.array([0.5, 0.3, 0.15, 0.05])
 THETA = jnp.log(P0)
 
 
+# Compiled as a whole: operation by operation, each is a compilation of its own.
+centre = jax.jit(simplex.centre)
+
+
 class Counter:
     """An observable that counts how often it is traced."""
 
@@ -32,8 +36,8 @@ def test_generations_and_values():
     loop = fp.Loop(sampler=fp.Temperature(0.8))
     runs = fp.run(loop, THETA, 6)
     assert runs.generation.tolist() == list(range(7))
-    expected = simplex.centre(THETA)[None] / 0.8 ** np.arange(7)[:, None]
-    np.testing.assert_allclose(simplex.centre(runs.value), expected, rtol=1e-14)
+    expected = centre(THETA)[None] / 0.8 ** np.arange(7)[:, None]
+    np.testing.assert_allclose(centre(runs.value), expected, rtol=1e-14)
     some = fp.run(loop, THETA, 6, save_at=[0, 1, 4])
     np.testing.assert_array_equal(some.value, runs.value[jnp.array([0, 1, 4])])
     last = fp.run(loop, THETA, 6, save_at=np.array([5]))
@@ -48,8 +52,10 @@ def test_observables_keep_their_structure(key):
     runs = fp.run(loop, THETA, 3, key=key, num_replicates=5, observe=observe)
     logits = fp.run(loop, THETA, 3, key=key, num_replicates=5).value
     assert logits.shape == (4, 5, 4)
-    np.testing.assert_allclose(runs.value["spread"][1], simplex.heterozygosity(logits), rtol=1e-13)
-    np.testing.assert_array_equal(runs.value["alive"], simplex.num_surviving(logits))
+    np.testing.assert_allclose(
+        runs.value["spread"][1], jax.jit(simplex.heterozygosity)(logits), rtol=1e-13
+    )
+    np.testing.assert_array_equal(runs.value["alive"], jax.jit(simplex.num_surviving)(logits))
     # An observable sees one replicate, with the batch axes of the initial logits.
     batch = fp.run(
         loop, jnp.stack([THETA] * 3), 2, key=key, num_replicates=5, observe=lambda x: x[0]
@@ -208,12 +214,11 @@ def test_gradients_and_batches_of_parameters():
     T = 0.9
     p = np.asarray(simplex.probabilities(THETA / T**n))
     variance = p @ np.asarray(THETA) ** 2 - (p @ np.asarray(THETA)) ** 2
-    slopes = jax.grad(entropy, (0, 1))(T, THETA)
+    slopes = jax.jit(jax.grad(entropy, (0, 1)))(T, THETA)
     assert slopes[0] == pytest.approx(n * T ** (-2 * n - 1) * variance, rel=1e-11)
     assert np.isfinite(slopes[1]).all()
-    assert jax.jvp(entropy, (T, THETA), (1.0, jnp.zeros(4)))[1] == pytest.approx(
-        float(slopes[0]), rel=1e-12
-    )
+    forward = jax.jit(lambda T: jax.jvp(entropy, (T, THETA), (1.0, jnp.zeros(4)))[1])
+    assert forward(T) == pytest.approx(float(slopes[0]), rel=1e-12)
     temperatures = jnp.array([0.5, 0.9, 2.0])
     each = jax.jit(jax.vmap(entropy, (0, None)))(temperatures, THETA)
     alone = [entropy(T, THETA) for T in temperatures]
@@ -247,7 +252,7 @@ def test_gradients_through_lost_outcomes_are_finite(key):
         sampled = fp.run(loop, theta, 5, key=key, observe=simplex.entropy, save_at=[5]).value[0]
         return exact + sampled
 
-    gradients = jax.grad(spread, (0, 1))(start, 0.5)
+    gradients = jax.jit(jax.grad(spread, (0, 1)))(start, 0.5)
     assert np.isfinite(gradients[0]).all()
     assert np.isfinite(gradients[1])
     assert gradients[0][1] == 0
