@@ -166,10 +166,19 @@ def macros_tex(numbers: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
+def source() -> str:
+    r"""The text of the paper without its comments: `main.tex` and the sections it `\input`s."""
+    text = MAIN.read_text(encoding="utf-8")
+    for section in re.findall(r"\\input\{(\w+)\}", text):
+        written = (press.PAPER / f"{section}.tex").read_text(encoding="utf-8")
+        text = text.replace(rf"\input{{{section}}}", written)
+    return re.sub(r"(?<!\\)%.*", "", text)
+
+
 def printed() -> list[str]:
     """The figures that the text includes."""
-    text = MAIN.read_text(encoding="utf-8")
-    return sorted(set(re.findall(r"\\includegraphics(?:\[[^]]*\])?\{generated/(\w+)\}", text)))
+    found = re.findall(r"\\includegraphics(?:\[[^]]*\])?\{generated/(\w+)\}", source())
+    return sorted(set(found))
 
 
 def collect(stems: Iterable[str]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def test_numbers_can_be_macros(stem, computed):
 
 
 def test_the_paper_prints_every_number_of_its_figures_and_no_other(computed):
-    text = re.sub(r"(?<!\\)%.*", "", build.MAIN.read_text(encoding="utf-8"))
+    text = build.source()
     given = [*build.tally(equations(), {}), *build.constants(equations())]
     for stem in build.printed():
         given += press.script(stem).numbers(computed(stem))

@@ -8,7 +8,7 @@ import pytest
 from fixedpoint.laws.equation import Equation, equations
 from paper import build, press
 
-TEXT = re.sub(r"(?<!\\)%.*", "", build.MAIN.read_text(encoding="utf-8"))
+TEXT = build.source()
 BIBLIOGRAPHY = (press.PAPER / "references.bib").read_text(encoding="utf-8")
 REGISTER = equations()
 
