@@ -283,13 +283,14 @@ def _velocity(loop: Loop, model: Array, target: Array, state: Array) -> Array:
 def _pull(model: Array, target: Array) -> Array:
     """The pull target - softmax(θ), with the target restricted to the model's outcomes.
 
-    The mode's entry is a small difference of numbers near 1 when the model is nearly one outcome;
-    it is taken from Σ dθ/dt = 0 instead, so that all of θ keeps its accuracy over long times.
+    The entries of the modes are small differences of numbers near 1/m when the model is nearly on
+    its m modes; Σ dθ/dt = 0 tells their rounding error, which is taken off them alike: θ keeps its
+    accuracy over long times, and equal logits stay equal.
     """
     target = jnp.where(model > -jnp.inf, target, -jnp.inf)
     pull = simplex.probabilities(target) - simplex.probabilities(model)
-    others = pull.at[jnp.argmax(model)].set(0)
-    return others.at[jnp.argmax(model)].set(-jnp.sum(others))
+    modes = model == jnp.max(model)
+    return pull - jnp.where(modes, jnp.sum(pull) / jnp.sum(modes), 0)
 
 
 def _crossing(
