@@ -919,7 +919,7 @@ DUALITY = register(
         label="flow.duality",
         kind="exact",
         statement="Flow at T for t, then at 1/T for t/T on θ/T, leads back: T φ(t/T) = θ(0).",
-        lhs=sp.Symbol(r"T\varphi_i(t/T)"),
+        lhs=sp.Symbol(r"{T\varphi_i(t/T)}"),
         rhs=theta[i],
         symbols={"logits": theta, "temperature": T, "time": t},
         assumes=ONLINE,
@@ -961,7 +961,7 @@ LOSERS_EQUALISE = register(
         label="flow.losers_equalise",
         kind="asymptotic",
         statement="Under the online flow at T < 1 the losers become equal, as t^(-m/K).",
-        lhs=-sp.Symbol(r"d\log(\theta_j - \theta_k)/d\log t"),
+        lhs=-sp.Symbol(r"{d\log(\theta_j-\theta_k)/d\log t}"),
         rhs=m / K,
         symbols={"num_outcomes": K, "num_modes": m},
         assumes=ONLINE + " T < 1; late times.",
@@ -1090,7 +1090,7 @@ MAJORISATION = register(
             "At T < 1 the m most probable outcomes gain at least this fast, so that p(t) majorises "
             "p(s) (outcomes in decreasing order)."
         ),
-        lhs=sp.Symbol("dP_m/dt"),
+        lhs=sp.Symbol("{dP_m/dt}"),
         rhs=_majorisation,
         symbols={"logits": theta, "temperature": T, "num_top": m},
         assumes=ONLINE + " T < 1; for T > 1 the inequality turns.",
