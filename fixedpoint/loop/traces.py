@@ -34,7 +34,7 @@ from fixedpoint.loop.samplers import Temperature
 __all__ = ["logarithmic_generations", "run_traces"]
 
 # Asks XLA for the widest vectors; the arithmetic and its order are the same.
-_TUNING = {"xla_cpu_prefer_vector_width": 512}
+TUNING = {"xla_cpu_prefer_vector_width": 512}
 
 # Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
 _SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
@@ -328,7 +328,7 @@ def _driver(
         out_specs=tiles,
         check_vma=False,
     )
-    return jax.jit(sharded, compiler_options=_TUNING if devices[0].platform == "cpu" else None)
+    return jax.jit(sharded, compiler_options=TUNING if devices[0].platform == "cpu" else None)
 
 
 def _initial(start: Array, size: int) -> Array:

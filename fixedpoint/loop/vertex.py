@@ -27,7 +27,7 @@ from jaxtyping import Array, Float, Int
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.run import Loop
-from fixedpoint.loop.traces import next_uniform, parts, seeds
+from fixedpoint.loop.traces import TUNING, next_uniform, parts, seeds
 
 __all__ = ["LongTrajectory", "run_events"]
 
@@ -89,10 +89,10 @@ def run_events(
         ValueError: If the loop is not of that form, or an argument is out of its range.
 
     Validity:
-        The law of the chain up to a relative error of the order of `threshold` in the hazard at
-        the entrance to a vertex (it falls with the leader's missing probability); agrees with
-        `run_traces` in two-sample tests (`tests/loop/test_vertex.py`). Replicate r depends on the
-        key and r alone. Needs float64.
+        The law of the chain up to a relative error of the order of `threshold` in the pace at the
+        entrance to a vertex (it falls with the leader's missing probability); the logits are a
+        martingale exactly. Agrees with `run_traces` in two-sample tests
+        (`tests/loop/test_vertex.py`). Replicate r depends on the key and r alone. Needs float64.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -125,7 +125,7 @@ def run_events(
     saved, switches = _simulate(
         seeds(key, start.dtype, num_replicates),
         start,
-        jnp.exp(jnp.asarray(times)),
+        jnp.rint(jnp.exp(jnp.asarray(times))),
         learner.step_size.astype(start.dtype),
         threshold,
         level,
@@ -134,11 +134,11 @@ def run_events(
     return LongTrajectory(jnp.asarray(times), saved, switches)
 
 
-_GENERATIONS = 2
+_GENERATIONS = 4
 """Single generations between two looks at whether a tile is finished."""
 
 
-@partial(jax.jit, static_argnums=6)
+@partial(jax.jit, static_argnums=6, compiler_options=TUNING)
 def _simulate(
     words: Array,
     start: Array,
@@ -197,7 +197,7 @@ def _to_surprise(
     words, delays = lane.words, []
     for leads, x in zip(is_leader, lane.logits, strict=True):
         uniform, words = next_uniform(words)
-        delay = jnp.exp(-x) * jnp.expm1(-step_size * jnp.log1p(-uniform))
+        delay = jnp.exp(-x) * (jnp.exp(-step_size * jnp.log(1 - uniform)) - 1)
         delays.append(jnp.where(leads, jnp.inf, delay))
     clock = reduce(jnp.minimum, delays)
     arrival = lane.time + _generations_passed(lane.logits, is_leader, clock, step_size)
@@ -205,8 +205,13 @@ def _to_surprise(
     # What was drawn beyond the saved time is forgotten: the hazard has no memory of it.
     clock = jnp.where(beyond, 0.0, clock)
     flowed = _flow(lane.logits, is_leader, clock)
-    hits = [delay == clock for delay in delays]
-    moved = lane._replace(logits=_step(flowed, hits, step_size), time=arrival)
+    # The step is that of a leader of probability 1, as in the flow: with it the logits remain a
+    # martingale exactly, while the leader's true probability would leave a drift.
+    jumped = tuple(
+        x + step_size * (jnp.where(delay == clock, 1.0, 0.0) - jnp.where(leads, 1.0, 0.0))
+        for x, delay, leads in zip(flowed, delays, is_leader, strict=True)
+    )
+    moved = lane._replace(logits=jumped, time=arrival)
     moved = _count_switch(moved, level)
     state = _choose(mine & ~beyond, moved, lane)._replace(words=words)
     return state, finished | (mine & beyond)

@@ -616,7 +616,7 @@ ENVELOPE = register(
             "without the factorial": sp.Product(levy(j), (j, 1, k)),
         },
         proof=prove_envelope,
-        domain={"order": ("integer", 1, 12), "step_size": ("real", 0.05, 10)},
+        domain={"order": ("integer", 1, 4), "step_size": ("real", 0.05, 10)},
         edges=(Edge({"order": 0, "step_size": 1.0}, 1.0), Edge({"order": 2, "step_size": 1e-3})),
     )
 )
@@ -871,5 +871,378 @@ MEMORY_TIME = register(
                 [0.7 * 0.95**3, float("-inf"), -0.3 * 0.95**3],
             ),
         ),
+    )
+)
+
+
+# --- Three outcomes and more: only two stay alive -------------------------------------------------
+
+mask: Any = sp.IndexedBase("a", real=True)
+alpha = sp.Symbol("alpha", positive=True)
+
+
+def transience_rhs(last: Any = None) -> Any:
+    """(α/2) Y^{−α−1}/Z · [(α+1)(1 − m²/(ZY)) − (m − p_A)] over the outcomes that `mask` marks."""
+    Z, size = total(sp.exp(theta[j]), j), total(mask[j], j)
+    Y = total(mask[j] * sp.exp(-theta[j]), j)
+    alive = total(mask[j] * sp.exp(theta[j]), j) / Z
+    end = size - alive if last is None else last(size, alive)
+    return alpha / 2 * Y ** (-alpha - 1) / Z * ((alpha + 1) * (1 - size**2 / (Z * Y)) - end)
+
+
+def prove_transience() -> list[Step]:
+    """Second derivatives along the noise, then a sum of terms of one sign."""
+    closes = []
+    for size, chosen in ((2, 2), (3, 3), (4, 3)):
+        w = weights(size)
+        p = normalised(w)
+        Z, Y = sum(w), sum(1 / x for x in w[:chosen])
+        step = sp.Symbol("epsilon")
+        value = mean(
+            p,
+            lambda d, w=w, p=p, c=chosen, step=step: (
+                sum(1 / x for x in after(w, p, d, step)[:c]) ** -alpha
+            ),
+        )
+        second = sp.diff(value, step, 2).subs(step, 0) / 2
+        bracket = (alpha + 1) * (1 - chosen**2 / (Z * Y)) - (chosen - sum(p[:chosen]))
+        closes.append((second - alpha / 2 * Y ** (-alpha - 1) / Z * bracket) * Y ** (alpha + 2))
+    m, u, v = sp.symbols("m u v", positive=True)
+    bracket = (alpha + 1) * (1 - u) - (m - v)
+    return [
+        Step(
+            "the mean change of Y^{−α} is η² (α/2) Y^{−α−1}/Z · […]  (2 of 2, 3 of 3, 3 of 4)",
+            closes,
+        ),
+        Step(
+            "[…] = −(m − 2 − α) − (1 − p_A) − (α + 1) m²/(ZY) < 0 for α ≤ m − 2",
+            bracket + (m - 2 - alpha) + (1 - v) + (alpha + 1) * u,
+            reduce=sp.expand,
+        ),
+    ]
+
+
+TRANSIENCE = register(
+    Equation(
+        label="traces.transience",
+        kind="exact",
+        statement=(
+            "For any three outcomes the sum Y of 1/e^θ, as Y^(−α) with 0 < α ≤ 1, falls on "
+            "average from every state: in the limit of small steps the third largest logit goes "
+            "to −∞, and only two outcomes stay alive at a time."
+        ),
+        lhs=sp.Limit(B / eta**2 * sp.Function("E")(sp.Symbol("Delta Y^{-alpha}")), eta, 0),
+        rhs=transience_rhs(),
+        symbols={"logits": theta, "subset": mask, "exponent": alpha},
+        assumes=TRACE + " The subset is marked by 1, the rest by 0.",
+        source=DERIVED,
+        near_misses={
+            "the subset's probability left out": transience_rhs(lambda size, alive: size),
+            "the opposite sign": -transience_rhs(),
+            "twice": 2 * transience_rhs(),
+        },
+        proof=prove_transience,
+        edges=tuple(
+            Edge({"logits": logits, "subset": subset, "exponent": exponent})
+            for logits, subset, exponent in (
+                ([0.3, -0.3], [1.0, 1.0], 0.5),
+                ([1.0, 0.2, -1.2], [1.0, 1.0, 1.0], 1.0),
+                ([1.0, 0.2, -1.2], [1.0, 0.0, 1.0], 1.3),
+                (LOGITS, [0.0, 1.0, 1.0, 1.0], 1.0),
+                (LOGITS, [1.0, 1.0, 1.0, 1.0], 2.0),
+                ([5.0, -2.0, -4.0, 1.0, 0.0], [1.0, 0.0, 1.0, 1.0, 0.0], 0.1),
+            )
+        ),
+    )
+)
+
+
+# --- Below temperature 1: one outcome for ever ----------------------------------------------------
+
+
+def prove_absorption() -> list[Step]:
+    """While only the leader is drawn all e^{−θ_j} grow by the same clock."""
+    u, c = sp.symbols("u c", positive=True)
+    size = sp.Symbol("K", positive=True)
+    w = weights(3)
+    p = normalised(w)
+    stepped = after(w, p, 0)
+    growth = [sp.diff(1 / stepped[a], eta).subs(eta, 0) - 1 / sum(w) for a in (1, 2)]
+    # Late, all Y_j = τ: the leader's weight is τ^{K−1}, so dt = τ^{K−1} dτ/η.
+    passed = sp.integrate(u ** (size - 1), (u, 0, c), conds="none") / eta
+    tail = (size - 1) / c / c ** (size - 1)
+    return [
+        Step("drawing the leader, d e^{−θ_j} = η/Z for every other j  (K = 3)", growth),
+        Step("so t = τ^K/(Kη) late", passed - c**size / (size * eta)),
+        Step(
+            "and the others have (K − 1) e^{−τ-logits} = (K − 1)/(Kηt) together",
+            tail - (size - 1) / (size * eta * passed),
+        ),
+    ]
+
+
+ABSORPTION = register(
+    Equation(
+        label="traces.absorption",
+        kind="asymptotic",
+        statement=(
+            "Below temperature 1 a single outcome is drawn from some generation on, for every "
+            "step size; the others' total probability then falls only like 1/t."
+        ),
+        lhs=sp.Symbol("1 - p_max"),
+        rhs=(K - 1) / (K * eta * n),
+        symbols={"num_outcomes": K, "step_size": eta, "generation": n},
+        assumes="T < 1, late: Kηn large against e^θ and against log n.",
+        source=DERIVED,
+        near_misses={
+            "each of the others instead of all": 1 / (K * eta * n),
+            "without the number of outcomes": 1 / (eta * n),
+            "exponential": sp.exp(-eta * n / K),
+        },
+        proof=prove_absorption,
+        domain={
+            "num_outcomes": ("integer", 2, 1000),
+            "step_size": ("real", 0.01, 10),
+            "generation": ("integer", 100, 10**9),
+        },
+        edges=(Edge({"num_outcomes": 50_000, "step_size": 0.1, "generation": 10**6}),),
+    )
+)
+
+
+# --- Above temperature 1: the stationary law ------------------------------------------------------
+
+
+def prove_stationary() -> list[Step]:
+    """Linear drift against the noise at the uniform model."""
+    x = sp.symbols("x1:4", real=True)
+    total_T, total_1 = (sum(sp.exp(v / c) for v in x) for c in (T, 1))
+    drift = sp.exp(x[0] / T) / total_T - sp.exp(x[0]) / total_1
+    zero = dict.fromkeys(x, 0)
+    slope = [sp.diff(drift, v).subs(zero) for v in x]
+    rate, C, size = sp.symbols("r C K", positive=True)
+    balance = (1 - rate) ** 2 * C + eta**2 / (B * size) - C
+    claimed = eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * size))
+    return [
+        Step(
+            "at the uniform model the drift is −(1 − 1/T)/K on centred logits  (K = 3)",
+            [slope[0] - slope[1] + (1 - 1 / T) / 3, slope[1] - slope[2], sum(slope)],
+        ),
+        Step(
+            "the linear chain's variance C = (1 − r)² C + η²/(BK), r = η(1 − 1/T)/K",
+            balance.subs(C, claimed).subs(rate, eta * (1 - 1 / T) / size),
+        ),
+    ]
+
+
+def stationary_variance() -> Any:
+    """ηT/(2B(T − 1)) over 1 − η(1 − 1/T)/(2K)."""
+    return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
+
+
+STATIONARY = register(
+    Equation(
+        label="traces.stationary",
+        kind="asymptotic",
+        statement=(
+            "Above temperature 1 the logits fluctuate about uniform; for small steps each "
+            "contrast between them has the same variance, whatever the number of outcomes."
+        ),
+        lhs=sp.Function("E")(sp.Symbol("|theta|") ** 2) / (K - 1),
+        rhs=stationary_variance(),
+        symbols={
+            "num_outcomes": K,
+            "temperature": T,
+            "step_size": eta,
+            "num_samples": B,
+        },
+        assumes="T > 1 fixed, η/B → 0: the linearised chain, relative error about ηT/(B(T − 1)).",
+        source=DERIVED,
+        near_misses={
+            "divided by the number of outcomes": stationary_variance() / K,
+            "twice": 2 * stationary_variance(),
+            "1/(T − 1) without T": stationary_variance() / T,
+        },
+        proof=prove_stationary,
+        domain={
+            "num_outcomes": ("integer", 2, 1000),
+            "temperature": ("real", 1.1, 10),
+            "step_size": ("real", 0.001, 0.5),
+            "num_samples": ("integer", 1, 50),
+        },
+        edges=(
+            Edge({"num_outcomes": 50_000, "temperature": 2.0, "step_size": 0.1, "num_samples": 1}),
+        ),
+    )
+)
+
+variance = sp.Symbol("v", positive=True)
+
+
+def prove_stationary_mixture() -> list[Step]:
+    """The noise is reversible; the drift towards log π is a gradient in the same metric."""
+    steps = []
+    divergence, current, drift = [], [], []
+    for size in (2, 3):
+        x, anchor = sp.symbols(f"x1:{size + 1}", real=True), sp.symbols(f"l1:{size + 1}", real=True)
+        Z = sum(map(sp.exp, x))
+        p = [sp.exp(v) / Z for v in x]
+        noise_matrix = [
+            [(p[a] if a == b else 0) - p[a] * p[b] for b in range(size)] for a in range(size)
+        ]
+        density = Z**2 * sp.exp(
+            -sum((v - c) ** 2 for v, c in zip(x, anchor, strict=True)) / variance
+        )
+        for a in range(size):
+            divergence.append(sum(sp.diff(Z**2 * noise_matrix[a][b], x[b]) for b in range(size)))
+            pull = sum(noise_matrix[a][b] * (x[b] - anchor[b]) for b in range(size)) / variance
+            spread = sum(sp.diff(noise_matrix[a][b] * density, x[b]) for b in range(size)) / 2
+            current.append((pull * density + spread) / density)
+            shift = sum(sp.exp(v / T) for v in x)
+            slope = sp.diff(sp.exp(x[a] / T) / shift, T).subs(T, 1)
+            drift.append(slope + sum(noise_matrix[a][b] * x[b] for b in range(size)))
+    steps.append(Step("Σ_j ∂_j (Z² Σ_ij) = 0  (K = 2, 3)", divergence))
+    steps.append(
+        Step("Z² exp(−|θ − log π|²/v) carries no probability current  (K = 2, 3)", current)
+    )
+    steps.append(Step("near T = 1 the drift is −(T − 1) Σθ, so π is uniform  (K = 2, 3)", drift))
+    size, v = sp.symbols("K v", positive=True)
+    corner, edge = (
+        size * sp.exp(v * (1 - 1 / size)),
+        size * (size - 1) * sp.exp(v * (sp.Rational(1, 2) - 1 / size)),
+    )
+    inside = (size - 1) * v / 2
+    square = inside + (corner * v**2 * (1 - 1 / size) + edge * v**2 / 4 * (2 - 4 / size)) / (
+        corner + edge
+    )
+    steps.append(
+        Step(
+            "expanding Z² gives K corners at v(e_i − 1/K) and K(K−1)/2 edges half way, and E|θ|²",
+            square - mixture_square(size, v),
+        )
+    )
+    return steps
+
+
+def mixture_square(size: Any, v: Any) -> Any:
+    """(K−1)v/2 + v² [(1 − 1/K) e^{v/2} + (K−1)(1/2 − 1/K)] / (e^{v/2} + K − 1)."""
+    half = sp.Rational(1, 2)
+    corner = sp.exp(v / 2)
+    centres = ((1 - 1 / size) * corner + (size - 1) * (half - 1 / size)) / (corner + size - 1)
+    return (size - 1) * v / 2 + v**2 * centres
+
+
+STATIONARY_MIXTURE = register(
+    Equation(
+        label="traces.stationary_mixture",
+        kind="exact",
+        statement=(
+            "Just above temperature 1 the stationary law of the logits is a mixture of K(K+1)/2 "
+            "Gaussians, one for each corner and each edge; its mean square follows."
+        ),
+        lhs=sp.Function("E")(sp.Symbol("|theta|") ** 2),
+        rhs=mixture_square(K, variance),
+        symbols={"num_outcomes": K, "variance": variance},
+        assumes=(
+            "η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; that the "
+            "chain's stationary law tends to the diffusion's is derived."
+        ),
+        source=DERIVED,
+        near_misses={
+            "one Gaussian": (K - 1) * variance / 2,
+            "corners alone": (K - 1) * variance / 2 + variance**2 * (1 - 1 / K),
+            "a corner weighted by e^v": (K - 1) * variance / 2
+            + variance**2
+            * ((1 - 1 / K) * sp.exp(variance) + (K - 1) * (sp.Rational(1, 2) - 1 / K))
+            / (sp.exp(variance) + K - 1),
+        },
+        proof=prove_stationary_mixture,
+        domain={"num_outcomes": ("integer", 2, 1000), "variance": ("real", 0.01, 50)},
+        edges=(
+            Edge({"num_outcomes": 50_000, "variance": 30.0}),
+            Edge({"num_outcomes": 3, "variance": 1200.0}),
+        ),
+    )
+)
+
+
+# --- Astronomic horizons: derived, not proved -----------------------------------------------------
+
+log_n = sp.Symbol("log n", positive=True)
+log_ratio, level = sp.symbols("ell p_0", positive=True)
+
+MEMORY = register(
+    Equation(
+        label="traces.memory",
+        kind="conjecture",
+        statement=(
+            "The chance to lead late is 1/K plus the initial centred logit over the logarithm of "
+            "the generation: the initial model is forgotten like 1/log n."
+        ),
+        lhs=sp.Function("P")(sp.Symbol("i leads at n")),
+        rhs=1 / K + (theta[i] - total(theta[j], j) / K) / log_n,
+        symbols={"logits0": theta, "log_generation": log_n},
+        assumes=(
+            TRACE + " log n large against the centred logits and log η; for K = 2 and small steps "
+            "a theorem of the diffusion, for K ≥ 3 derived."
+        ),
+        source=DERIVED,
+        near_misses={
+            "forgotten at once": 1 / K + theta[i] / 10**30,
+            "half of it": 1 / K + (theta[i] - total(theta[j], j) / K) / (2 * log_n),
+            "never forgotten": sp.exp(theta[i]) / total(sp.exp(theta[j]), j),
+        },
+        domain={"logits0": ("vector", -3, 3), "log_generation": ("real", 20, 400)},
+        edges=(Edge({"logits0": [2.0, 2.0, 2.0], "log_generation": 50.0}, [1 / 3] * 3),),
+    )
+)
+
+SURVIVAL = register(
+    Equation(
+        label="traces.survival",
+        kind="conjecture",
+        statement=(
+            "The chance that the leader has never been overtaken falls like log n to the power "
+            "−(2 − 2/K)."
+        ),
+        lhs=sp.Function("P")(sp.Symbol("not overtaken by n")),
+        rhs=(z / log_n) ** (2 - 2 / K),
+        symbols={"num_outcomes": K, "logit_gap": z, "log_generation": log_n},
+        assumes=TRACE + " All others start z behind, 1 ≪ z ≪ log n; corrections of order 1/log n.",
+        source=DERIVED,
+        near_misses={
+            "the exponent 1 of two outcomes": z / log_n,
+            "the exponent 2 of many outcomes": (z / log_n) ** 2,
+            "the exponent 1 − 1/K": (z / log_n) ** (1 - 1 / K),
+        },
+        domain={
+            "num_outcomes": ("integer", 2, 1000),
+            "logit_gap": ("real", 5, 20),
+            "log_generation": ("real", 20, 400),
+        },
+        edges=(Edge({"num_outcomes": 50_000, "logit_gap": 12.0, "log_generation": 400.0}),),
+    )
+)
+
+SWITCHES = register(
+    Equation(
+        label="traces.switches",
+        kind="conjecture",
+        statement=(
+            "Two outcomes take turns for ever, ever more slowly: the mean number of changes "
+            "between p < p₀ and p > 1 − p₀ grows like the logarithm of the generation."
+        ),
+        lhs=sp.Function("E")(sp.Symbol("N(e^ell n) - N(n)")),
+        rhs=log_ratio / (2 * sp.log((1 - level) / level)),
+        symbols={"level": level, "log_ratio": log_ratio},
+        assumes="T = 1, K = 2, small steps (overshoots of order η widen the passage), n late.",
+        source=DERIVED + "; for the diffusion a standard limit law of local times",
+        near_misses={
+            "counted one way only": log_ratio / (4 * sp.log((1 - level) / level)),
+            "half the distance": log_ratio / sp.log((1 - level) / level),
+            "never again": sp.Integer(0),
+        },
+        domain={"level": ("real", 0.001, 0.4), "log_ratio": ("real", 1, 400)},
+        edges=(Edge({"level": 1e-9, "log_ratio": 100.0}),),
     )
 )

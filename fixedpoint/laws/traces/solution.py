@@ -390,3 +390,217 @@ def memory_time(
     kept = (1 - jnp.asarray(step_size) * jnp.asarray(weight_decay)) ** generation
     theta, kept = simplex.per_distribution(logits0, kept)
     return theta * kept
+
+
+# --- Three outcomes and more ----------------------------------------------------------------------
+
+
+def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array, "*batch"]:
+    """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/B (`traces.transience`).
+
+        (α/2) Y^{−α−1}/Z · [(α + 1)(1 − m²/(ZY)) − (m − p_A)],    m = |A|
+
+    Args:
+        logits: The model θ, finite.
+        subset: 1 for the outcomes of A, 0 for the others.
+        exponent: α > 0.
+
+    Returns:
+        The limit of (B/η²) E[Y'^{−α} − Y^{−α}] for small steps. It is negative from every state
+        when m ≥ 3 and α ≤ m − 2: Y^{−α} converges, and the third largest logit goes to −∞.
+
+    Validity:
+        The exact limit. The same conclusion holds for every step and batch size, with a smaller α
+        (a lower bound of the drift of log Y; see the law's derivation notes in the notebook).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(transience(jnp.zeros(3), jnp.ones(3), 1.0)) * 27  # (1/2)(1/9)(1/3)(−2)
+        -1.0
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    theta, alpha = simplex.per_distribution(logits, exponent)
+    alpha = alpha[..., 0]
+    chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
+    partition = jnp.sum(jnp.exp(theta), -1)
+    Y, size = jnp.sum(chosen * jnp.exp(-theta), -1), jnp.sum(chosen, -1)
+    alive = jnp.sum(chosen * jnp.exp(theta), -1) / partition
+    bracket = (alpha + 1) * (1 - size**2 / (partition * Y)) - (size - alive)
+    return alpha / 2 * Y ** (-alpha - 1) / partition * bracket
+
+
+# --- Other temperatures ---------------------------------------------------------------------------
+
+
+def absorption(
+    num_outcomes: Number, step_size: Number, generation: Number
+) -> Float[Array, "*batch"]:
+    """Probability left to the losers below T = 1: (K − 1)/(Kηn) (`traces.absorption`).
+
+    Args:
+        num_outcomes: K ≥ 2.
+        step_size: η > 0.
+        generation: n, late.
+
+    Returns:
+        1 − p_max, shared equally by the K − 1 losers.
+
+    Validity:
+        Asymptotic, once a single outcome is drawn for ever (almost surely from some generation
+        on, for T < 1 and every η); relative error of order log(n)/n.
+
+    Example:
+        >>> float(absorption(2, 0.5, 100))
+        0.01
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K = jnp.asarray(num_outcomes)
+    return (K - 1) / (K * step_size * generation)
+
+
+def stationary(
+    num_outcomes: Number, temperature: Number, step_size: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Variance of the logits above T = 1, for small steps (`traces.stationary`).
+
+        C = ηT/(2B(T − 1)) / (1 − η(1 − 1/T)/(2K))
+
+    Args:
+        num_outcomes: K ≥ 2.
+        temperature: T > 1.
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+
+    Returns:
+        C; the stationary covariance is C (I − 11ᵀ/K), so that E|θ|² = (K − 1) C.
+
+    Validity:
+        Asymptotic for ηT/(B(T − 1)) → 0; exact for the linearised chain. Near T = 1 the law is
+        another one (`stationary_mixture`).
+
+    Example:
+        >>> float(stationary(2, 2.0, 0.4, 1))  # 0.4 / (1 − 0.05)
+        0.42105263157894735
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    T, eta = jnp.asarray(temperature), jnp.asarray(step_size)
+    return eta * T / (2 * num_samples * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * num_outcomes))
+
+
+def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "*batch"]:
+    """Mean square of the logits just above T = 1 (`traces.stationary_mixture`).
+
+        E|θ|² = (K−1)v/2 + v² [(1 − 1/K) e^{v/2} + (K−1)(1/2 − 1/K)] / (e^{v/2} + K − 1)
+
+    Args:
+        num_outcomes: K ≥ 2.
+        variance: v = η/(B(1 − 1/T)) > 0.
+
+    Returns:
+        E|θ|² in the mixture of K corners, centred at v(e_i − 1/K), and K(K − 1)/2 edges, centred
+        half way between two corners, all with covariance (v/2)(I − 11ᵀ/K); a corner weighs
+        e^{v/2} times half an edge.
+
+    Validity:
+        Exact for the diffusion (η → 0, T → 1 at fixed v); the chain differs by order η.
+
+    Example:
+        >>> float(stationary_mixture(2, 1e-3)).__round__(9)  # v/2 + v²/4, v small
+        0.00050025
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K, v = jnp.asarray(num_outcomes), jnp.asarray(variance)
+    edges = (K - 1) * jnp.exp(-v / 2)
+    centres = ((1 - 1 / K) + edges * (0.5 - 1 / K)) / (1 + edges)
+    return (K - 1) * v / 2 + v**2 * centres
+
+
+# --- Astronomic horizons --------------------------------------------------------------------------
+
+
+def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
+    """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`traces.memory`).
+
+    Args:
+        logits0: The initial model, finite.
+        log_generation: log n, large against the centred logits.
+
+    Returns:
+        The chances; they sum to 1.
+
+    Validity:
+        T = 1. For K = 2 and small steps a theorem of the diffusion; for K ≥ 3 derived from the
+        exact martingale and a picture of the corners, and confirmed by simulation. Corrections of
+        relative order 1/log n; for large η read log n as log 2ηn.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(memory(jnp.array([6.0, 0.0, -6.0]), 60.0).round(4))
+        [0.4333 0.3333 0.2333]
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    theta, log_n = simplex.per_distribution(logits0, log_generation)
+    return 1 / theta.shape[-1] + (theta - jnp.mean(theta, -1, keepdims=True)) / log_n
+
+
+def survival(
+    num_outcomes: Number, logit_gap: Number, log_generation: Number
+) -> Float[Array, "*batch"]:
+    """Chance that the leader was never overtaken: (z/log n)^{2 − 2/K} (`traces.survival`).
+
+    Args:
+        num_outcomes: K ≥ 2.
+        logit_gap: z, how far ahead of all others it started.
+        log_generation: log n, large against z.
+
+    Returns:
+        The chance.
+
+    Validity:
+        T = 1; derived, not proved for K ≥ 3, and confirmed by simulation. Corrections of relative
+        order 1/log n.
+
+    Example:
+        >>> float(survival(2, 10.0, 100.0))
+        0.1
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    ratio = jnp.asarray(logit_gap) / jnp.asarray(log_generation)
+    return ratio ** (2 - 2 / jnp.asarray(num_outcomes))
+
+
+def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
+    """Mean number of changes of the leading outcome: ℓ/(2 log(1/p₀ − 1)) (`traces.switches`).
+
+    Args:
+        level: p₀ in (0, 1/2); a change is complete when the other's probability is above 1 − p₀.
+        log_ratio: ℓ = log(n₂/n₁), the logarithm of the ratio of two late generations.
+
+    Returns:
+        The mean number of changes between the generations n₁ and n₂.
+
+    Validity:
+        T = 1, K = 2, small steps; relative error of order η/log(1/p₀). Derived for the chain.
+
+    Example:
+        >>> import math
+        >>> float(switches(1 / (1 + math.e), 10.0)).__round__(9)  # two logits apart: 10/2
+        5.0
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    p = jnp.asarray(level)
+    return jnp.asarray(log_ratio) / (2 * (jnp.log1p(-p) - jnp.log(p)))

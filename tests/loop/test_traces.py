@@ -1,0 +1,150 @@
+"""The fast engine for single traces against the exact law of short runs and the general loop."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import fixedpoint as fp
+from fixedpoint.loop.enumeration import all_counts, enumerate_histories
+from fixedpoint.loop.traces import logarithmic_generations, run_traces
+
+MODELS = {
+    2: jnp.array([0.7, -0.7]),
+    3: jnp.array([1.0, 0.2, -1.2]),
+    5: jnp.array([1.5, 0.2, -1.0, 0.4, -1.1]),
+}
+
+
+def trace_loop(step_size=0.8, num_samples=1, temperature=1.0, weight_decay=0.0):
+    return fp.Loop(
+        fp.Temperature(temperature),
+        fp.Fresh(num_samples),
+        fp.GradientSteps(step_size, weight_decay=weight_decay),
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_outcomes", "num_samples", "temperature", "decay", "generations"),
+    [(2, 1, 1.0, 0.0, 8), (2, 2, 0.7, 0.3, 4), (3, 1, 1.0, 0.0, 5), (5, 3, 1.6, 0.2, 2)],
+)
+def test_moments_are_those_of_all_histories(
+    key, num_outcomes, num_samples, temperature, decay, generations
+):
+    loop = trace_loop(0.8, num_samples, temperature, decay)
+    start, replicates = MODELS[num_outcomes], 20_000
+    histories = enumerate_histories(loop, start, generations)
+    runs = run_traces(
+        loop, start, generations, key=key, num_replicates=replicates, save_at=[generations]
+    )
+    for observe in (lambda x: x, lambda x: x**2, fp.simplex.probabilities):
+        values = observe(histories.logits[-1])
+        mean = histories.mean(values)
+        error = jnp.sqrt((histories.mean(values**2) - mean**2) / replicates)
+        z = (observe(runs.value[0]).mean(0) - mean) / error
+        assert jnp.all(jnp.abs(z) < 5), z
+
+
+def test_histories_are_complete_and_their_mean_is_a_martingale():
+    histories = enumerate_histories(trace_loop(num_samples=2), MODELS[3], 3)
+    assert len(histories.probability) == 6**3
+    np.testing.assert_allclose(histories.probability.sum(), 1, rtol=1e-12)
+    for logits in histories.logits:
+        np.testing.assert_allclose(histories.mean(logits), MODELS[3], atol=1e-12)
+
+
+def test_all_counts():
+    counts = all_counts(4, 3)
+    assert len({tuple(row) for row in counts.tolist()}) == len(counts) == 20
+    assert np.all(counts.sum(1) == 3)
+    assert np.all(counts >= 0)
+
+
+def test_a_history_is_one_of_the_general_loop(key):
+    # One sample of one outcome leaves no choice: both must take the same steps.
+    loop = trace_loop(weight_decay=0.5)
+    lonely = jnp.array([2.0])
+    runs = run_traces(loop, lonely, 3, key=key, num_replicates=2, save_at=[3])
+    np.testing.assert_allclose(runs.value, 0, atol=1e-15)
+    histories = enumerate_histories(loop, lonely, 3)
+    general = fp.run(loop, lonely, 3, key=key, save_at=[3])
+    np.testing.assert_allclose(histories.logits[-1], general.value, rtol=1e-14)
+
+
+@pytest.mark.parametrize("num_outcomes", [2, 5])
+def test_replicates_depend_on_the_key_and_their_number_alone(key, num_outcomes):
+    loop, start = trace_loop(), MODELS[num_outcomes]
+    few = run_traces(loop, start, 50, key=key, num_replicates=3, save_at=[7, 50])
+    many = run_traces(loop, start, 50, key=key, num_replicates=700, save_at=[0, 50])
+    np.testing.assert_array_equal(few.value[1], many.value[1, :3])
+    np.testing.assert_allclose(many.value[0], jnp.tile(start, (700, 1)), rtol=1e-14)
+    assert len({tuple(row) for row in np.asarray(many.value[1]).tolist()}) > 300
+
+
+def test_logits_keep_their_sum(key):
+    runs = run_traces(trace_loop(), MODELS[5], 200, key=key, num_replicates=8)
+    np.testing.assert_allclose(runs.value.sum(-1), 0, atol=1e-12)
+    assert runs.generation[-1] == 200
+
+
+def test_many_outcomes_fill_their_blocks(key):
+    # 7 outcomes need padding to blocks of 3: the padding must never be drawn.
+    start = jnp.linspace(1.0, -1.0, 7)
+    histories = enumerate_histories(trace_loop(), start, 1)
+    runs = run_traces(trace_loop(), start, 1, key=key, num_replicates=7000, save_at=[1])
+    drawn = jnp.argmax(runs.value[0] - start[None], -1)
+    share = jnp.bincount(drawn, length=7) / 7000
+    p = fp.simplex.probabilities(start)
+    assert jnp.all(jnp.abs(share - p) < 5 * jnp.sqrt(p * (1 - p) / 7000))
+    np.testing.assert_allclose(histories.mean(histories.logits[-1]), start, atol=1e-12)
+
+
+def test_single_precision_stays_single(key):
+    runs = run_traces(
+        trace_loop(), MODELS[3].astype(jnp.float32), 20, key=key, num_replicates=2000, save_at=[20]
+    )
+    assert runs.value.dtype == jnp.float32
+    error = jnp.sqrt(20 * 0.64 / 4 / 2000)
+    assert jnp.all(jnp.abs(runs.value[0].mean(0) - MODELS[3]) < 5 * error)
+
+
+def test_logarithmic_generations():
+    assert logarithmic_generations(0).tolist() == [0]
+    assert logarithmic_generations(1).tolist() == [0, 1]
+    assert logarithmic_generations(100)[-3:].tolist() == [80, 90, 100]
+    assert np.all(np.diff(logarithmic_generations(12_345)) > 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loop": fp.Loop()}, "`loop` must be Loop"),
+        ({"loop": trace_loop(temperature=0.0)}, "0 < T < inf"),
+        ({"logits": jnp.array([0.0, -jnp.inf])}, "`logits` must be finite"),
+        ({"num_generations": -1}, "`num_generations` must be"),
+        ({"num_replicates": 0}, "`num_replicates` must be"),
+        ({"save_at": [3, 2]}, "`save_at` must increase"),
+        ({"save_at": [11]}, "`save_at` must increase"),
+    ],
+)
+def test_misuse_is_named(change, message):
+    arguments = {
+        "loop": trace_loop(),
+        "logits": MODELS[3],
+        "num_generations": 10,
+        "key": jax.random.key(0),
+        "num_replicates": 2,
+        **change,
+    }
+    with pytest.raises(ValueError, match=message):
+        run_traces(
+            arguments.pop("loop"),
+            arguments.pop("logits"),
+            arguments.pop("num_generations"),
+            **arguments,
+        )
+
+
+def test_enumeration_names_its_misuse():
+    with pytest.raises(ValueError, match="`loop` must draw a Fresh corpus"):
+        enumerate_histories(fp.Loop(), MODELS[3], 1)
