@@ -56,7 +56,7 @@ def lambertw(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         correction = slope - excess * (w + 2) / jnp.where(w > -1, 2 * w + 2, 1)
         return jnp.where(w > -1, w - excess / jnp.where(correction == 0, 1, correction), w)
 
-    near_zero = lax.fori_loop(0, 4, halley, w)
+    near_zero = jnp.maximum(lax.fori_loop(0, 4, halley, w), -1)
     far = lambertw_exp(jnp.log(jnp.maximum(x, 1)))
     return jnp.where(x < -np.exp(-1.0), jnp.nan, jnp.where(x < 1, near_zero, far))
 

@@ -1,0 +1,105 @@
+"""Special functions: precision against mpmath, derivatives, dtypes, edges."""
+
+import jax
+import jax.numpy as jnp
+import mpmath
+import numpy as np
+import pytest
+
+from fixedpoint import special
+
+
+def lambert_exp(y):
+    """W(e^y) to 40 digits, by Newton steps on w + log w = y."""
+    with mpmath.workdps(40):
+        y = mpmath.mpf(y)
+        w = mpmath.exp(y) if y < 0 else y + 1 - mpmath.log(1 + y)
+        for _ in range(60):
+            w = w * (1 + y - mpmath.log(w)) / (1 + w)
+        return w
+
+
+def relative(values, references):
+    with mpmath.workdps(40):
+        pairs = zip(map(float, values), references, strict=True)
+        return max(float(abs(mpmath.mpf(v) / r - 1)) for v, r in pairs)
+
+
+def test_lambertw_is_exact_to_machine_precision():
+    x = np.concatenate([np.linspace(-0.3, 3, 101), 10.0 ** np.arange(-300, 301, 20)])
+    with mpmath.workdps(40):
+        expected = [mpmath.lambertw(mpmath.mpf(v)).real for v in x]
+    assert relative(special.lambertw(x), expected) < 1e-15
+    assert special.lambertw(0.0) == 0
+    assert special.lambertw(jnp.inf) == jnp.inf
+
+
+def test_lambertw_towards_and_beyond_the_branch_point():
+    x = -np.exp(-1.0) + 10.0 ** -np.arange(2, 16)
+    with mpmath.workdps(40):
+        expected = [mpmath.lambertw(mpmath.mpf(v)).real for v in x]
+    assert relative(special.lambertw(x), expected) < 1e-8
+    assert special.lambertw(-np.exp(-1.0)) == pytest.approx(-1, abs=3e-8)
+    assert jnp.isnan(special.lambertw(-0.4))
+
+
+def test_lambertw_of_an_exponential_is_exact_where_it_overflows():
+    y = np.concatenate([np.linspace(-700, 700, 57), [-1e-9, 0.0, 1e-9, 1.0, 1e6, 1e15, 1e300]])
+    assert relative(special.lambertw_exp(y), map(lambert_exp, y)) < 1e-15
+    np.testing.assert_array_equal(special.lambertw_exp(jnp.array([-jnp.inf, jnp.inf])), [0, np.inf])
+
+
+def test_derivatives_of_lambertw():
+    x = jnp.array([-0.2, 0.0, 0.5, 3.0, 1e10])
+    w = special.lambertw(x)
+    np.testing.assert_allclose(
+        jax.vmap(jax.grad(special.lambertw))(x), 1 / ((1 + w) * jnp.exp(w)), rtol=1e-14
+    )
+    slopes = jax.jit(jax.vmap(jax.grad(special.lambertw_exp)))
+    np.testing.assert_allclose(slopes(jnp.array([-jnp.inf, 1.0, 800.0, jnp.inf])), [
+        0, 0.5, 1 - 1 / (1 + special.lambertw_exp(800.0)), 1,
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("function", [special.lambertw, special.lambertw_exp])
+def test_lambertw_in_single_precision(function):
+    x = jnp.linspace(0, 50, 40, dtype=jnp.float32)
+    assert function(x).dtype == jnp.float32
+    np.testing.assert_allclose(function(x), function(x.astype(float)), rtol=3e-7)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-100, 1e-9, 0.3, 1.0])
+def test_log1p_expm1_neither_overflows_nor_cancels(scale):
+    x = np.array([0.0, 1e-20, 1e-3, 2.0, 300.0, 700.0, 1e4])
+    with mpmath.workdps(5000):
+        expected = [float(mpmath.log1p(scale * mpmath.expm1(v))) for v in x]
+    np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=4e-15)
+    slope = jax.grad(special.log1p_expm1, argnums=(0, 1))
+    assert all(np.isfinite(d) for v in x[:5] for d in slope(scale, v))
+
+
+def test_root_and_its_derivatives():
+    def cube_root(c):
+        return special.increasing_root(lambda x: x**3 - c, jnp.zeros_like(c), 1 + c)
+
+    c = jnp.array([1e-9, 0.5, 8.0, 1e6])
+    np.testing.assert_allclose(cube_root(c), np.cbrt(c), rtol=1e-15)
+    first = jax.vmap(jax.grad(cube_root))
+    np.testing.assert_allclose(jax.jit(first)(c), c ** (-2 / 3) / 3, rtol=1e-13)
+    second = jax.grad(jax.grad(cube_root))(jnp.asarray(8.0))
+    np.testing.assert_allclose(second, -2 / 9 * 8 ** (-5 / 3), rtol=1e-12)
+
+
+def test_root_of_a_steep_function_stays_in_its_bracket():
+    log_levels = jnp.array([-690.0, 0.0, 690.0])
+    root = special.increasing_root(
+        lambda x: jnp.exp(x) - jnp.exp(log_levels), jnp.full(3, -800.0), jnp.full(3, 800.0)
+    )
+    np.testing.assert_allclose(root, log_levels, rtol=1e-12, atol=1e-12)
+
+
+def test_root_at_the_ends_of_the_bracket_and_in_single_precision():
+    ends = jnp.array([2.0, 5.0], jnp.float32)
+    root = special.increasing_root(lambda x: x - ends, jnp.full(2, 2.0, jnp.float32), ends)
+    assert root.dtype == jnp.float32
+    np.testing.assert_allclose(root, ends, rtol=1e-6)
