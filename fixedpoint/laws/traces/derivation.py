@@ -128,7 +128,7 @@ MARTINGALE = register(
             "The mean step is η times sampled minus model; at T = 1 it is 0 from every state, so "
             "the logits are a martingale."
         ),
-        lhs=sp.Function("E")(sp.Symbol("theta'_i") - theta[i]),
+        lhs=sp.Symbol(r"{\mathbb{E}[\theta'_i-\theta_i]}"),
         rhs=eta
         * (
             sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
@@ -200,7 +200,7 @@ DISPLACEMENT = register(
         label="traces.displacement",
         kind="exact",
         statement="At T = 1 the mean squared displacement is η²/B times the summed mean 1 − Σp².",
-        lhs=sp.Function("E")(sp.Symbol("|theta_n - theta_0|") ** 2),
+        lhs=sp.Symbol(r"{\mathbb{E}\,|\theta_n-\theta_0|^2}"),
         rhs=eta**2 / B * sp.Sum(h[t], (t, 1, n)),
         symbols={"heterozygosity": h, "step_size": eta, "num_samples": B},
         assumes=TRACE + " h_t = E[1 − Σp²] before step t.",
@@ -247,7 +247,7 @@ DISPLACEMENT_BOUND = register(
             "At T = 1 the root mean square displacement in the time S is at most √(ηS/B): it "
             "vanishes with the step size, while a drift would move the model by order S."
         ),
-        lhs=sp.Function("E")(sp.Symbol("|theta_n - theta_0|") ** 2),
+        lhs=sp.Symbol(r"{\mathbb{E}\,|\theta_n-\theta_0|^2}"),
         rhs=(1 - 1 / K) * eta * S / B,
         symbols={"num_outcomes": K, "time": S, "step_size": eta, "num_samples": B},
         assumes=TRACE,
@@ -321,7 +321,7 @@ LOG_LOSS = register(
             "The expected log-likelihood of every outcome falls by one and the same amount, the "
             "mean growth of the log-normaliser; shown for one sample."
         ),
-        lhs=sp.log(sp.Symbol("p(x)")) - sp.Function("E")(sp.log(sp.Symbol("p'(x)"))),
+        lhs=sp.Symbol(r"{\log p_x-\mathbb{E}\log p'_x}"),
         rhs=log_loss_fall(eta),
         symbols={"logits": theta, "step_size": eta},
         assumes=TRACE + " B = 1, one generation.",
@@ -388,7 +388,7 @@ BIAS = register(
             "Although the logits have no drift the probabilities do, of order η²/B: towards "
             "uniform for K = 2, 3, away from it for K ≥ 5."
         ),
-        lhs=sp.Limit(B / eta**2 * sp.Function("E")(sp.Symbol("p'_i") - sp.Symbol("p_i")), eta, 0),
+        lhs=sp.Symbol(r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[p'_i-p_i]}"),
         rhs=bias_of(sp.exp(theta[i]) / total(sp.exp(theta[j]), j), power_sum(2), power_sum(3)),
         symbols={"logits": theta},
         assumes=TRACE,
@@ -468,7 +468,7 @@ ENTROPY_BIAS = register(
             "The mean entropy falls near the uniform model and rises near a vertex, at order η²/B: "
             "with logits it is no Lyapunov function."
         ),
-        lhs=sp.Limit(B / eta**2 * sp.Function("E")(sp.Symbol("H'") - sp.Symbol("H")), eta, 0),
+        lhs=sp.Symbol(r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[H'-H]}"),
         rhs=entropy_bias_rhs(),
         symbols={"logits": theta},
         assumes=TRACE,
@@ -527,7 +527,7 @@ CATENOID = register(
             "In the limit of small steps the gap of two logits is the height of a Brownian motion "
             "on a catenoid whose distance to the axis is 1/√(pq): E[1/(pq) + z²] grows as 2s."
         ),
-        lhs=sp.Function("E")(1 / (sp.Symbol("p_s") * sp.Symbol("q_s")) + sp.Symbol("z_s") ** 2),
+        lhs=sp.Symbol(r"{\mathbb{E}[1/(p_sq_s)+z_s^2]}"),
         rhs=4 * sp.cosh(z / 2) ** 2 + z**2 + 2 * s,
         symbols={"logit_gap": z, "diffusion_time": s},
         assumes="T = 1, K = 2, η → 0 at s = η²N/B.",
@@ -601,7 +601,7 @@ ENVELOPE = register(
             "Near a vertex the odds p/q grow like tX, with X in [0, 2η] random: the minority's "
             "probability is 1/(tX), and 1/(2ηt) only as long as nothing surprises."
         ),
-        lhs=sp.Function("E")(sp.Symbol("X") ** k),
+        lhs=sp.Symbol(r"{\mathbb{E}\,X^k}"),
         rhs=sp.Product(levy(j), (j, 1, k)) / sp.factorial(k),
         symbols={"order": k, "step_size": eta},
         assumes=(
@@ -649,7 +649,7 @@ FIRST_SURPRISE = register(
             "After one huge step a model looks collapsed for a time of order e^z/(2η), but the "
             "other outcome comes back: metastable, not final."
         ),
-        lhs=sp.Function("P")(sp.Symbol("no other outcome in n generations")),
+        lhs=sp.Symbol(r"{\mathbb{P}(\text{no other outcome in $n$ generations})}"),
         rhs=(1 + 2 * eta * n * sp.exp(-z)) ** (-1 / (2 * eta)),
         symbols={"logit_gap": z, "step_size": eta, "generation": n},
         assumes="T = 1, K = 2, B = 1; e^{−z} ≪ η (relative error about e^{−z}/(4η)).",
@@ -724,7 +724,7 @@ TWO_CHARTS = register(
             "The same rule applied to probabilities instead of logits loses 1 − Σp² geometrically: "
             "there it must die, with the chances p; in logits it can neither die nor settle."
         ),
-        lhs=sp.Function("E")(sp.Symbol("1 - |p_n|^2")),
+        lhs=sp.Symbol(r"{\mathbb{E}[1-|p_n|^2]}"),
         rhs=gini() * (1 - eta**2 / B) ** n,
         symbols={"logits0": theta, "step_size": eta, "num_samples": B, "generation": n},
         assumes="T = 1; p' = (1 − η) p + η p̂, 0 < η ≤ 1.",
@@ -793,7 +793,7 @@ WEIGHT_DECAY = register(
         statement=(
             "Under weight decay the stationary squared size of the logits balances the noise."
         ),
-        lhs=sp.Function("E")(sp.Symbol("|theta|") ** 2),
+        lhs=sp.Symbol(r"{\mathbb{E}\,|\theta|^2}"),
         rhs=eta * stationary_h / (B * lam * (2 - eta * lam)),
         symbols={
             "heterozygosity": stationary_h,
@@ -847,7 +847,7 @@ MEMORY_TIME = register(
             "Weight decay lets the mean logits fade at the fixed rate ηλ, however collapsed the "
             "model is."
         ),
-        lhs=sp.Function("E")(sp.Indexed("theta^{(n)}", i)),
+        lhs=sp.Symbol(r"{\mathbb{E}\,\theta^{(n)}_i}"),
         rhs=theta[i] * (1 - eta * lam) ** n,
         symbols={"logits0": theta, "step_size": eta, "weight_decay": lam, "generation": n},
         assumes="T = 1, 0 < ηλ < 1.",
@@ -931,7 +931,7 @@ TRANSIENCE = register(
             "average from every state: in the limit of small steps the third largest logit goes "
             "to −∞, and only two outcomes stay alive at a time."
         ),
-        lhs=sp.Limit(B / eta**2 * sp.Function("E")(sp.Symbol("Delta Y^{-alpha}")), eta, 0),
+        lhs=sp.Symbol(r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[Y'^{-\alpha}-Y^{-\alpha}]}"),
         rhs=transience_rhs(),
         symbols={"logits": theta, "subset": mask, "exponent": alpha},
         assumes=TRACE + " The subset is marked by 1, the rest by 0.",
@@ -989,7 +989,7 @@ ABSORPTION = register(
             "Below temperature 1 a single outcome is drawn from some generation on, for every "
             "step size; the others' total probability then falls only like 1/t."
         ),
-        lhs=sp.Symbol("1 - p_max"),
+        lhs=1 - sp.Symbol("p_{max}"),
         rhs=(K - 1) / (K * eta * n),
         symbols={"num_outcomes": K, "step_size": eta, "generation": n},
         assumes="T < 1, late: Kηn large against e^θ and against log n.",
@@ -1048,7 +1048,7 @@ STATIONARY = register(
             "Above temperature 1 the logits fluctuate about uniform; for small steps each "
             "contrast between them has the same variance, whatever the number of outcomes."
         ),
-        lhs=sp.Function("E")(sp.Symbol("|theta|") ** 2) / (K - 1),
+        lhs=sp.Symbol(r"{\mathbb{E}\,|\theta|^2/(K-1)}"),
         rhs=stationary_variance(),
         symbols={
             "num_outcomes": K,
@@ -1140,7 +1140,7 @@ STATIONARY_MIXTURE = register(
             "Just above temperature 1 the stationary law of the logits is a mixture of K(K+1)/2 "
             "Gaussians, one for each corner and each edge; its mean square follows."
         ),
-        lhs=sp.Function("E")(sp.Symbol("|theta|") ** 2),
+        lhs=sp.Symbol(r"{\mathbb{E}\,|\theta|^2}"),
         rhs=mixture_square(K, variance),
         symbols={"num_outcomes": K, "variance": variance},
         assumes=(
@@ -1168,7 +1168,7 @@ STATIONARY_MIXTURE = register(
 
 # --- Astronomic horizons: derived, not proved -----------------------------------------------------
 
-log_n = sp.Symbol("log n", positive=True)
+log_n = sp.Symbol(r"{\log n}", positive=True)
 log_ratio, level = sp.symbols("ell p_0", positive=True)
 
 MEMORY = register(
@@ -1179,7 +1179,7 @@ MEMORY = register(
             "The chance to lead late is 1/K plus the initial centred logit over the logarithm of "
             "the generation: the initial model is forgotten like 1/log n."
         ),
-        lhs=sp.Function("P")(sp.Symbol("i leads at n")),
+        lhs=sp.Symbol(r"{\mathbb{P}(\text{$i$ leads at $n$})}"),
         rhs=1 / K + (theta[i] - total(theta[j], j) / K) / log_n,
         symbols={"logits0": theta, "log_generation": log_n},
         assumes=(
@@ -1205,7 +1205,7 @@ SURVIVAL = register(
             "The chance that the leader has never been overtaken falls like log n to the power "
             "−(2 − 2/K)."
         ),
-        lhs=sp.Function("P")(sp.Symbol("not overtaken by n")),
+        lhs=sp.Symbol(r"{\mathbb{P}(\text{not overtaken by $n$})}"),
         rhs=(z / log_n) ** (2 - 2 / K),
         symbols={"num_outcomes": K, "logit_gap": z, "log_generation": log_n},
         assumes=TRACE + " All others start z behind, 1 ≪ z ≪ log n; corrections of order 1/log n.",
@@ -1232,7 +1232,7 @@ SWITCHES = register(
             "Two outcomes take turns for ever, ever more slowly: the mean number of changes "
             "between p < p₀ and p > 1 − p₀ grows like the logarithm of the generation."
         ),
-        lhs=sp.Function("E")(sp.Symbol("N(e^ell n) - N(n)")),
+        lhs=sp.Symbol(r"{\mathbb{E}[N(e^\ell n)-N(n)]}"),
         rhs=log_ratio / (2 * sp.log((1 - level) / level)),
         symbols={"level": level, "log_ratio": log_ratio},
         assumes="T = 1, K = 2, small steps (overshoots of order η widen the passage), n late.",
