@@ -11,9 +11,12 @@ time of gradient flow, and s = η²N/B, the time in which the noise is of order 
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import mpmath
 import sympy as sp
+from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, register, total
 
@@ -966,8 +969,9 @@ def prove_absorption() -> list[Step]:
     size = sp.Symbol("K", positive=True)
     w = weights(3)
     p = normalised(w)
-    stepped = after(w, p, 0)
-    growth = [sp.diff(1 / stepped[a], eta).subs(eta, 0) - 1 / sum(w) for a in (1, 2)]
+    stepped: list[Any] = after(w, p, 0)
+    first: Any = [sp.diff(1 / x, eta).subs(eta, 0) for x in stepped[1:]]
+    growth = [x - 1 / sum(w) for x in first]
     # Late, all Y_j = τ: the leader's weight is τ^{K−1}, so dt = τ^{K−1} dτ/η.
     passed = sp.integrate(u ** (size - 1), (u, 0, c), conds="none") / eta
     tail = (size - 1) / c / c ** (size - 1)
@@ -1006,6 +1010,136 @@ ABSORPTION = register(
             "generation": ("integer", 100, 10**9),
         },
         edges=(Edge({"num_outcomes": 50_000, "step_size": 0.1, "generation": 10**6}),),
+    )
+)
+
+
+@lru_cache(maxsize=100_000)
+def tilt_root(gap: Any, temperature: Any, digits: int) -> Any:
+    """The m > 0 with p_T + q_T e^m = e^{mq}, by Newton's method from the right: it is convex."""
+    with mpmath.workdps(digits):
+        q = 1 / (1 + mpmath.exp(gap))
+        q_T = 1 / (1 + mpmath.exp(gap / temperature))
+        m = -mpmath.log(q_T) / (1 - q)
+        for _ in range(200):
+            shared = 1 - q_T + q_T * mpmath.exp(m)
+            value = mpmath.log(shared) - m * q
+            step = value / (q_T * mpmath.exp(m) / shared - q)
+            m -= step
+            if abs(step) < abs(m) * mpmath.mpf(10) ** (4 - digits):
+                break
+        return m
+
+
+def wkb_exponent(gap: Any, temperature: Any) -> Any:
+    """W(z) = ½ ∫₀^z m dy."""
+    digits = mpmath.mp.dps + 10
+    area: Any = mpmath.quad(
+        lambda y: tilt_root(y, temperature, digits), [0, gap], method="gauss-legendre"
+    )
+    return area / 2
+
+
+def wkb_prefactor(gap: Any, temperature: Any) -> Any:
+    """A(z) = (1/z) exp ∫₀^z (W'' E[ξ²]/E[ξ] + 1/y) dy, ξ = q or −p under the tilted law."""
+    digits = mpmath.mp.dps + 30
+
+    def slope(y: Any) -> Any:
+        m = tilt_root(y, temperature, digits)
+        q, q_T = 1 / (1 + mpmath.exp(y)), 1 / (1 + mpmath.exp(y / temperature))
+        p = 1 - q
+        fall = q_T * mpmath.exp(m * p)
+        first, second = q - fall, q**2 + fall * (p**2 - q**2)
+        uphill = (
+            q_T * (1 - q_T) / temperature * (1 - mpmath.exp(m)) * mpmath.exp(-m * q) + m * p * q
+        )
+        return uphill / first / 2 * second / first + 1 / y
+
+    with mpmath.workdps(digits):
+        return mpmath.exp(mpmath.quad(slope, [0, gap], method="gauss-legendre")) / gap
+
+
+y = sp.Symbol("y", positive=True)
+W = implemented_function("W", wkb_exponent)
+A = implemented_function("A", wkb_prefactor)
+
+
+def winner_rhs(exponent: Any = None) -> Any:
+    """A √(2W/β) Φ(−√(2W/η)), β = 1/T − 1."""
+    exponent = W(z, T) if exponent is None else exponent
+    return A(z, T) * sp.sqrt(2 * exponent / (1 / T - 1)) * sp.erfc(sp.sqrt(exponent / eta)) / 2
+
+
+def prove_winner() -> list[Step]:
+    """Orders η⁰ and η¹ of the functional equation, and its solution near the tie."""
+    q, q_T, m, m1, a = sp.symbols("q q_T m m_1 a", real=True)
+    # h = A e^{−W/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηξ, to the first order in η.
+    shifted = lambda x: (1 + 2 * eta * x * a) * sp.exp(-m * x) * (1 - eta * m1 * x**2)  # noqa: E731
+    equation = (1 - q_T) * shifted(q) + q_T * shifted(q - 1) - 1
+    fall = q_T * sp.exp(m * (1 - q))
+    rise = (1 - q_T) * sp.exp(-m * q)
+    mean1, mean2 = rise * q - fall * (1 - q), rise * q**2 + fall * (1 - q) ** 2
+    beta = sp.Symbol("beta", positive=True)
+    tied = sp.erfc(y * sp.sqrt(beta / (2 * eta))) / 2
+    return [
+        Step(
+            "order η⁰: p_T e^{−mq} + q_T e^{mp} = 1, that is p_T + q_T e^m = e^{mq}",
+            sp.expand(equation.subs(eta, 0) * sp.exp(m * q))
+            - sp.expand(1 - q_T + q_T * sp.exp(m) - sp.exp(m * q)),
+        ),
+        Step(
+            "order η¹: 2 (A'/A) E[ξ] = 2 W'' E[ξ²] under the tilted law",
+            sp.diff(equation, eta).subs(eta, 0) - (2 * a * mean1 - m1 * mean2),
+        ),
+        Step(
+            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(β/η)), which solves "
+            "(βz/2) h' + (η/2) h'' = 0",
+            beta * y / 2 * sp.diff(tied, y) + eta / 2 * sp.diff(tied, y, 2),
+        ),
+    ]
+
+
+WINNER = register(
+    Equation(
+        label="traces.winner",
+        kind="asymptotic",
+        statement=(
+            "Below temperature 1 the initial mode of two outcomes loses with a probability that "
+            "is exponentially small in 1/η, with a rate that a diffusion gets wrong."
+        ),
+        lhs=sp.Function("P")(sp.Symbol("the initial mode loses")),
+        rhs=winner_rhs(),
+        symbols={"logit_gap": z, "temperature": T, "step_size": eta},
+        assumes=(
+            "T < 1 fixed, K = 2, B = 1, η → 0 (relative error of order η), uniformly in z > 0. "
+            "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' E[ξ²]/E[ξ], A ~ 1/z at the tie."
+        ),
+        source=DERIVED,
+        near_misses={
+            "a diffusion with the drift and noise at the tie": sp.erfc(
+                z * sp.sqrt((1 / T - 1) / (2 * eta))
+            )
+            / 2,
+            "a diffusion's exponent": winner_rhs(
+                sp.Integral(
+                    (1 + sp.exp(y / T)) - (2 + 2 * sp.cosh(y / T)) / (1 + sp.exp(-y)),
+                    (y, 0, z),
+                )
+            ),
+            "without the prefactor": sp.erfc(sp.sqrt(W(z, T) / eta)) / 2,
+        },
+        proof=prove_winner,
+        edges=tuple(
+            Edge({"logit_gap": gap, "temperature": temperature, "step_size": step_size})
+            for gap, temperature, step_size in (
+                (1.0, 0.5, 0.1),
+                (0.3, 0.8, 0.02),
+                (2.0, 0.4, 0.3),
+                (3.0, 0.9, 0.05),
+                (0.05, 0.7, 1.0),
+            )
+        ),
+        accuracy=2e-6,
     )
 )
 
@@ -1081,7 +1215,7 @@ variance = sp.Symbol("v", positive=True)
 
 def prove_stationary_mixture() -> list[Step]:
     """The noise is reversible; the drift towards log π is a gradient in the same metric."""
-    steps = []
+    steps: list[Step] = []
     divergence, current, drift = [], [], []
     for size in (2, 3):
         x, anchor = sp.symbols(f"x1:{size + 1}", real=True), sp.symbols(f"l1:{size + 1}", real=True)
@@ -1099,7 +1233,7 @@ def prove_stationary_mixture() -> list[Step]:
             spread = sum(sp.diff(noise_matrix[a][b] * density, x[b]) for b in range(size)) / 2
             current.append((pull * density + spread) / density)
             shift = sum(sp.exp(v / T) for v in x)
-            slope = sp.diff(sp.exp(x[a] / T) / shift, T).subs(T, 1)
+            slope: Any = sp.diff(sp.exp(x[a] / T) / shift, T).subs(T, 1)
             drift.append(slope + sum(noise_matrix[a][b] * x[b] for b in range(size)))
     steps.append(Step("Σ_j ∂_j (Z² Σ_ij) = 0  (K = 2, 3)", divergence))
     steps.append(

@@ -402,6 +402,65 @@ def absorption() -> list[Observation]:
     return observations
 
 
+def losing_chance(
+    step_size: float, temperature: float, reach: float = 8.0, num_points: int = 1600
+) -> tuple[np.ndarray, np.ndarray]:
+    """Chance to end on the other outcome, for gaps on a grid: the exact functional equation.
+
+    h(z) = p_T h(z + 2η q) + q_T h(z − 2η p), h(−z) = 1 − h(z), h = 0 beyond the reach, with cubic
+    interpolation between the points of the grid: an error of fourth order in their distance.
+
+    Returns:
+        The gaps and the chances.
+    """
+    gaps = np.linspace(0, reach, num_points)
+    distance = gaps[1]
+    logits = jnp.stack([jnp.asarray(gaps) / 2, -jnp.asarray(gaps) / 2], -1)
+    learner = GradientSteps(step_size)
+    drawn = np.asarray(simplex.probabilities(Temperature(temperature)(logits)))
+    matrix, constant = np.eye(num_points), np.zeros(num_points)
+    rows = np.arange(num_points)
+    for outcome in range(2):
+        data = jnp.where(jnp.arange(2) == outcome, 0.0, -jnp.inf)
+        moved = learner(logits, Target(jnp.broadcast_to(data, logits.shape), 1), None)
+        position = np.asarray(moved[:, 0] - moved[:, 1]) / distance
+        base = np.floor(position)
+        for offset in range(-1, 3):
+            others = [other for other in range(-1, 3) if other != offset]
+            weight = drawn[:, outcome].copy()
+            for other in others:
+                weight *= (position - base - other) / (offset - other)
+            node = (base + offset).astype(int)
+            mirrored = node < 0
+            inside = np.abs(node) < num_points
+            constant += weight * mirrored
+            sign = np.where(mirrored, -1.0, 1.0)
+            np.subtract.at(matrix, (rows[inside], np.abs(node[inside])), (sign * weight)[inside])
+    matrix[0], constant[0] = np.eye(num_points)[0], 0.5
+    return gaps, np.linalg.solve(matrix, constant)
+
+
+def winner() -> list[Observation]:
+    """The exact functional equation for the winner, solved on a grid."""
+    observations = []
+    for step_size, temperature, gap in ((0.1, 0.5, 1.0), (0.05, 0.5, 1.0), (0.1, 0.8, 1.5)):
+        gaps, chances = losing_chance(step_size, temperature)
+        chance = float(np.exp(np.interp(gap, gaps, np.log(np.maximum(chances, 1e-300)))))
+        observations.append(
+            Observation(
+                what=f"T = {temperature}, eta = {step_size}, gap {gap}: functional equation, grid",
+                arguments={
+                    "logit_gap": gap,
+                    "temperature": temperature,
+                    "step_size": step_size,
+                },
+                value=chance,
+                tolerance=0.25 * step_size * chance,
+            )
+        )
+    return observations
+
+
 def mean_square(
     step_size: float, temperature: float, num_outcomes: int, periods: tuple[float, float]
 ) -> float:

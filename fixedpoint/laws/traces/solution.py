@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import gammaln
 from jaxtyping import Array, ArrayLike, Float, Real
 
@@ -460,6 +464,53 @@ def absorption(
     """
     K = jnp.asarray(num_outcomes)
     return (K - 1) / (K * step_size * generation)
+
+
+def winner(logit_gap: Number, temperature: Number, step_size: Number) -> Float[Array, "*batch"]:
+    """Chance that the initial mode of two outcomes loses, for small steps (`traces.winner`).
+
+        A(z) √(2W/β) Φ(−√(2W/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
+
+    Args:
+        logit_gap: z > 0, the initial mode's logit minus the other's.
+        temperature: T in (0, 1).
+        step_size: η > 0.
+
+    Returns:
+        The probability that the other outcome is drawn for ever in the end.
+
+    Validity:
+        Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
+        diffusion with the same drift and noise has another exponent and is wrong by a factor that
+        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3.
+
+    Example:
+        >>> round(float(winner(1.0, 0.5, 0.1)), 6)  # the functional equation itself: 8.199e-4
+        0.000833
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    z, T, eta = (jnp.asarray(value, float) for value in (logit_gap, temperature, step_size))
+    nodes, weights = np.polynomial.legendre.leggauss(32)
+    y = jnp.multiply.outer((nodes + 1) / 2, z)
+    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T)
+    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T)
+
+    def newton(_: Any, m: Array) -> Array:
+        shared = p_T + q_T * jnp.exp(m)
+        return m - (jnp.log(shared) - m * q) / (q_T * jnp.exp(m) / shared - q)
+
+    # Convex in m, so that Newton's steps descend to the root from its right.
+    m = jax.lax.fori_loop(0, 40, newton, -jnp.log(q_T) / p)
+    fall = q_T * jnp.exp(m * p)
+    first, second = q - fall, q**2 + fall * (p**2 - q**2)
+    slope = (p_T * q_T / T * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
+    weights = jnp.asarray(weights / 2)
+    W = z / 2 * jnp.tensordot(weights, m, 1)
+    log_zA = z * jnp.tensordot(weights, slope / 2 * second / first + 1 / y, 1)
+    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * W / eta))
+    return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
 def stationary(
