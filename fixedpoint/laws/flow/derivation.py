@@ -27,18 +27,30 @@ from fixedpoint.laws.equation import (
     total,
 )
 
-theta = sp.IndexedBase("theta", real=True)
-psi = sp.IndexedBase("psi", real=True)
-T, t, tau, U = sp.symbols("T t tau U", positive=True)
-n, m = sp.symbols("n m", integer=True, positive=True)
-kappa = sp.Symbol("kappa", integer=True)
-z, z0, g = sp.symbols("z z_0 z_*", real=True)
-beta = sp.Symbol("beta", positive=True)
-w, x, y, lam, sigma = sp.symbols("w x y lambda sigma", real=True)
-j, k = sp.symbols("j k", integer=True, positive=True)
-k0 = sp.Symbol("k", integer=True, nonnegative=True)
-target_index = sp.Symbol("r", integer=True, nonnegative=True)
-K, i = NUM_OUTCOMES, OUTCOME
+theta: Any = sp.IndexedBase("theta", real=True)
+psi: Any = sp.IndexedBase("psi", real=True)
+T: Any = sp.Symbol("T", positive=True)
+t: Any = sp.Symbol("t", positive=True)
+tau: Any = sp.Symbol("tau", positive=True)
+U: Any = sp.Symbol("U", positive=True)
+beta: Any = sp.Symbol("beta", positive=True)
+n: Any = sp.Symbol("n", integer=True, positive=True)
+m: Any = sp.Symbol("m", integer=True, positive=True)
+kappa: Any = sp.Symbol("kappa", integer=True)
+z: Any = sp.Symbol("z", real=True)
+z0: Any = sp.Symbol("z_0", real=True)
+g: Any = sp.Symbol("z_*", real=True)
+w: Any = sp.Symbol("w", real=True)
+x: Any = sp.Symbol("x", real=True)
+y: Any = sp.Symbol("y", real=True)
+lam: Any = sp.Symbol("lambda", real=True)
+sigma: Any = sp.Symbol("sigma", real=True)
+j: Any = sp.Symbol("j", integer=True, positive=True)
+k: Any = sp.Symbol("k", integer=True, positive=True)
+k0: Any = sp.Symbol("k", integer=True, nonnegative=True)
+target_index: Any = sp.Symbol("r", integer=True, nonnegative=True)
+K: Any = NUM_OUTCOMES
+i: Any = OUTCOME
 
 DERIVED = "derived here"
 FROZEN = "Infinite samples; gradient flow on the logits; the teacher does not change meanwhile."
@@ -52,7 +64,8 @@ class PolynomialIntegral(sp.Integral):
     """The integral of a polynomial, evaluated by Gauss-Legendre rules (exact to degree 47)."""
 
     def _mpmathcode(self, printer: Any) -> str:
-        (variable, low, high), integrand = self.limits[0], self.function
+        limits: Any = self.limits[0]
+        (variable, low, high), integrand = limits, self.function
         function = f"lambda {printer._print(variable)}: {printer._print(integrand)}"
         return f"quadgl({function}, [{printer._print(low)}, {printer._print(high)}], maxdegree=4)"
 
@@ -207,7 +220,8 @@ def prove_frozen_uniform_target() -> list[Step]:
 
 def _uniform_target() -> Any:
     equation = total(sp.log(1 + w * sp.exp(theta[j])), j) - t
-    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(t) - 1) * sp.exp(-Largest(theta)))
+    largest: Any = Largest(theta)
+    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(t) - 1) * sp.exp(-largest))
     return theta[i] + t / K - sp.log(1 + root * sp.exp(theta[i]))
 
 
@@ -453,8 +467,8 @@ def prove_off_ray() -> list[Step]:
     for size in (3, 4):
         logits = _centred(size)
         mean = sum(value**2 for value in logits) / size
-        second = [
-            sp.diff(p, scale, 2).subs(scale, 0) / 2
+        second: list[Any] = [
+            sp.diff(p / 2, scale, 2).subs(scale, 0)
             for p in softmax([scale * value for value in logits])
         ]
         steps.append(
@@ -537,7 +551,8 @@ def prove_collapse_tail() -> list[Step]:
     tail = m / (K * t)
     c, G = sp.symbols("c G", positive=True)
     f = sp.Function("g", positive=True)
-    ratio = (loser_T / loser).subs(beta, 2)
+    cold = sp.Symbol("gamma", positive=True)
+    small = sp.limit(y**cold, y, 0, "+")
     lost = f(t) / (c + G)
     falling = -(K - m) / m * f(t) * (m / (K * t))  # g' = -(S/m) g with S = (K - m) p
     return [
@@ -549,7 +564,10 @@ def prove_collapse_tail() -> list[Step]:
             "dp/dz = -m P p, so that dp/dt = -K P p (p - p_T)",
             sp.diff(share, z) + m * share * (1 - (K - m) * share) / m,
         ),
-        Step("p_T/p vanishes with p (T = 1/2)", sp.limit(ratio, y, 0)),
+        Step(
+            "p_T/p is m^(β-1) p^(β-1) to leading order, which vanishes with p for β = 1/T > 1",
+            [(loser_T / y**beta).subs(y, 0) - m ** (beta - 1), small],
+        ),
         Step("and P → 1/m", leader.subs(y, 0) - 1 / m),
         Step("dp/dt = -(K/m) p² has the tail p = m/(Kt)", sp.diff(tail, t) + K / m * tail**2),
         Step(
@@ -620,23 +638,22 @@ def prove_finite_training() -> list[Step]:
     ]
 
 
-_after = sp.Symbol("n", integer=True, positive=True)
 FINITE_TRAINING = register(
     Equation(
         label="flow.finite_training",
         kind="asymptotic",
         statement="With finite training in each generation the collapse is 1/n.",
         lhs=1 - sp.Symbol("P_M"),
-        rhs=m * (K - m) / (K * _after * tau),
-        symbols={"num_outcomes": K, "time": tau, "generation": _after, "num_modes": m},
+        rhs=m * (K - m) / (K * n * tau),
+        symbols={"num_outcomes": K, "time": tau, "generation": n, "num_modes": m},
         assumes=FROZEN + " T < 1; many generations.",
         source=DERIVED,
         near_misses={
-            "(K - m)/(nτ)": (K - m) / (_after * tau),
-            "1/(Knτ)": 1 / (K * _after * tau),
-            "independent of τ": m * (K - m) / (K * _after),
-            "per generation only the gap log τ": 1 / tau**_after,
-            "(K - m)/(Knτ), m lost": (K - m) / (K * _after * tau),
+            "(K - m)/(nτ)": (K - m) / (n * tau),
+            "1/(Knτ)": 1 / (K * n * tau),
+            "independent of τ": m * (K - m) / (K * n),
+            "per generation only the gap log τ": 1 / tau**n,
+            "(K - m)/(Knτ), m lost": (K - m) / (K * n * tau),
         },
         proof=prove_finite_training,
         domain={
@@ -1027,27 +1044,27 @@ UNIFORM_RATE = register(
 def prove_majorisation() -> list[Step]:
     """DP/dt = P(1-P)(bound/(P(1-P)) + two sums of terms of one sign), identically."""
     size, top = 4, 2
-    p = [*sp.symbols(f"p1:{size}", positive=True)]
+    p: list[Any] = [*sp.symbols(f"p1:{size}", positive=True)]
     p.append(1 - sum(p))
     power = beta - 1
-    C = sum(q**beta for q in p)
+    C: Any = sum(q**beta for q in p)
     gain = [q**beta / C - q for q in p]
     mean = sum(q * v for q, v in zip(p, gain, strict=True))
     speed = [q * (v - mean) for q, v in zip(p, gain, strict=True)]
-    P = sum(p[:top])
+    P: Any = sum(p[:top])
     mean_top = [q / P for q in p[:top]]
     mean_rest = [q / (1 - P) for q in p[top:]]
-    M = sum(q * a**power for q, a in zip(mean_top, p[:top], strict=True))
-    x_top = sum(q * a for q, a in zip(mean_top, p[:top], strict=True))
-    x_rest = sum(q * a for q, a in zip(mean_rest, p[top:], strict=True))
-    chebyshev = sum(
+    M: Any = sum(q * a**power for q, a in zip(mean_top, p[:top], strict=True))
+    x_top: Any = sum(q * a for q, a in zip(mean_top, p[:top], strict=True))
+    x_rest: Any = sum(q * a for q, a in zip(mean_rest, p[top:], strict=True))
+    chebyshev: Any = sum(
         mean_top[a] * mean_top[b] * (p[a] ** power - p[b] ** power) * (p[a] - p[b])
         for a in range(top)
         for b in range(a + 1, top)
     )
-    below = sum(q * a * (M - a**power) for q, a in zip(mean_rest, p[top:], strict=True))
+    below: Any = sum(q * a * (M - a**power) for q, a in zip(mean_rest, p[top:], strict=True))
     bound = P * (1 - P) * (M / C - 1) * (x_top - x_rest)
-    M_rest = sum(q * a**power for q, a in zip(mean_rest, p[top:], strict=True))
+    M_rest: Any = sum(q * a**power for q, a in zip(mean_rest, p[top:], strict=True))
     here, s, d = model(3), softmax(model(3)), online(model(3), T)
     mean_d = sum(a * u for a, u in zip(s, d, strict=True))
     return [
@@ -1076,11 +1093,11 @@ def prove_majorisation() -> list[Step]:
 
 _power = 1 / T - 1
 _q = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
-_P = sp.Sum(_q, (j, 1, m))
-_C = total(_q ** (1 + _power), j)
-_M = sp.Sum(_q ** (1 + _power), (j, 1, m)) / _P
-_x_top = sp.Sum(_q**2, (j, 1, m)) / _P
-_x_rest = sp.Sum(_q**2, (j, m + 1, K)) / (1 - _P)
+_P: Any = sp.Sum(_q, (j, 1, m))
+_C: Any = total(_q ** (1 + _power), j)
+_M: Any = sp.Sum(_q ** (1 + _power), (j, 1, m)) / _P
+_x_top: Any = sp.Sum(_q**2, (j, 1, m)) / _P
+_x_rest: Any = sp.Sum(_q**2, (j, m + 1, K)) / (1 - _P)
 _majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
 MAJORISATION = register(
     Equation(
@@ -1420,6 +1437,9 @@ def prove_potential() -> list[Step]:
     spread = sum(
         p_T[a] * p_T[b] * (u[a] - u[b]) ** 2 for a in range(size) for b in range(a + 1, size)
     )
+    # Stability: with B F = 1 - e^(-τF), a function of F, and G = s β F_{p_T}; C is the root of B.
+    B, F, G, C, inverse = sp.symbols("B F G C C^{-1}", commutative=False)
+    decay = 1 - B * F
     return [
         Step(
             "∇Φ = s p_T + a q - p: the online flow is its gradient flow, dΦ/dt = Σ g²",
@@ -1456,6 +1476,20 @@ def prove_potential() -> list[Step]:
             "s β F_{p_T} - F_p is negative",
             list(jacobian - ratio * s / T * fisher(p_T)),
             reduce=rational,
+        ),
+        Step(
+            "a frozen teacher for a time τ has the Jacobian e^(-τF) + B G = 1 - B (F - G)",
+            (decay + B * G) - (1 - B * (F - G)),
+            reduce=sp.expand,
+        ),
+        Step(
+            "with B = C² it is similar to the symmetric 1 - C (F - G) C: below 1 iff F - G is "
+            "positive; and to e^(-τF) + C G C, which is positive: the same stability",
+            [
+                inverse * (1 - C * C * (F - G)) * C - (1 - C * (F - G) * C),
+                inverse * (C * C * G) * C - C * G * C,
+            ],
+            reduce=lambda e: sp.expand(sp.expand(e).subs(inverse * C, 1)),
         ),
     ]
 

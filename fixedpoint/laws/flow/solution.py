@@ -8,6 +8,7 @@ belongs to a distribution (a time, a temperature) broadcasts with the batch. All
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 from fixedpoint import checks, simplex, special
@@ -109,7 +110,7 @@ def frozen_uniform_target(
         Derived here.
     """
     checks.check_nonnegative(time, "time")
-    theta, t = simplex.per_distribution(checks.check_logits(logits), time)
+    theta, t = _per_distribution(checks.check_logits(logits), time)
     return _to_uniform(theta, t)
 
 
@@ -164,35 +165,30 @@ def frozen_one_hot_target(
         Derived here; K = 2 is the flow of the logistic loss.
     """
     checks.check_nonnegative(time, "time")
-    theta, t = simplex.per_distribution(checks.check_logits(logits), time)
-    chosen = jnp.arange(theta.shape[-1]) == jnp.asarray(target)[..., None]
+    theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
+    chosen = _outcomes(theta) == chosen
     return _to_one_hot(theta, t, chosen)
 
 
 @jax.jit
 def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
-    chosen, theta = jnp.broadcast_arrays(chosen, theta)
     others = (theta > -jnp.inf) & ~chosen
     any_others = jnp.any(others, -1, keepdims=True)
     top = jnp.max(jnp.where(others, theta, -jnp.inf), -1, keepdims=True)
     lead = jnp.where(any_others, _total(jnp.where(chosen, theta, 0)) - top, 0)
     below = _below(theta, others)
     weight = jnp.where(others, jnp.exp(-below), 0)
-    nodes, node_weights = np.polynomial.legendre.leggauss(NUM_NODES)
-    nodes, node_weights = (
-        jnp.asarray((1 + nodes) / 2, t.dtype),
-        jnp.asarray(node_weights / 2, t.dtype),
-    )
+    rule = np.polynomial.legendre.leggauss(NUM_NODES)
+    nodes, node_weights = (jnp.asarray(x, t.dtype)[(None,) * (t.ndim - 1)] for x in rule)
 
     def time_to_fall(L: Array) -> Array:
         # L is the fall of the largest of the others; with x = (e^q - 1)/e^top the integrand is
         # analytic in q.
-        q = L * nodes
+        q = L * (1 + nodes) / 2
         rise = jnp.sum(special.log1p_expm1(weight[..., None, :], q[..., :, None]), -1)
-        integral = L * jnp.sum(node_weights * jnp.exp(lead + q + rise), -1, keepdims=True)
+        integral = L / 2 * _total(node_weights * jnp.exp(lead + q + rise))
         return integral + _total(special.log1p_expm1(weight, L))
 
-    t = jnp.broadcast_to(t, top.shape)
     fall = special.increasing_root(
         lambda L: time_to_fall(L) - t,
         jnp.zeros_like(t),
@@ -322,8 +318,7 @@ def off_ray(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(time, "time")
-    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
-    theta, t = simplex.per_distribution(theta, time)
+    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     theta = simplex.centre(theta)
     square = theta**2 - jnp.mean(theta**2, -1, keepdims=True)
     norm = _total(theta**2)
@@ -407,7 +402,7 @@ def online_two_outcomes(
         Derived here.
     """
     checks.check_nonnegative(time, "time")
-    if not isinstance(temperature, jax.core.Tracer):
+    if not isinstance(temperature, Tracer):
         T = np.asarray(temperature, dtype=float)
         if not np.all(np.isclose(T[..., None], [1 / 3, 1 / 2, 2, 3], rtol=1e-6, atol=0).any(-1)):
             raise ValueError(
@@ -542,8 +537,7 @@ def duality(
     """
     checks.check_positive(temperature, "temperature")
     checks.check_nonnegative(time, "time")
-    theta, _ = simplex.per_distribution(checks.check_logits(logits), temperature)
-    return simplex.per_distribution(theta, time)[0]
+    return _per_distribution(checks.check_logits(logits), temperature, time)[0]
 
 
 def collapse_tail(
@@ -675,10 +669,9 @@ def majorisation(
         chapter 5.
     """
     checks.check_temperature(temperature, positive=True)
-    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
-    theta, m = simplex.per_distribution(theta, num_top)
+    theta, T, m = _per_distribution(checks.check_logits(logits), temperature, num_top)
     p = -jnp.sort(-simplex.probabilities(theta), -1)
-    top = jnp.arange(p.shape[-1]) < m
+    top = _outcomes(p) < m
     log_ratio = jnp.log(jnp.where(p > 0, p, 1) / p[..., :1])
     power = jnp.where(p > 0, jnp.expm1(_excess(T) * log_ratio), -1)  # (p/p_max)^(β-1) - 1
 
@@ -757,10 +750,10 @@ def mixture_frozen(
     References:
         Elementary.
     """
+    checks.check_temperature(temperature)
     checks.check_temperature(time, "time")
-    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
-    theta, t = simplex.per_distribution(theta, time)
-    return _mixed_with_teacher(theta, jnp.broadcast_to(T, t.shape), t)
+    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
+    return _mixed_with_teacher(theta, T, t)
 
 
 @jax.jit
@@ -808,8 +801,7 @@ def mixture_online(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(time, "time")
-    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
-    theta, t = simplex.per_distribution(theta, time)
+    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     return _mixed_with_itself(theta, T, t)
 
 
@@ -867,8 +859,7 @@ def natural(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(time, "time")
-    theta, T = simplex.per_distribution(checks.check_logits(logits), temperature)
-    theta, t = simplex.per_distribution(theta, time)
+    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     factor = jnp.exp(_excess(T) * t)
     alive = theta > -jnp.inf
     return jnp.where(alive, simplex.centre(theta) * jnp.where(alive, factor, 1), -jnp.inf)
@@ -962,9 +953,9 @@ def potential(
         Neural Computation 15 (2003) 915; D. R. Hunter, K. Lange, A tutorial on MM algorithms, Am.
         Stat. 58 (2004) 30.
     """
-    theta, nu = simplex.per_distribution(logits, natural)
-    real = simplex.probabilities(logits_real)
-    slope = gradient(theta, temperature, real, fraction)
+    theta, T, a, nu = _per_distribution(logits, temperature, fraction, natural)
+    real = jnp.broadcast_to(simplex.probabilities(logits_real), theta.shape)
+    slope = gradient(theta, T[..., 0], real, a[..., 0])
     p = simplex.probabilities(theta)
     safe = jnp.where(p > 0, p, 1)
     return jnp.sum(slope * slope / safe**nu, -1)
@@ -979,6 +970,18 @@ def _floats(*values: ArrayLike) -> tuple[Array, ...]:
     dtype = jnp.result_type(*values)
     dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
     return tuple(jnp.broadcast_arrays(*(array.astype(dtype) for array in arrays)))
+
+
+def _per_distribution(logits: Logits, *values: ArrayLike) -> tuple[Array, ...]:
+    """Logits and numbers broadcast against each other; the numbers get a last axis of length 1."""
+    values = tuple(jnp.broadcast_arrays(*map(jnp.asarray, values)))
+    theta, _ = simplex.per_distribution(logits, values[0])
+    return theta, *(simplex.per_distribution(theta, value)[1] for value in values)
+
+
+def _outcomes(like: Array) -> Array:
+    """The index of every entry's outcome."""
+    return jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
 
 
 def _total(terms: Array) -> Array:
