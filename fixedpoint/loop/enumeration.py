@@ -4,6 +4,7 @@ A corpus of n samples of K outcomes is one of (n + K − 1 choose K − 1) vecto
 their number to the power of the generations is small, the model's law needs no simulation.
 """
 
+import math
 from itertools import combinations
 from typing import NamedTuple
 
@@ -11,7 +12,6 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
@@ -106,16 +106,22 @@ def enumerate_histories(
     # Written in base "number of corpora", a history's number spells the corpora it drew.
     history = np.arange(len(counts) ** num_generations)
     powers = len(counts) ** np.arange(num_generations)
-    return _follow(loop, start, jnp.asarray(counts), history // powers[:, None] % len(counts))
+    orders = math.factorial(loop.corpus.num_samples)
+    ways = [orders / math.prod(map(math.factorial, row)) for row in counts.tolist()]
+    drawn_corpora = history // powers[:, None] % len(counts)
+    return _follow(
+        loop, start, jnp.asarray(counts), jnp.log(jnp.asarray(ways, start.dtype)), drawn_corpora
+    )
 
 
 @eqx.filter_jit
-def _follow(loop: Loop, start: Array, counts: Array, drawn_corpora: Array) -> Histories:
+def _follow(
+    loop: Loop, start: Array, counts: Array, log_ways: Array, drawn_corpora: Array
+) -> Histories:
     """Probability and models of every history, given the corpora drawn."""
     counts = counts.astype(start.dtype)
     size = counts[0].sum()
     targets = jnp.where(counts > 0, jnp.log(jnp.where(counts > 0, counts, 1)), -jnp.inf)
-    ways = gammaln(size + 1) - gammaln(counts + 1).sum(-1)
 
     def generation(carry, corpus):
         log_probability, model = carry
@@ -123,7 +129,7 @@ def _follow(loop: Loop, start: Array, counts: Array, drawn_corpora: Array) -> Hi
         seen = counts[corpus] > 0
         chance = jnp.where(seen, counts[corpus] * jnp.where(seen, drawn, 0), 0).sum(-1)
         model = loop.learner(model, Target(targets[corpus], size), None)
-        return (log_probability + chance + ways[corpus], model), model
+        return (log_probability + chance + log_ways[corpus], model), model
 
     histories = drawn_corpora.shape[1]
     begin = jnp.zeros(histories, start.dtype), jnp.tile(start, (histories, 1))

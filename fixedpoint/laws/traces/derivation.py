@@ -1107,7 +1107,7 @@ WINNER = register(
             "Below temperature 1 the initial mode of two outcomes loses with a probability that "
             "is exponentially small in 1/η, with a rate that a diffusion gets wrong."
         ),
-        lhs=sp.Function("P")(sp.Symbol("the initial mode loses")),
+        lhs=sp.Symbol(r"{\mathbb{P}(\text{the initial mode loses})}"),
         rhs=winner_rhs(),
         symbols={"logit_gap": z, "temperature": T, "step_size": eta},
         assumes=(

@@ -11,6 +11,7 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from fixedpoint import simplex
 from fixedpoint.laws.observation import Observation, Refinement
@@ -511,11 +512,11 @@ def stationary_mixture() -> list[Observation]:
     for num_outcomes in (2, 3):
         values = [
             mean_square(step_size, 1 / (1 - step_size / v), num_outcomes, (30.0, 60.0))
-            for step_size in (0.12, 0.06)
+            for step_size in (0.16, 0.08)
         ]
         observations.append(
             Observation(
-                what=f"K = {num_outcomes}, v = 2: eta = 0.12 and 0.06, extrapolated to 0",
+                what=f"K = {num_outcomes}, v = 2: eta = 0.16 and 0.08, extrapolated to 0",
                 arguments={"num_outcomes": num_outcomes, "variance": v},
                 value=2 * values[1] - values[0],
                 # Order η² is left, and the sampling error of 1024 runs over a few memory times.
@@ -528,10 +529,15 @@ def stationary_mixture() -> list[Observation]:
 # --- Astronomic horizons --------------------------------------------------------------------------
 
 
+def leading(logits: Array) -> Array:
+    """Which outcome leads."""
+    return logits == jnp.max(logits, -1, keepdims=True)
+
+
 def memory() -> list[Observation]:
-    """Which outcome leads at generation e^50, with 4096 replicates."""
+    """Which outcome leads at generation e^50, with 2048 replicates."""
     observations = []
-    num_replicates, log_generation = 4096, 50.0
+    num_replicates, log_generation = 2048, 50.0
     for start in ((4.0, -4.0), (8.0, -2.0, -6.0)):
         runs = run_events(
             trace_loop(2.0),
@@ -540,7 +546,7 @@ def memory() -> list[Observation]:
             key=jax.random.key(6),
             num_replicates=num_replicates,
             threshold=0.05,
-            observe=lambda logits: logits == jnp.max(logits),
+            observe=leading,
         )
         observations.append(
             Observation(
@@ -566,7 +572,7 @@ def survival() -> list[Observation]:
             key=jax.random.key(7),
             num_replicates=num_replicates,
             threshold=0.05,
-            observe=lambda logits: logits[0],
+            observe=leading,
         )
         share = float(jnp.mean(runs.num_switches[0] == 0))
         sampling = float(np.sqrt(share * (1 - share) / num_replicates))
@@ -594,7 +600,7 @@ def switches() -> Observation:
         [10.0, 25.0],
         key=jax.random.key(8),
         num_replicates=2048,
-        observe=lambda logits: logits[0],
+        observe=leading,
         level=0.1,
         threshold=0.05,
     )

@@ -64,7 +64,7 @@ def test_envelope_is_exponential_for_small_steps_and_sharp_for_large_ones():
     np.testing.assert_allclose(large, [1, 1, 1], rtol=1e-3)
 
 
-def test_envelope_agrees_with_the_notes_numbers():
+def test_envelope_at_half_a_step():
     found = [float(traces.envelope(k, 0.5)) for k in (1, 2, 3, 4)]
     np.testing.assert_allclose(found, [0.3679, 0.2088, 0.1427, 0.1077], atol=5e-5)
 
