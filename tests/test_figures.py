@@ -89,6 +89,16 @@ def test_numbers_that_cannot_be_macros_are_refused(numbers, message):
         ("real_text", "words: entropy 1.0", lambda values: values * np.linspace(1, 1.01, 21)),
         ("recovery", "recovered float32", lambda values: values // 2),
         ("decomposition", "top 50: lost_modes", lambda values: values + 0.1),
+        ("displacement", "rms 1.0", lambda values: 1.2 * values),
+        ("displacement", "rms 0.8", lambda values: values * np.geomspace(1, 3, len(values))),
+        ("catenoid", "law", lambda values: values[0] + (values - values[0]) / 2),
+        ("catenoid", "end of path", lambda values: values * 1.5),
+        ("charts", "mixture gap", lambda values: values / 10),
+        ("charts", "law", lambda values: values**2),
+        ("skeleton", "third", lambda values: values + 0.05),
+        ("stationary", "law 6.0", lambda value: value / 2),
+        ("winner", "lost by law", lambda values: values * 1.3),
+        ("winner", "grid 0.8", lambda values: values + 0.1),
     ],
 )
 def test_a_false_claim_is_not_drawn(stem, key, damage, computed):
