@@ -91,7 +91,8 @@ def install_checkout() -> None:
     else:
         command = BIN / "fixedpoint"
         command.write_text(
-            f"#!{PYTHON}\nimport sys\n\nfrom fixedpoint.cli import main\n\nsys.exit(main())\n"
+            f"#!{PYTHON}\nimport sys\n\nfrom fixedpoint.cli import main\n\n"
+            'if __name__ == "__main__":\n    sys.exit(main())\n'
         )
         command.chmod(0o755)
 

@@ -9,13 +9,16 @@
 The command, the tests, the notebooks and the marks in the paper all call `verify`.
 """
 
+import contextlib
 import importlib
 import json
+import multiprocessing
 import os
 import random
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import NormalDist
@@ -123,14 +126,36 @@ def verify(label: str) -> Verdict:
 
 
 def verify_all(
-    labels: Iterable[str] | None = None, report: Callable[[Verdict], None] | None = None
+    labels: Iterable[str] | None = None,
+    report: Callable[[Verdict], None] | None = None,
+    processes: int = 1,
 ) -> list[Verdict]:
-    """Verify many equations, all of them by default, and store the record of their verdicts."""
+    """Verify many equations and store the record of their verdicts.
+
+    Args:
+        labels: which equations; all of them by default.
+        report: called with each verdict, in the order of the labels.
+        processes: how many processes share the work. With more than one, the calling script must
+            guard its entry (`if __name__ == "__main__"`), as for any process pool.
+
+    Returns:
+        The verdicts, in the order of the labels.
+
+    Raises:
+        KeyError: an equation is not registered.
+    """
+    chosen = list(equations() if labels is None else labels)
     verdicts = []
-    for label in equations() if labels is None else labels:
-        verdicts.append(verify(label))
-        if report:
-            report(verdicts[-1])
+    with contextlib.ExitStack() as stack:
+        found = map(verify, chosen)
+        if processes > 1 and len(chosen) > 1:
+            context = multiprocessing.get_context("spawn")
+            pool = stack.enter_context(ProcessPoolExecutor(processes, mp_context=context))
+            found = pool.map(verify, chosen)
+        for verdict in found:
+            verdicts.append(verdict)
+            if report:
+                report(verdict)
     try:
         store(verdicts)
     except OSError as failure:

@@ -6,7 +6,9 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from fixedpoint.confront import Verdict, verify_all
@@ -49,7 +51,11 @@ def reproduce() -> int:
     else:
         for title, stage, commands in _stages(root):
             print(f"{title}", flush=True)
-            jobs += [_run(root, stage, command) for command in commands]
+            # Threads that wait for processes: the scripts share the cores, their order is kept.
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                for job in pool.map(partial(_run, root, stage), commands):
+                    _tell(job)
+                    jobs.append(job)
             print(flush=True)
         notes += [line for job in jobs for line in job.output if line.startswith("skip ")]
     _summarise(verdicts, jobs, notes, time.perf_counter() - started)
@@ -73,7 +79,7 @@ def _verified() -> list[Verdict]:
         sign = "✓" if verdict.passed else "✗"
         print(f"  {sign} {done:>3}/{total}  {verdict.label:<36}{verdict.mark}", flush=True)
 
-    verdicts = verify_all(None, report)
+    verdicts = verify_all(None, report, processes=os.cpu_count() or 1)
     print(flush=True)
     return verdicts
 
@@ -92,10 +98,8 @@ def _stages(root: Path) -> Iterator[tuple[str, str, list[list[str]]]]:
 
 
 def _run(root: Path, stage: str, command: Sequence[str]) -> Job:
-    """Run a script of the checkout with this Python; a failure is told and kept, not raised."""
+    """Run a script of the checkout with this Python; a failure is kept, not raised."""
     name = " ".join(command)
-    if sys.stdout.isatty():
-        print(f"  … {name}", end="\r", flush=True)
     environment = {
         **os.environ,
         "JAX_ENABLE_X64": "1",
@@ -112,17 +116,20 @@ def _run(root: Path, stage: str, command: Sequence[str]) -> Job:
         text=True,
         errors="replace",
     )
-    job = Job(
+    return Job(
         stage,
         name,
         time.perf_counter() - started,
         result.returncode != 0,
         tuple(result.stdout.strip().splitlines()) or ("no output",),
     )
-    print(f"  {'✗' if job.failed else '✓'} {name:<60}{job.seconds:>8.1f} s", flush=True)
+
+
+def _tell(job: Job) -> None:
+    """Print how a job ended; of a failure, its last lines."""
+    print(f"  {'✗' if job.failed else '✓'} {job.name:<60}{job.seconds:>8.1f} s", flush=True)
     if job.failed:
         print(textwrap.indent("\n".join(job.output[-12:]), "      "), flush=True)
-    return job
 
 
 def _summarise(

@@ -311,7 +311,7 @@ class TestReproduce:
         monkeypatch.setattr(
             reproduction,
             "verify_all",
-            lambda labels, report: [report(v := _verdict("tempering.logits")) or v],
+            lambda labels, report, processes: [report(v := _verdict("tempering.logits")) or v],
         )
         return place / "project"
 
@@ -334,7 +334,9 @@ class TestReproduce:
 
     def test_a_failed_law_fails_the_job(self, call, project, monkeypatch):
         monkeypatch.setattr(
-            reproduction, "verify_all", lambda labels, report: [_verdict("flow.tail", "failed")]
+            reproduction,
+            "verify_all",
+            lambda labels, report, processes: [_verdict("flow.tail", "failed")],
         )
         answer = call("reproduce")
         assert answer.status == 1

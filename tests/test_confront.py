@@ -193,3 +193,12 @@ def test_the_record_survives_a_partial_verification(tmp_path, monkeypatch, prete
 def test_an_observation_states_its_error():
     with pytest.raises(ValueError, match="`tolerance` or `standard_error` must be given"):
         Observation("no error", {}, 0.0)
+
+
+@pytest.mark.slow
+def test_several_processes_give_the_same_verdicts(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    labels = ["tempering.storage_hot", "tempering.mode_limit"]
+    shared = confront.verify_all(labels, processes=2)
+    assert [verdict.label for verdict in shared] == labels
+    assert shared == [confront.verify(label) for label in labels]
