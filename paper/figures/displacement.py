@@ -33,7 +33,8 @@ def compute(smallest: float = 1e-3, num_replicates: int = 512) -> dict[str, Any]
     logits0 = simplex.logits(jnp.array(PROBABILITIES))
 
     def observe(logits):
-        return jnp.sum((logits - logits0) ** 2, -1), simplex.heterozygosity(logits)
+        moved = logits - jnp.broadcast_to(logits0, logits.shape)
+        return jnp.sum(moved**2, -1), simplex.heterozygosity(logits)
 
     num_steps = 1 + round(4 * np.log10(1 / smallest))
     step_sizes = TIME / np.round(TIME / np.geomspace(smallest, 1, num_steps))
