@@ -281,7 +281,7 @@ def _collapse_sums(expression: Expression, values: dict[Any, Any]) -> Expression
         expression = expression.xreplace(numbers)
 
 
-def _collapse_roots(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
+def _collapse_roots(expression: Expression, values: dict[Any, Any]) -> Expression:
     """Replace each root that stands on its own by a symbol, as `_collapse_sums` does sums."""
     numbers = {}
     for found in expression.atoms(Root):
@@ -293,7 +293,7 @@ def _collapse_roots(expression: sp.Expr, values: dict[Any, Any]) -> sp.Expr:
     return expression.xreplace(numbers)
 
 
-def _bound_symbols(expression: sp.Expr) -> set[Any]:
+def _bound_symbols(expression: Expression) -> set[Any]:
     """What has no value yet: the index of a sum, a variable of integration, the outcome."""
     scopes = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
     return {symbol for scope in scopes for symbol in scope.bound_symbols} | {OUTCOME}
