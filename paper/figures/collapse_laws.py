@@ -103,7 +103,7 @@ def check(data: Mapping[str, Any]) -> None:
     for time in TRAINING_TIMES:
         tuned, lineage = data[f"frozen {time:g}"], data[f"lineage {time:g}"]
         last = abs(tuned[-1] / data[f"law of frozen {time:g}"][-1] - 1)
-        assert last < 0.02, f"training for {time:g} must end as 1/n; it is off by {last:.1e}"
+        assert last < 0.03, f"training for {time:g} must end as 1/n; it is off by {last:.1e}"
         assert np.ptp(lineage[-4:]) < 1e-6 * lineage[-1], "a lineage must come to rest"
         assert np.all(tuned >= 1 / (1 / data["start"] + 2 * time * generations))
         assert np.all(lineage >= 1 / (1 / data["start"] + 2 * time)), "nothing beats the bound"
