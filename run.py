@@ -161,7 +161,10 @@ def main() -> int:
     if verb == "reproduce":
         return call(PYTHON, "-m", "fixedpoint.cli", "reproduce", *extra, check=False)
     if verb == "test":
-        return call(PYTHON, "-m", "pytest", *extra, check=False)
+        # Two processes; neighbours stay together, since they share what is compiled.
+        shared = [] if any(option.startswith("-n") for option in extra) else ["-n", "2"]
+        command = [PYTHON, "-m", "pytest", *shared, "--dist", "worksteal", *extra]
+        return call(*command, check=False)
     if verb == "lint":
         lint()
     elif verb == "bench":
