@@ -9,6 +9,7 @@ the contours and the refits lie on a straight line.
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -60,21 +61,21 @@ def compute(num_points: int = 240, num_levels: int = 200) -> dict[str, Any]:
         teacher = arcs[-1][-1]
     data: dict[str, Any] = {"renewals": np.asarray([arc[0] for arc in arcs])}
     roads["frozen"] = jnp.concatenate(arcs)
+    height, centred, chances = map(jax.jit, (potential, simplex.centre, simplex.probabilities))
     for name, logits in roads.items():
-        data[f"{name}: logits"] = np.asarray(simplex.centre(logits))
-        data[f"{name}: probabilities"] = np.asarray(simplex.probabilities(logits))
-        data[f"{name}: potential"] = np.asarray(potential(logits, TEMPERATURE))
-    data["online: slope"] = np.asarray(gradient(roads["online"], TEMPERATURE))
+        data[f"{name}: logits"] = np.asarray(centred(logits))
+        data[f"{name}: probabilities"] = np.asarray(chances(logits))
+        data[f"{name}: potential"] = np.asarray(height(logits, TEMPERATURE))
+    data["online: slope"] = np.asarray(jax.jit(gradient)(roads["online"], TEMPERATURE))
     data["triangle"] = grid_on_the_simplex(num_levels)
     with np.errstate(divide="ignore"):
-        data["potential on the simplex"] = np.asarray(
-            potential(np.log(data["triangle"]), TEMPERATURE)
-        )
+        on_the_simplex = np.log(data["triangle"])
+    data["potential on the simplex"] = np.asarray(height(on_the_simplex, TEMPERATURE))
     side = np.linspace(-1, 1, num_levels)
     x, y = np.meshgrid(1.15 + 2.0 * side, -1.5 + 2.0 * side)
     plane = np.stack([x, y], -1) @ AXES
     data["plane"] = np.stack([x, y])
-    data["potential on the plane"] = np.asarray(potential(plane, TEMPERATURE))
+    data["potential on the plane"] = np.asarray(height(plane, TEMPERATURE))
     return data
 
 
