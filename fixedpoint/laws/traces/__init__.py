@@ -3,6 +3,8 @@
 from .solution import absorption as absorption
 from .solution import bias as bias
 from .solution import catenoid as catenoid
+from .solution import decay_density as decay_density
+from .solution import decay_thresholds as decay_thresholds
 from .solution import displacement as displacement
 from .solution import displacement_bound as displacement_bound
 from .solution import entropy_bias as entropy_bias

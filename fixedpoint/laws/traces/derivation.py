@@ -878,6 +878,142 @@ MEMORY_TIME = register(
 )
 
 
+ratio, chart = sp.Symbol("kappa", positive=True), sp.Symbol("c", integer=True, positive=True)
+gap = sp.Symbol("z", real=True)
+
+
+def decay_exponent(kappa: Any) -> Any:
+    """The exponent log m(z) − log m(0) = 2 log cosh(z/2) − (2/κ) ∫₀^z y cosh²(y/2) dy."""
+    pull = gap**2 / 4 + (gap * sp.sinh(gap) - sp.cosh(gap) + 1) / 2
+    return 2 * sp.log(sp.cosh(gap / 2)) - 2 * pull / kappa
+
+
+def one_step_of_the_gap() -> tuple[Any, Any]:
+    """Mean and variance of z' − z, z = θ₁ − θ₂, from the two outcomes of one draw and B of them."""
+    p = [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
+    moves = [noise(p, a)[0] - noise(p, a)[1] for a in range(2)]
+    drift = -eta * lam * gap + eta * mean(p, lambda a: moves[a])
+    return drift, eta**2 * mean(p, lambda a: moves[a] ** 2) / B
+
+
+def prove_decay_density() -> list[Step]:
+    """The zero-current solution of the Fokker–Planck equation."""
+    drift, spread = one_step_of_the_gap()
+    exponent = decay_exponent(eta / (lam * B))
+    # The current drift · m − (spread · m)'/2 over spread · m, with m = e^exponent.
+    current = drift / spread - (sp.diff(sp.log(spread), gap) + sp.diff(exponent, gap)) / 2
+    return [
+        Step("the drift of the gap is −ηλz", (drift + eta * lam * gap).rewrite(sp.exp)),
+        Step(
+            "the variance of a step is η²/(B cosh²(z/2))",
+            (spread * B / eta**2 - 1 / sp.cosh(gap / 2) ** 2).rewrite(sp.exp),
+        ),
+        Step("m carries no probability current, κ = η/(λB)", current.rewrite(sp.exp)),
+        Step("the ratio is 1 at z = 0", decay_exponent(ratio).subs(gap, 0)),
+    ]
+
+
+DECAY_DENSITY = register(
+    Equation(
+        label="traces.decay_density",
+        kind="asymptotic",
+        statement=(
+            "Under weight decay, the gap between two outcomes has for small steps a stationary "
+            "density that depends only on the ratio κ of noise and decay."
+        ),
+        lhs=sp.Symbol(r"{\log\frac{m(z)}{m(0)}}"),
+        rhs=decay_exponent(ratio),
+        symbols={"logit_gap": gap, "noise_ratio": ratio},
+        assumes=(
+            "K = 2, T = 1, η → 0 with κ = η/(λB) fixed: the diffusion. That the chain's stationary "
+            "law tends to the diffusion's is not proved; it is off by order η."
+        ),
+        source=DERIVED,
+        near_misses={
+            "without the factor of the noise": decay_exponent(ratio) - 2 * sp.log(sp.cosh(gap / 2)),
+            "κ doubled": decay_exponent(2 * ratio),
+            "the noise of the uniform model: a Gaussian": -(gap**2) / ratio,
+        },
+        proof=prove_decay_density,
+        domain={"logit_gap": ("real", -8, 8), "noise_ratio": ("real", 0.1, 100)},
+        edges=(
+            Edge({"logit_gap": 0.0, "noise_ratio": 3.0}, 0.0),
+            Edge({"logit_gap": 1e-6, "noise_ratio": 3.0}),
+            Edge({"logit_gap": 300.0, "noise_ratio": 1e6}),
+        ),
+    )
+)
+
+
+def prove_decay_thresholds() -> list[Step]:
+    """Curvature at the tie in either chart, and why it decides about the number of modes."""
+    p = 1 / (1 + sp.exp(-gap))
+    gap_density = decay_exponent(ratio)
+    density = gap_density - sp.log(sp.diff(p, gap) / sp.diff(p, gap).subs(gap, 0))
+    u = gap / 2
+    general = gap_density + 2 * (chart - 1) * sp.log(sp.cosh(u))
+    balance = gap * sp.cosh(u) ** 3 / sp.sinh(u)
+    growth = sp.diff(balance, gap) / balance * sp.sinh(u) * sp.cosh(u)
+    slope = chart * sp.tanh(u) - 2 * gap * sp.cosh(u) ** 2 / ratio
+    return [
+        Step(
+            "per dz the density has the factor cosh²(z/2), per dp, by dp/dz, its square",
+            [
+                (sp.diff(general.subs(chart, c) - log_density, gap)).rewrite(sp.exp)
+                for c, log_density in ((1, gap_density), (2, density))
+            ],
+        ),
+        Step("its slope is c tanh(z/2) − (2/κ) z cosh²(z/2)", sp.diff(general, gap) - slope),
+        Step(
+            "the curvature at z = 0, where the slope is 0",
+            [sp.diff(slope, gap).subs(gap, 0) - (chart / 2 - 2 / ratio), slope.subs(gap, 0)],
+        ),
+        Step(
+            "away from 0 the slope vanishes where z cosh³(z/2)/sinh(z/2) = κc/2, which is 2 at 0",
+            [
+                slope - 2 * sp.tanh(u) / ratio * (ratio * chart / 2 - balance),
+                sp.limit(balance, gap, 0) - 2,
+            ],
+        ),
+        Step(
+            "and grows with z > 0, since sinh z > z: one mode on each side if and only if κ > 4/c",
+            (growth - (sp.sinh(gap) / (2 * gap) - sp.S.Half) - sp.sinh(u) ** 2).rewrite(sp.exp),
+        ),
+    ]
+
+
+DECAY_THRESHOLDS = register(
+    Equation(
+        label="traces.decay_thresholds",
+        kind="exact",
+        statement=(
+            "The stationary density under weight decay has two modes, one on each side of the "
+            "tie, exactly when its curvature at the tie is positive: in the gap (c = 1) for κ > 4, "
+            "in the probability (c = 2) for κ > 2."
+        ),
+        lhs=sp.Symbol(r"{\left.\partial_z^2\log m_c\right|_{z=0}}"),
+        rhs=chart / 2 - 2 / ratio,
+        symbols={"noise_ratio": ratio, "chart": chart},
+        assumes=(
+            "K = 2, T = 1, the diffusion: η → 0 with κ = η/(λB) fixed; density per dz (c = 1) or "
+            "per dp (c = 2), its logarithm's curvature taken along z."
+        ),
+        source=DERIVED,
+        near_misses={
+            "the noise of the uniform model": -2 / ratio + (chart - 1) / 2,
+            "κ doubled": chart / 2 - 1 / ratio,
+            "the same in both charts": sp.S.Half - 2 / ratio,
+        },
+        proof=prove_decay_thresholds,
+        domain={"noise_ratio": ("real", 0.1, 100), "chart": ("integer", 1, 2)},
+        edges=(
+            Edge({"noise_ratio": 4.0, "chart": 1}, 0.0),
+            Edge({"noise_ratio": 2.0, "chart": 2}, 0.0),
+        ),
+    )
+)
+
+
 # --- Three outcomes and more: only two stay alive -------------------------------------------------
 
 mask: Any = sp.IndexedBase("a", real=True)

@@ -396,6 +396,62 @@ def memory_time(
     return theta * kept
 
 
+def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
+    """Log density of the gap under weight decay, over that at the tie (`traces.decay_density`).
+
+        log m(z)/m(0) = 2 log cosh(z/2) − (2/κ) [z²/4 + (z sinh z − cosh z + 1)/2]
+
+    Args:
+        logit_gap: z = θ₁ − θ₂, finite.
+        noise_ratio: κ = η/(λB) > 0, with the weight decay λ.
+
+    Returns:
+        log m(z) − log m(0) of the stationary density m of the gap (per dz).
+
+    Validity:
+        K = 2, T = 1; asymptotic for η → 0 at fixed κ: the diffusion. The chain differs by order η.
+
+    Example:
+        >>> float(decay_density(0.0, 4.0))
+        0.0
+        >>> round(float(decay_density(0.1, 2.0)) / 0.1**2, 2)  # (1/2 − 2/κ)/2 near the tie
+        -0.25
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    z = jnp.abs(jnp.asarray(logit_gap))
+    u = z / 2
+    near = jnp.log1p(jnp.sinh(jnp.minimum(u, 1)) ** 2)
+    log_cosh_square = jnp.where(u < 1, near, z + 2 * jnp.log1p(jnp.expm1(-z) / 2))
+    pull = u**2 + jnp.sinh(u) * jnp.cosh(u) * (z - jnp.tanh(u))
+    return log_cosh_square - 2 * pull / noise_ratio
+
+
+def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch"]:
+    """Curvature of the log density at the tie: c/2 − 2/κ (`traces.decay_thresholds`).
+
+    Args:
+        noise_ratio: κ = η/(λB) > 0, with the weight decay λ.
+        chart: c = 1 for the density of the gap z (per dz), c = 2 for that of p (per dp).
+
+    Returns:
+        The second derivative along z at z = 0. If it is positive there are two modes, one on each
+        side of the tie: κ > 4/c. Otherwise the tie is the only mode.
+
+    Validity:
+        Exact for the diffusion of `decay_density`: K = 2, T = 1, η → 0 at fixed κ.
+
+    Example:
+        >>> float(decay_thresholds(4.0, 1)), float(decay_thresholds(2.0, 2))
+        (0.0, 0.0)
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    return jnp.asarray(chart) / 2 - 2 / jnp.asarray(noise_ratio)
+
+
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
