@@ -92,7 +92,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
             norm=LogNorm(4, 1e4),
             mincnt=1,
             cmap="viridis_r",
-            linewidths=0,
+            linewidths=0.3,
+            edgecolors="face",
         )
         cells.set_clip_path(Polygon(CORNERS, transform=axis.transData))
         axis.plot(*np.vstack([CORNERS, CORNERS[:1]]).T, color="0.3", linewidth=0.8)
