@@ -36,11 +36,13 @@ def closed_figures():
     plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_claim_of_the_caption_holds(stem, computed):
     press.script(stem).check(computed(stem))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_draw_gives_labelled_axes_at_the_width_of_the_page(stem, computed):
     with press.style():
@@ -53,12 +55,14 @@ def test_draw_gives_labelled_axes_at_the_width_of_the_page(stem, computed):
     assert any(axis.get_ylabel() for axis in plots)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_numbers_can_be_macros(stem, computed):
     numbers = press.script(stem).numbers(computed(stem))
     assert press.checked_numbers(stem, numbers) == numbers
 
 
+@pytest.mark.slow
 def test_the_paper_prints_every_number_of_its_figures_and_no_other(computed):
     text = build.source()
     given = [*build.tally(equations(), {}), *build.constants(equations())]
@@ -81,6 +85,7 @@ def test_numbers_that_cannot_be_macros_are_refused(numbers, message):
         press.checked_numbers("limits", numbers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stem", "key", "damage"),
     [

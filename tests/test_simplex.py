@@ -530,6 +530,7 @@ GRADIENTS = {name: jax.jit(jax.grad(weighted_sum(f))) for name, f in FUNCTIONS.i
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.slow
 class TestEveryFunction:
     batch = jnp.array([STATES["asymmetric"], STATES["tied"], STATES["two lost"]])
 
@@ -558,6 +559,7 @@ class TestEveryFunction:
             np.testing.assert_allclose(value, expected, rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 class TestDerivatives:
     def test_fisher_matrix_is_the_jacobian_of_the_probabilities(self):
         theta = jnp.array(STATES["near a vertex"])
@@ -649,8 +651,10 @@ class TestProperties:
         parts = simplex.decomposition(theta, initial)
         for part in parts[:3]:
             assert part >= 0
+        # The second part moves by (b - 1) times the rounding of a mean of log p₀.
+        rounding = 1e-13 * max(1, abs(float(parts.inverse_temperature)))
         np.testing.assert_allclose(
-            sum(parts[:3]), kl_divergence(theta, initial), rtol=1e-12, atol=1e-13
+            sum(parts[:3]), kl_divergence(theta, initial), rtol=1e-12, atol=rounding
         )
 
     @given(LOGITS)

@@ -65,6 +65,7 @@ def test_frozen_flow_of_two_outcomes():
     assert float(trained @ SIGNS) == pytest.approx(float(gaps[2]), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_mixture_flow_in_closed_form():
     result = fp.flow(MIXTURE, THETA, TIMES, observe=simplex.probabilities)
     expected = np.stack([mixture_at(float(t)) for t in TIMES])
@@ -76,6 +77,7 @@ def test_mixture_flow_in_closed_form():
     np.testing.assert_allclose(frozen.value, expected, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_weight_decay_and_real_data():
     """At temperature 1 the model pulls nowhere: θ decays freely; with all data real, to q."""
     loop = fp.Loop(learner=fp.GradientSteps(0.1, weight_decay=0.3))
@@ -118,6 +120,7 @@ def test_event_is_located():
     np.testing.assert_allclose(online_clock(gaps), online_clock(batch[:2] @ SIGNS) + 9, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_lost_outcomes_stay_lost():
     """What is left flows as if the lost outcome had never been."""
     value = fp.flow(COLD, jnp.array([GAP / 2, -jnp.inf, -GAP / 2]), TIMES).value
@@ -142,6 +145,7 @@ def test_batches():
     assert np.all(gaps[:, 2] == 0)
 
 
+@pytest.mark.slow
 def test_gradients():
     """Reverse mode through the solver, against differences and past a lost outcome."""
 

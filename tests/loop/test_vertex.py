@@ -12,6 +12,8 @@ from fixedpoint.loop.enumeration import enumerate_histories
 from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
 
+pytestmark = pytest.mark.slow
+
 
 def trace_loop(step_size, **changes):
     return fp.Loop(corpus=fp.Fresh(1), learner=fp.GradientSteps(step_size, **changes))

@@ -12,6 +12,8 @@ from fixedpoint import confront, potential, simplex
 from fixedpoint.laws import flow
 from fixedpoint.laws.equation import equations
 
+pytestmark = pytest.mark.slow
+
 EQUATIONS = {label: e for label, e in equations().items() if label.startswith("flow.")}
 WHOLE = ("order",)
 THETA = jnp.array([1.3, -0.4, 0.2, -2.1])

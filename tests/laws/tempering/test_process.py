@@ -8,6 +8,8 @@ import fixedpoint as fp
 from fixedpoint.laws import tempering
 from fixedpoint.laws.tempering import process
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("temperature", [0.8, 1.25])
 def test_a_colder_generation_majorises_a_hotter_one(temperature):

@@ -15,6 +15,8 @@ from fixedpoint import confront, simplex
 from fixedpoint.laws import tempering
 from fixedpoint.laws.equation import equations
 
+pytestmark = pytest.mark.slow
+
 EQUATIONS = {
     label: equation for label, equation in equations().items() if label.startswith("tempering.")
 }

@@ -8,6 +8,8 @@ import pytest
 from fixedpoint.laws.traces import process
 from fixedpoint.loop.traces import run_traces
 
+pytestmark = pytest.mark.slow
+
 
 def at(gap, step_size, temperature, **grid):
     gaps, chances = process.losing_chance(step_size, temperature, **grid)

@@ -7,6 +7,8 @@ import pytest
 
 from fixedpoint.laws import traces
 
+pytestmark = pytest.mark.slow
+
 LOGITS = jnp.array([1.0, 0.2, -1.2])
 
 
