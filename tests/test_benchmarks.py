@@ -24,6 +24,7 @@ def race():
     del sys.modules["race"]
 
 
+@pytest.mark.slow
 def test_order_alternates_and_a_wrong_answer_is_named(race):
     calls = []
 

@@ -56,6 +56,7 @@ def test_closed_form_equals_the_loop(temperature):
         )
 
 
+@pytest.mark.slow
 def test_contexts_are_followed_separately_whatever_the_blocks(monkeypatch):
     table = np.random.default_rng(0).normal(size=(3, 2, 5))
     loop = fp.Loop(sampler=(fp.Temperature(0.7), fp.Nucleus(0.9)))

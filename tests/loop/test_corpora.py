@@ -27,6 +27,7 @@ def with_zeros(num_outcomes):
     return jnp.asarray(p / p.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("num_samples", "num_outcomes"), METHODS)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_counts_are_multinomial(key, num_samples, num_outcomes, dtype):
@@ -120,6 +121,7 @@ def test_mixed_real_data_sets_the_fixed_point():
     np.testing.assert_allclose(runs.value, expected, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_sampled_real_data(key):
     """All real, m samples: the mean is q and the variance q(1-q)/m, whatever is drawn."""
     real, m, replicates = jnp.array([0.1, 0.2, 0.7]), 25, 4000
@@ -180,6 +182,7 @@ def test_wrapping_corpora_compose(key):
     np.testing.assert_allclose(runs.value[1:, 1], 0.75 * 0.3 / (n + 1), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_size_of_the_corpus(key):
     drawn = jnp.log(P0)
     for corpus, size in [

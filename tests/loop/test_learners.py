@@ -117,6 +117,7 @@ def test_mixture_step():
     np.testing.assert_allclose(jnp.exp(lost), RESTRICTED, rtol=1e-14, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: type(learner).__name__)
 def test_lost_outcomes_and_gradients(learner):
     """A lost outcome stays lost unless probabilities are written; gradients stay finite."""
@@ -131,6 +132,7 @@ def test_lost_outcomes_and_gradients(learner):
         assert all(np.isfinite(g).all() for g in gradient(theta, data.logits))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learner", LEARNERS, ids=lambda learner: type(learner).__name__)
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_batches_and_dtypes(learner, dtype):

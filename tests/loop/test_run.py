@@ -46,6 +46,7 @@ def test_generations_and_values():
     np.testing.assert_array_equal(nothing.value, THETA[None])
 
 
+@pytest.mark.slow
 def test_observables_keep_their_structure(key):
     loop = fp.Loop(corpus=fp.Fresh(10))
     observe = {"spread": (simplex.entropy, simplex.heterozygosity), "alive": simplex.num_surviving}
@@ -203,6 +204,7 @@ def test_memory_does_not_grow_with_the_number_of_generations(key):
     assert sum(sizes) == 3 * 4 + 2 * 3 + 1
 
 
+@pytest.mark.slow
 def test_gradients_and_batches_of_parameters():
     """S of T^-n θ: dS/dT = n β² Var/T with β = T^-n, where Var is of θ at β."""
     n = 3

@@ -24,6 +24,7 @@ def trace_loop(step_size=0.8, num_samples=1, temperature=1.0, weight_decay=0.0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_outcomes", "num_samples", "temperature", "decay", "generations"),
     [(2, 1, 1.0, 0.0, 8), (2, 2, 0.7, 0.3, 4), (3, 1, 1.0, 0.0, 5), (5, 3, 1.6, 0.2, 2)],

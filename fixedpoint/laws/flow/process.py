@@ -100,7 +100,7 @@ def relaxation_rate() -> Observation:
     times = (150.0, 200.0)
     # A model that is to become softmax(target) at T = 1/2: it starts from half of target.
     late = _follow(_online(0.5), target / 2, times, frozen=True)
-    distance = jnp.linalg.norm(simplex.centre(late) - simplex.centre(target), axis=-1)
+    distance = jnp.linalg.norm(simplex.centre(late) - simplex.centre(target)[None], axis=-1)
     return Observation(
         "flow to a frozen teacher, rate of approach between t = 150 and 200",
         {"logits_target": target},
@@ -127,7 +127,7 @@ def off_ray() -> Iterator[Observation]:
     """The part of the logits after training that is not along the logits before."""
 
     def transverse(logits: Array, start: Array) -> Array:
-        along = simplex.centre(start)
+        along = simplex.centre(start)[None]
         after = simplex.centre(logits)
         return after - along * jnp.sum(after * along, -1, keepdims=True) / jnp.sum(along**2)
 
