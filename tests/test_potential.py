@@ -13,6 +13,8 @@ from jax.test_util import check_grads
 from fixedpoint import simplex
 from fixedpoint.potential import gradient, potential
 
+pytestmark = pytest.mark.slow
+
 mp.mp.dps = 60
 INF = np.inf
 LOGITS = np.array([0.3, -1.2, 2.1, 0.4, -0.7])

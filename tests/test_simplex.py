@@ -461,6 +461,7 @@ class TestDecomposition:
         parts = simplex.decomposition(sharp, initial)
         np.testing.assert_allclose(parts.inverse_temperature * 1e-9, 3.0, rtol=1e-6)
 
+    @pytest.mark.slow
     def test_derivatives(self):
         jacobian = jax.jit(
             jax.jacobian(lambda *args: jnp.stack(simplex.decomposition(*args)), (0, 1))

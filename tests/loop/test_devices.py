@@ -18,6 +18,8 @@ if port:
 import jax.numpy as jnp, numpy as np
 import fixedpoint as fp
 
+pytestmark = pytest.mark.slow
+
 def simulate(devices):
     loop = fp.Loop(
         fp.Temperature(0.9),

@@ -9,6 +9,8 @@ import fixedpoint as fp
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
 from fixedpoint.loop.traces import logarithmic_generations, run_traces
 
+pytestmark = pytest.mark.slow
+
 MODELS = {
     2: jnp.array([0.7, -0.7]),
     3: jnp.array([1.0, 0.2, -1.2]),
