@@ -18,8 +18,6 @@ if port:
 import jax.numpy as jnp, numpy as np
 import fixedpoint as fp
 
-pytestmark = pytest.mark.slow
-
 def simulate(devices):
     loop = fp.Loop(
         fp.Temperature(0.9),
@@ -66,6 +64,7 @@ def saved(process, path):
         return dict(file)
 
 
+@pytest.mark.slow
 def test_one_two_and_four_devices_agree_to_the_last_bit(tmp_path):
     """Six replicates on four devices: two of the eight that are run are dropped."""
     path = tmp_path / "devices.npz"
