@@ -1,0 +1,1 @@
+"""Resampling: each generation is refitted to finitely many of its own samples."""
