@@ -1,4 +1,4 @@
-"""The command `fixedpoint`: laws, verify, predict, reproduce.
+"""The command `fixedpoint`: laws, verify, cite, predict, reproduce.
 
 Every complaint about the input is one line on the error stream that names the argument, the rule
 and the value, and the exit status is then 2; a failed verification or reproduction exits with 1.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns that the output keeps within."""
 
-VERBS = ("laws", "verify", "predict", "reproduce")
+VERBS = ("laws", "verify", "cite", "predict", "reproduce")
 
 PLOT_SUFFIXES = (".pdf", ".png", ".svg")
 
@@ -153,6 +153,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "labels", nargs="*", metavar="LABEL", help="tempering.logits, or tempering for all of a law"
     )
     part.add_argument("--json", action="store_true", help="print a JSON list of the verdicts")
+
+    part = verb("cite", "print BibTeX: the software, and the articles behind the laws used", cite)
+    part.add_argument(
+        "labels", nargs="*", metavar="LABEL", help="tempering.logits, or tempering for all of a law"
+    )
 
     part = verb("predict", "say what becomes of a model over generations", predict, PREDICT_HELP)
     part.add_argument("input", metavar="INPUT", help="the model: see below")
@@ -297,6 +302,14 @@ def _plain(value: Any) -> Any:
     ):
         return value
     return str(value)
+
+
+def cite(options: argparse.Namespace) -> int:
+    """Print the BibTeX entries of the software and of the articles behind the chosen laws."""
+    from fixedpoint import citations
+
+    print(citations.cite(selected(options.labels) if options.labels else ()))
+    return 0
 
 
 def selected(wanted: Sequence[str]) -> list[str]:

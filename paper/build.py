@@ -29,6 +29,8 @@ from paper import press
 
 MAIN = press.PAPER / "main.tex"
 PDF = press.PAPER / "main.pdf"
+BIBLIOGRAPHY = press.PAPER.parent / "fixedpoint" / "laws" / "references.bib"
+"""The articles; they belong to the package, so that `fixedpoint cite` can print them."""
 BUILT_AT = "1767225600"
 """The moment printed into the PDF (2026-01-01), so that two builds give the same bytes."""
 
@@ -221,6 +223,7 @@ def typeset() -> Path:
             + DEBIAN_PACKAGES
         )
     environment = {**os.environ, "SOURCE_DATE_EPOCH": BUILT_AT, "FORCE_SOURCE_DATE": "1"}
+    environment["BIBINPUTS"] = f"{BIBLIOGRAPHY.parent}{os.pathsep}"
     command = ["latexmk", "-pdf", "-g", "-halt-on-error", "-interaction=nonstopmode", "-quiet"]
     command += ["-outdir=generated", MAIN.name]
     run = subprocess.run(command, cwd=press.PAPER, env=environment, capture_output=True, text=True)

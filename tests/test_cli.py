@@ -211,6 +211,7 @@ BAD = {
     "output folder": ([*COIN, "--output", "folder.npz"], "`--output` must be a file; 'folder.npz'"),
     "nowhere": ([*COIN, "--output", "a/b.npz"], "`--output` must be in an existing directory; a "),
     "label": (["verify", "tempering.logit"], "got 'tempering.logit'. Did you mean 'tempering.logi"),
+    "cited": (["cite", "flow.potental"], "got 'flow.potental'. Did you mean 'flow.potential'?"),
     "law": (["verify", "temperign"], "got 'temperign'. Did you mean 'tempering'?"),
 }
 
@@ -228,7 +229,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(call, place, case):
     answer = call(*arguments)
     assert answer.status == 2
     assert answer.out == ""
-    assert re.fullmatch(r"fixedpoint( predict| verify)?: .*\n", answer.err)
+    assert re.fullmatch(r"fixedpoint( predict| verify| cite)?: .*\n", answer.err)
     assert re.search(complaint, answer.err)
     assert sorted(place.iterdir()) == before
 

@@ -169,6 +169,7 @@ class Equation:
         relation: how the process relates to the right-hand side: "=", "<=" or ">=".
         up_to_shift: whether both sides are logits, defined up to a common constant.
         accuracy: relative accuracy of the solution in float64 (largest error over largest entry).
+        cites: the articles that `source` speaks of, by their keys in `laws/references.bib`.
     """
 
     label: str
@@ -186,6 +187,7 @@ class Equation:
     relation: Literal["=", "<=", ">="] = "="
     up_to_shift: bool = False
     accuracy: float = 1e-12
+    cites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an equation that could not be verified."""

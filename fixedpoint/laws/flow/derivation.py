@@ -296,6 +296,7 @@ FROZEN_ONE_HOT_TARGET = register(
         symbols={"logits": theta, "time": t, "target": target_index},
         assumes=FROZEN,
         source=DERIVED + "; K = 2 is the flow of the logistic loss",
+        cites=("soudry2018",),
         near_misses={
             "the target rises by the mean fall": _one_hot_target(1 / (K - 1)),
             "the target's logit alone moves": theta[i]
@@ -370,6 +371,7 @@ RELAXATION_RATE = register(
         symbols={"logits_target": theta},
         assumes=FROZEN + " Late times.",
         source="derived here, from the secular equation of a rank-one update (Golub 1973)",
+        cites=("golub1973",),
         near_misses={
             "the smallest probability": _smallest,
             "the second smallest probability": _second,
@@ -599,6 +601,7 @@ COLLAPSE_TAIL = register(
         symbols={"num_outcomes": K, "time": t, "num_modes": m},
         assumes=ONLINE + " T < 1; late times: p^(1/T-1) << 1.",
         source="derived here; the 1/t rate is known in softmax policy gradient (Mei et al. 2020)",
+        cites=("mei2020",),
         near_misses={
             "(K - m)/t": (K - m) / t,
             "1/(Kt)": 1 / (K * t),
@@ -1112,6 +1115,7 @@ MAJORISATION = register(
         symbols={"logits": theta, "temperature": T, "num_top": m},
         assumes=ONLINE + " T < 1; for T > 1 the inequality turns.",
         source="derived here; the order itself in Marshall, Olkin and Arnold (2011)",
+        cites=("marshall2011",),
         near_misses={
             "without (M/C - 1)": _P * (1 - _P) * (_x_top - _x_rest),
             "M in place of M/C - 1": _P * (1 - _P) * _M * (_x_top - _x_rest),
@@ -1176,6 +1180,7 @@ MIXTURE_FROZEN = register(
         symbols={"logits": theta, "temperature": T, "time": t},
         assumes="Infinite samples; flow of the probabilities; the teacher is frozen.",
         source="elementary",
+        cites=("marchi2024",),
         near_misses={
             "the logits are mixed": (1 - sp.exp(-t)) * sp.log(_drawn_p)
             + sp.exp(-t) * sp.log(_model_p),
@@ -1251,6 +1256,7 @@ MIXTURE_ONLINE = register(
         symbols={"logits": theta, "temperature": T, "time": t},
         assumes="Infinite samples; flow of the probabilities; the model is its own teacher.",
         source="derived here; parabolic and hyperbolic replicators (Szathmáry and Smith 1997)",
+        cites=("szathmary1997", "marchi2024"),
         near_misses={
             "the teacher frozen": sp.log((1 - sp.exp(-t)) * _drawn_p + sp.exp(-t) * _model_p),
             "the natural flow of the reverse divergence": theta[i] * sp.exp((1 / T - 1) * t)
@@ -1315,6 +1321,7 @@ NATURAL = register(
         symbols={"logits": theta, "temperature": T, "time": t},
         assumes="Infinite samples; natural gradient flow; the model is its own teacher.",
         source="derived here; natural gradient of Amari (1998)",
+        cites=("amari1998",),
         near_misses={
             "1/T in place of 1/T - 1": theta[i] * sp.exp(t / T),
             "the teacher frozen": theta[i] * (1 / T + (1 - 1 / T) * sp.exp(-t)),
@@ -1514,6 +1521,7 @@ POTENTIAL = register(
         },
         assumes="Infinite samples; a fraction a of real data with the distribution q.",
         source="derived here; each ingredient (CCCP, MM, mirror descent) is classical",
+        cites=("yuille2003", "hunter2004", "raskutti2013"),
         near_misses={
             "the other geometry": total(_slope**2 / _p_j ** (1 - _nu), j),
             "real data ignored": total((_drawn_j - _p_j) ** 2 / _p_j**_nu, j),

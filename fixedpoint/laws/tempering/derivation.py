@@ -135,6 +135,7 @@ REFIT = register(
         symbols={"logits": theta, "temperature": T},
         assumes=EXACT_REFIT,
         source=ESCORT,
+        cites=("beck1993",),
         near_misses={
             "multiplied instead of divided": theta[OUTCOME] * T,
             "temperature ignored": theta[OUTCOME],
@@ -187,6 +188,7 @@ LOGITS_EQUATION = register(
         symbols={"logits": theta, "temperature": T, "generation": n},
         assumes=EXACT_REFIT,
         source=ESCORT,
+        cites=("beck1993", "zhang2026"),
         near_misses={
             "multiplied instead of divided": theta[OUTCOME] * T**n,
             "off by one generation": theta[OUTCOME] * T ** -(n + 1),
@@ -255,6 +257,7 @@ COMPOSITION = register(
         symbols={"logits": theta, "temperatures": tau},
         assumes=EXACT_REFIT,
         source="Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1",
+        cites=("zhang2026", "beck1993"),
         near_misses={
             "only the last temperature counts": theta[OUTCOME] / tau[3],
             "the mean temperature": theta[OUTCOME] * 27 / (tau[1] + tau[2] + tau[3]) ** 3,
@@ -327,6 +330,7 @@ FIXED_POINT = register(
         symbols={"logits": theta, "temperature": T},
         assumes="Infinite samples; every table of logits is allowed.",
         source="Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9",
+        cites=("zhang2026",),
         near_misses={
             "sign": _softmax_at(1 / T) - _softmax_at(1),
             "scaled by the inverse temperature": (_softmax_at(1) - _softmax_at(1 / T)) / T,
@@ -780,6 +784,7 @@ ENTROPY_SLOPE = register(
         symbols={"logits": theta, "inverse_temperature": beta},
         assumes="The variance is taken under the tempered model p_β ∝ e^{βθ}.",
         source="textbook thermodynamics (the heat capacity is β² Var of the energy)",
+        cites=("beck1993",),
         near_misses={
             "sign": beta * _VARIANCE,
             "without the factor β": -_VARIANCE,
@@ -848,6 +853,7 @@ MAJORISATION = register(
         assumes="The logits are listed in falling order (tempering keeps the order), so that every "
         "term is at least 0; hence every Schur-concave measure of diversity is monotone.",
         source="Marshall, Olkin and Arnold, Inequalities: Theory of Majorization, chapter 5",
+        cites=("marshall2011",),
         near_misses={
             "sign": -_PAIRS,
             "only the pairs next to the cut": _softmax_at(beta, m)
@@ -1081,6 +1087,7 @@ POTENTIAL = register(
         symbols={"logits": theta, "temperature": T},
         assumes="No real data. Its gradient is p_T - p.",
         source="thermodynamic integration (dF/dT = -S); the use for self-training is derived here",
+        cites=("beck1993",),
         near_misses={
             "without the factor T": _log_partition(1 / T) - _log_partition(1),
             "sign": -POTENTIAL_RHS,
@@ -1139,6 +1146,7 @@ ASCENT = register(
         assumes=EXACT_REFIT + " The gain is KL(p₁‖p₀) + T KL(p₁‖p₂), the step of a "
         "minorise-maximise scheme.",
         source=DERIVED,
+        cites=("yuille2003", "hunter2004", "raskutti2013"),
         near_misses={
             "one divergence only": _kl(1 / T, 1),
             "without the factor T": _kl(1 / T, 1) + _kl(1 / T, T**-2),
@@ -1241,6 +1249,7 @@ EXPONENTIAL_FAMILY = register(
         assumes=EXACT_REFIT + " log h = const + c t on the support; η_n lies in the natural domain "
         "(gamma: shape > 1 - Tⁿ; Pareto density x^{-α}: α > Tⁿ).",
         source=DERIVED,
+        cites=("alemohammad2023",),
         near_misses={
             "base measure ignored": eta * T**-n,
             "base measure with the wrong sign": (eta - c) * T**-n + c,

@@ -140,6 +140,7 @@ MARTINGALE = register(
         symbols={"logits": theta, "temperature": T, "step_size": eta},
         assumes="Plain steps on fresh samples, logits of a table; every step and batch size.",
         source=KNOWN_MARTINGALE,
+        cites=("robertson2025",),
         near_misses={
             "the opposite sign": eta
             * (
@@ -538,6 +539,7 @@ CATENOID = register(
             "the diffusion is the zero-gap case of Lattimore, arXiv:2603.10219; the reading as a "
             "catenoid is derived here"
         ),
+        cites=("lattimore2026", "castro2014"),
         near_misses={
             "grows as s": 4 * sp.cosh(z / 2) ** 2 + z**2 + s,
             "grows as 4s": 4 * sp.cosh(z / 2) ** 2 + z**2 + 4 * s,
@@ -735,6 +737,7 @@ TWO_CHARTS = register(
             "known in several fields (linear reward-inaction; Doerr and Zheng, arXiv:1910.14389, "
             "genetic drift of a neutral bit)"
         ),
+        cites=("doerr2020",),
         near_misses={
             "the typical instead of the mean rate": gini() * (1 - eta) ** (2 * n),
             "linear in the step size": gini() * (1 - eta / B) ** n,
@@ -1507,6 +1510,7 @@ SWITCHES = register(
         symbols={"level": level, "log_ratio": log_ratio},
         assumes="T = 1, K = 2, small steps (overshoots of order η widen the passage), n late.",
         source=DERIVED + "; for the diffusion a standard limit law of local times",
+        cites=("pitman1986",),
         near_misses={
             "counted one way only": log_ratio / (4 * sp.log((1 - level) / level)),
             "half the distance": log_ratio / sp.log((1 - level) / level),
