@@ -248,10 +248,46 @@ class Equation:
             return sp.lambdify(list(values), expression, MODULES)(*values.values())
 
 
+class _Whole(int):
+    """An integer that counts like any other, but whose quotients have all digits."""
+
+    def __add__(self, other: Any) -> Any:
+        return _whole(int(self) + other)
+
+    def __sub__(self, other: Any) -> Any:
+        return _whole(int(self) - other)
+
+    def __mul__(self, other: Any) -> Any:
+        return _whole(int(self) * other)
+
+    def __neg__(self) -> Any:
+        return _Whole(-int(self))
+
+    def __rsub__(self, other: Any) -> Any:
+        return _whole(other - int(self))
+
+    def __truediv__(self, other: Any) -> Any:
+        return mpmath.mpf(int(self)) / other
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return mpmath.mpmathify(other) / int(self)
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        negative = isinstance(other, int) and other < 0
+        return mpmath.mpf(int(self)) ** other if negative else _whole(int(self) ** other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+
+def _whole(number: Any) -> Any:
+    """An integer as one of those; anything else as it is."""
+    return _Whole(number) if isinstance(number, int) else number
+
+
 def _exact(value: Any) -> Any:
     """A Python or NumPy number as an integer or an mpf of exactly the same value."""
     number = value.item() if hasattr(value, "item") else value
-    return number if isinstance(number, int) else mpmath.mpmathify(number)
+    return _whole(number) if isinstance(number, int) else mpmath.mpmathify(number)
 
 
 def _as_sum(factor: Expression, limits: Expression) -> Expression:
