@@ -14,30 +14,23 @@ replicates, where the work of one generation is a few exponentials. `run_traces`
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
-from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
+from fixedpoint.kernels import driver
+from fixedpoint.kernels.random import seeds
+from fixedpoint.kernels.traces import simulate
 from fixedpoint.loop.corpora import Fresh
 from fixedpoint.loop.learners import GradientSteps
 from fixedpoint.loop.run import Loop, Trajectory
 from fixedpoint.loop.samplers import Temperature
 
 __all__ = ["logarithmic_generations", "run_traces"]
-
-# Asks XLA for the widest vectors; the arithmetic and its order are the same.
-TUNING = {"xla_cpu_prefer_vector_width": 512}
-
-# Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
-_SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
 
 
 def run_traces(
@@ -107,24 +100,20 @@ def run_traces(
     if np.any(np.diff(saved) <= 0) or saved[0] < 0 or saved[-1] > num_generations:
         raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
 
-    devices = tuple(jax.local_devices() if devices is None else devices)
-    tile = int(np.clip(4096 // len(start), 16, 512))
-    num_tiles = -(-num_replicates // tile)
-    num_tiles += -num_tiles % len(devices)
-    words = seeds(key, start.dtype, num_tiles * tile).reshape(num_tiles, tile, 2).swapaxes(1, 2)
-    driver = _driver(
-        devices, observe or _itself, corpus.num_samples, float(sampler.temperature) == 1
-    )
-    lengths = jnp.asarray(np.diff(saved, prepend=0))
     numbers = [
         jnp.asarray(number, start.dtype)
         for number in (learner.step_size, learner.weight_decay, sampler.temperature)
     ]
-    value = driver(words, start, lengths, *numbers)
-    return Trajectory(
-        generation=jnp.asarray(saved),
-        value=jax.tree.map(lambda leaf: _replicates_second(leaf, num_replicates), value),
+    value = driver.run(
+        simulate,
+        [seeds(key, start.dtype, num_replicates)],
+        [start, jnp.asarray(np.diff(saved, prepend=0)), *numbers],
+        static=(observe or _itself, corpus.num_samples, float(sampler.temperature) == 1),
+        tile=int(np.clip(4096 // len(start), 16, 512)),
+        axis=1,
+        devices=devices,
     )
+    return Trajectory(generation=jnp.asarray(saved), value=value)
 
 
 def logarithmic_generations(num_generations: int) -> np.ndarray:
@@ -173,168 +162,3 @@ def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
 
 def _itself(logits: Array) -> Array:
     return logits
-
-
-def _replicates_second(leaf: Array, num_replicates: int) -> Array:
-    """From (tiles, S, tile, ...) to (S, num_replicates, ...)."""
-    saved_first = jnp.moveaxis(leaf, 0, 1)
-    return saved_first.reshape(leaf.shape[1], -1, *leaf.shape[3:])[:, :num_replicates]
-
-
-# --- Random numbers -------------------------------------------------------------------------------
-
-
-def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
-    """Two words for every replicate, made from the key and its number: (num_replicates, 2)."""
-    word = jnp.uint64 if dtype == jnp.float64 else jnp.uint32
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(num_replicates))
-    return jax.vmap(lambda k: jax.random.bits(k, (2,), word))(keys)
-
-
-def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-    """A number in [0, 1) and the generator's next state."""
-    low, high = words
-    dtype = low.dtype
-    size, kept = (64, 52) if dtype == jnp.uint64 else (32, 23)
-    a, b, c = _SHIFTS[size]
-
-    def rotated(word: Array, by: int) -> Array:
-        return (word << dtype.type(by)) | (word >> dtype.type(size - by))
-
-    output = low + high if size == 64 else low * dtype.type(0x9E3779BB)
-    uniform = (output >> dtype.type(size - kept)).astype(f"float{size}") * 2.0**-kept
-    mixed = low ^ high
-    return uniform, (rotated(low, a) ^ mixed ^ (mixed << dtype.type(b)), rotated(mixed, c))
-
-
-# --- One generation -------------------------------------------------------------------------------
-# The model of a tile is kept as (num_outcomes, tile), for two outcomes as the gap (tile,).
-
-
-def _gap_generation(state, step_size, weight_decay, temperature, num_samples, is_one):
-    """One generation of two outcomes, in the gap z = θ₁ − θ₂."""
-    gap, words = state
-    p = 1 / (1 + jnp.exp(-gap))
-    drawn = p if is_one else 1 / (1 + jnp.exp(-gap / temperature))
-
-    def draw(_, carry):
-        count, words = carry
-        uniform, words = next_uniform(words)
-        return count + (uniform < drawn), words
-
-    count, words = _repeat(num_samples, draw, (jnp.zeros_like(gap), words))
-    decay = 1 - step_size * weight_decay
-    return decay * gap + 2 * step_size * (count / num_samples - p), words
-
-
-def _logits_generation(state, step_size, weight_decay, temperature, num_samples, is_one):
-    """One generation of K outcomes, in the logits; rows of padding have the logit -inf."""
-    logits, words = state
-    weights = jnp.exp(logits)
-    blocks = _block_sums(weights)
-    normaliser = blocks.sum(0, keepdims=True)
-    drawn = weights if is_one else jnp.exp(logits / temperature)
-    drawn_blocks = blocks if is_one else _block_sums(drawn)
-    rows = jnp.arange(len(logits))[:, None]
-
-    def draw(_, carry):
-        counts, words = carry
-        uniform, words = next_uniform(words)
-        return counts + (rows == _search(drawn, drawn_blocks, uniform)[None]), words
-
-    counts, words = _repeat(num_samples, draw, (jnp.zeros_like(logits), words))
-    decay = 1 - step_size * weight_decay
-    step = step_size * (counts / num_samples - weights / normaliser)
-    return decay * logits + step, words
-
-
-def _repeat(times: int, body: Callable, carry: Any) -> Any:
-    return body(0, carry) if times == 1 else lax.fori_loop(0, times, body, carry)
-
-
-def _block_size(num_outcomes: int) -> int:
-    return int(np.ceil(np.sqrt(num_outcomes)))
-
-
-def _block_sums(weights: Array) -> Array:
-    size = _block_size(len(weights))
-    return weights.reshape(-1, size, weights.shape[1]).sum(1)
-
-
-def _search(weights: Array, blocks: Array, uniform: Array) -> Array:
-    """The outcome i with C(i-1) ≤ u C(K) < C(i), found block by block."""
-    size = len(weights) // len(blocks)
-    target = uniform * blocks.sum(0)
-    block, below = _first_above(blocks, target)
-    inside = jnp.take_along_axis(weights.reshape(*blocks.shape[:1], size, -1), block[None, None], 0)
-    place, _ = _first_above(inside[0], target - below)
-    return block * size + place
-
-
-def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
-    """First row at which the running sum exceeds the target, and the sum before it.
-
-    A row of weight 0 is never chosen; should rounding leave the target above the whole sum, the
-    last row of positive weight is.
-    """
-
-    def row(carry, weight):
-        below, chosen, start, number = carry
-        positive = (weight > 0) & (below <= target)
-        chosen = jnp.where(positive, number, chosen)
-        start = jnp.where(positive, below, start)
-        return (below + weight, chosen, start, number + 1), None
-
-    zero = jnp.zeros_like(target)
-    nowhere = jnp.zeros(target.shape, int)
-    (_, chosen, start, _), _ = lax.scan(row, (zero, nowhere, zero, 0), weights)
-    return chosen, start
-
-
-# --- The driver -----------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=64)
-def _driver(
-    devices: tuple[Any, ...], observe: Callable, num_samples: int, is_one: bool
-) -> Callable[..., Any]:
-    """Compile the run of all tiles; the options are allowed only in an outermost jit."""
-
-    def simulate(words, start, lengths, step_size, weight_decay, temperature):
-        two = len(start) == 2
-
-        def observed(model):
-            return observe(jnp.stack([model / 2, -model / 2], -1) if two else model[: len(start)].T)
-
-        def generation(_, state):
-            advance = _gap_generation if two else _logits_generation
-            return advance(state, step_size, weight_decay, temperature, num_samples, is_one)
-
-        def until_saved(state, length):
-            state = lax.fori_loop(0, length, generation, state)
-            return state, observed(state[0])
-
-        def tile(words):
-            return lax.scan(until_saved, (_initial(start, words.shape[1]), (*words,)), lengths)[1]
-
-        return lax.map(tile, words)
-
-    mesh = Mesh(np.asarray(devices), ("tiles",))
-    tiles, whole = PartitionSpec("tiles"), PartitionSpec()
-    sharded = jax.shard_map(
-        simulate,
-        mesh=mesh,
-        in_specs=(tiles, *[whole] * 5),
-        out_specs=tiles,
-        check_vma=False,
-    )
-    return jax.jit(sharded, compiler_options=TUNING if devices[0].platform == "cpu" else None)
-
-
-def _initial(start: Array, size: int) -> Array:
-    """The model at generation 0 for every replicate of a tile."""
-    if len(start) == 2:
-        return jnp.full(size, start[0] - start[1])
-    block = _block_size(len(start))
-    padded = jnp.pad(start, (0, -len(start) % block), constant_values=-jnp.inf)
-    return jnp.tile(padded[:, None], (1, size))

@@ -15,7 +15,7 @@ probability is not near 1, generations are run one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -26,8 +26,10 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from fixedpoint import checks, simplex
+from fixedpoint.kernels import driver
+from fixedpoint.kernels.random import next_uniform, seeds
 from fixedpoint.loop.run import Loop
-from fixedpoint.loop.traces import TUNING, next_uniform, parts, seeds
+from fixedpoint.loop.traces import parts
 
 __all__ = ["LongTrajectory", "run_events"]
 
@@ -122,14 +124,19 @@ def run_events(
         raise ValueError(
             f"`level` must be in (0, 0.5] and `threshold` in (0, 0.1]; got {level}, {threshold}."
         )
-    saved, switches = _simulate(
-        seeds(key, start.dtype, num_replicates),
-        start,
-        jnp.rint(jnp.exp(jnp.asarray(times))),
-        learner.step_size.astype(start.dtype),
-        threshold,
-        level,
-        observe or (lambda model: model),
+    saved, switches = driver.run(
+        _simulate,
+        [seeds(key, start.dtype, num_replicates)],
+        [
+            start,
+            jnp.rint(jnp.exp(jnp.asarray(times))),
+            learner.step_size.astype(start.dtype),
+            threshold,
+            level,
+        ],
+        static=(observe or _itself,),
+        tile=min(num_replicates, 512),
+        axis=1,
     )
     return LongTrajectory(jnp.asarray(times), saved, switches)
 
@@ -138,17 +145,20 @@ _GENERATIONS = 4
 """Single generations between two looks at whether a tile is finished."""
 
 
-@partial(jax.jit, static_argnums=6, compiler_options=TUNING)
+def _itself(logits: Array) -> Array:
+    return logits
+
+
 def _simulate(
+    observe: Callable[[Array], Any],
     words: Array,
     start: Array,
     times: Array,
     step_size: Array,
     threshold: Array,
     level: Array,
-    observe: Callable,
 ) -> tuple[Any, Array]:
-    """All replicates, a tile at a time, up to each saved time in turn."""
+    """A tile of replicates, up to each saved time in turn."""
 
     def until(lane: _Lane, time: Array) -> _Lane:
         def advance(carry: tuple[_Lane, Array]) -> tuple[_Lane, Array]:
@@ -171,8 +181,7 @@ def _simulate(
         lane = _Lane(tuple(start), start[0] * 0, (words[0], words[1]), jnp.argmax(start), zero)
         return lax.scan(save, lane, times)[1]
 
-    saved = lax.map(replicate, words, batch_size=512)
-    return jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), saved)
+    return jax.vmap(replicate, out_axes=1)(words)
 
 
 def _leading(theta: Sequence[Array]) -> tuple[Array, list[Array], Array]:

@@ -18,32 +18,28 @@ module:
   blocks of `_LANES` columns which are added lane by lane: elementwise work, which vectorises as it
   stands, and a partial sum in each lane, which is also more accurate.
 - *Cores.* A block is kept too small for XLA to split between cores (splitting thousands of small
-  blocks costs more than it brings). Rows are independent: `sweep` gives each device its share.
+  blocks costs more than it brings). Rows are independent: each device gets its share.
 
 Sums run over the entries that are not modes, and the modes are counted: near a vertex S₀ − 1 keeps
 its full relative accuracy, hence so does an entropy of 1e-200.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
-from jax.sharding import Mesh, PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
 from fixedpoint.checks import check_logits, check_outcomes, check_temperature
+from fixedpoint.kernels import driver
 
 __all__ = ["PartitionSums", "Sweep", "partition_sums", "sweep"]
 
 _LANES = 1024
-# Asks XLA for the widest vectors (it prefers 256 bits); the arithmetic and its order are the same.
-_TUNING = {"xla_cpu_prefer_vector_width": 512}
 
 
 class PartitionSums(NamedTuple):
@@ -101,7 +97,7 @@ def partition_sums(
         Exact. `rest` and `slope` are within 1e-13 relative in float64, also when they are tiny,
         provided that b x is representable: an error ε|x| of the stored logits themselves changes
         exp(b x) by b ε |x| relative. A row of NaN, with +inf, or without a finite entry gives NaN.
-        Tests: `tests/test_kernels.py`.
+        Tests: `tests/kernels/test_sums.py`.
 
     Example:
         >>> sums = partition_sums(jnp.log(jnp.array([4.0, 2.0, 1.0])), jnp.array([0.0, 1.0, 2.0]))
@@ -111,36 +107,25 @@ def partition_sums(
         (1, 3)
     """
     logits = jnp.asarray(logits)
-    dtype = jnp.result_type(float)
-    b = jnp.asarray(inverse_temperatures, dtype)
+    b = jnp.asarray(inverse_temperatures, jnp.result_type(float))
     *batch, K = logits.shape
-    rows = logits.reshape(-1, K)
-    tile = min(max(1, _LANES // K), max(1, len(rows)))  # rows handled together
-    tiles = _pad_rows(rows, tile).reshape(-1, tile, K)
-    at_zero_temperature = jnp.isinf(b)
-    rest, slope, num_modes, num_outcomes = lax.map(
-        functools.partial(_tile_sums, inverse_temperatures=jnp.where(at_zero_temperature, 0, b)),
-        tiles,
+    sums = driver.tiled(
+        lambda rows: _tile_sums(rows, b), [logits.reshape(-1, K)], tile=max(1, _LANES // K)
     )
-
-    def per_temperature(sums: Array) -> Array:  # (tiles, b, tile) → (b, *batch)
-        sums = jnp.moveaxis(sums, 1, 0).reshape(len(b), -1)[:, : len(rows)]
-        return jnp.where(at_zero_temperature[:, None], 0, sums).reshape(len(b), *batch)
-
-    def per_row(counts: Array) -> Array:
-        return counts.reshape(-1)[: len(rows)].reshape(batch)
-
     return PartitionSums(
-        per_temperature(rest), per_temperature(slope), per_row(num_modes), per_row(num_outcomes)
+        *(jnp.moveaxis(sums[i], -1, 0).reshape(len(b), *batch) for i in (0, 1)),
+        *(sums[i].reshape(batch) for i in (2, 3)),
     )
 
 
 def _tile_sums(
     rows: Real[Array, "tile num_outcomes"], inverse_temperatures: Float[Array, " b"]
-) -> tuple[Array, Array, Array, Array]:
-    """Sum a few rows that fit into the cache, for all inverse temperatures."""
+) -> PartitionSums:
+    """Sum a few rows that fit into the cache, for all inverse temperatures (here the last axis)."""
+    at_zero_temperature = jnp.isinf(inverse_temperatures)
+    finite = jnp.where(at_zero_temperature, 0, inverse_temperatures)
     K = rows.shape[-1]
-    x = rows.astype(inverse_temperatures.dtype)
+    x = rows.astype(finite.dtype)
     x = x - x.max(-1, keepdims=True)
     num_modes = (x == 0).sum(-1)
     num_outcomes = (x > -jnp.inf).sum(-1)
@@ -159,13 +144,8 @@ def _tile_sums(
         (rest, slope), _ = lax.scan(add, (zero, zero), blocks)
         return rest.sum(-1), slope.sum(-1)
 
-    return *lax.map(sums, inverse_temperatures), num_modes, num_outcomes
-
-
-def _pad_rows(rows: Array, multiple: int) -> Array:
-    """Append rows of zeros until their number is a multiple of `multiple`."""
-    missing = -len(rows) % multiple
-    return jnp.pad(rows, ((0, missing), (0, 0))) if missing else rows
+    rest, slope = (jnp.where(at_zero_temperature, 0, value.T) for value in lax.map(sums, finite))
+    return PartitionSums(rest, slope, num_modes, num_outcomes)
 
 
 def _observables(logits: Array, inverse_temperatures: Array) -> Sweep:
@@ -190,20 +170,6 @@ def _observables(logits: Array, inverse_temperatures: Array) -> Sweep:
         surviving,
     )
     return Sweep(*(value[:-1] for value in observables))
-
-
-@functools.cache
-def _driver(mesh: Mesh, tuned: bool) -> Callable[[Array, Array], Sweep]:
-    """Compile the sweep for these devices; the options are allowed only in an outermost jit."""
-    rows = mesh.axis_names
-    sharded = jax.shard_map(
-        _observables,
-        mesh=mesh,
-        in_specs=(PartitionSpec(rows), PartitionSpec()),
-        out_specs=PartitionSpec(None, rows),
-        check_vma=False,
-    )
-    return jax.jit(sharded, compiler_options=_TUNING if tuned else None)
 
 
 def sweep(
@@ -237,7 +203,7 @@ def sweep(
         Exact. In float64 the entropy, mode probability and effective number are within 1e-12
         relative, an entropy near a vertex too. The divergence is within 2e-15 times the size of
         its terms (about log K): 1e-12 relative unless it is below a thousandth of that, that is,
-        unless b is close to 1. Tests: `tests/test_kernels.py`.
+        unless b is close to 1. Tests: `tests/kernels/test_sums.py`.
 
     Example:
         >>> result = sweep(jnp.log(jnp.array([[4.0, 2.0, 1.0]])), jnp.array([0.0, 1.0, jnp.inf]))
@@ -252,23 +218,16 @@ def sweep(
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
-    mesh = Mesh(np.array(jax.local_devices() if devices is None else devices), "rows")
     *batch, num_outcomes = np.shape(logits)
-    table = jnp.asarray(logits).reshape(-1, num_outcomes)
-    num_rows = len(table)
-    table = _pad_rows(table, mesh.size)
-    result = _run(mesh, table, jnp.asarray(b))
-    result = Sweep(*(value[:, :num_rows].reshape(len(b), *batch) for value in result))
+    result = driver.run(
+        _observables,
+        [jnp.asarray(logits).reshape(-1, num_outcomes)],
+        [jnp.asarray(b)],
+        tile=max(1, _LANES // num_outcomes),
+        axis=1,
+        devices=devices,
+    )
+    result = Sweep(*(value.reshape(len(b), *batch) for value in result))
     if not jnp.isfinite(result.entropy).all():  # one look at the result spares a pass beforehand
         check_logits(logits)
     return result
-
-
-def _run(mesh: Mesh, table: Array, b: Array) -> Sweep:
-    """Run the tuned program, or the plain one where this jaxlib does not know the options."""
-    if mesh.devices.flat[0].platform == "cpu":
-        try:
-            return _driver(mesh, tuned=True)(table, b)
-        except (ValueError, jax.errors.JaxRuntimeError):
-            pass
-    return _driver(mesh, tuned=False)(table, b)

@@ -1,0 +1,169 @@
+"""How a kernel is run: its tiles, the devices that share them, and the compiler's options.
+
+A kernel is a pure function of a few rows (a *tile*) that stay in the cache through all its work.
+XLA would split every operation on a large array between the cores, tens of thousands of times in a
+loop; so here `run` keeps each operation as small as a tile, walks through the tiles in sequence and
+gives each device its share of them. Compiler options are allowed only in an outermost `jax.jit`,
+which is why kernels are not jitted themselves: this is the only place that is.
+
+The options are experimental in JAX. Where the installed version does not know them, and on other
+devices than CPUs, the same program is compiled without them: the numbers agree to rounding, the
+speed does not.
+
+What belongs to the process is the user's to switch on, before JAX is first used; nothing here does:
+
+- `jax.config.update("jax_num_cpu_devices", os.cpu_count())` makes every core a device, so that
+  the tiles are shared out among the cores (the environment variable is `JAX_NUM_CPU_DEVICES`).
+- `jax.config.update("jax_compilation_cache_dir", folder)` with
+  `jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)` keeps compiled programs
+  between processes: 5 to 10 times less start-up for each.
+- `XLA_FLAGS=--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=8388608` compiles
+  loops over small states as one function: up to 3 times faster for traces and flows with few
+  outcomes. Undocumented in XLA and gone without notice in some later version.
+"""
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array
+
+__all__ = ["run", "tiled"]
+
+# Asks XLA for the widest vectors (it prefers 256 bits); the arithmetic and its order are the same.
+VECTORS = {"xla_cpu_prefer_vector_width": 512}
+# Lets XLA add up in another order, as vectors need; NaN, infinities and divisions stay what they
+# are.
+REASSOCIATION = {
+    "xla_cpu_enable_fast_math": True,
+    "xla_cpu_fast_math_honor_nans": True,
+    "xla_cpu_fast_math_honor_infs": True,
+    "xla_cpu_fast_math_honor_division": True,
+    "xla_cpu_fast_math_honor_functions": True,
+}
+# The sets of options that this version of JAX has been found not to know.
+_refused: set[frozenset[tuple[str, Any]]] = set()
+
+
+def run(
+    kernel: Callable[..., Any],
+    split: Sequence[Array],
+    whole: Sequence[Any] = (),
+    *,
+    tile: int,
+    static: tuple[Hashable, ...] = (),
+    axis: int = 0,
+    reassociate: bool = False,
+    devices: Sequence[Any] | None = None,
+) -> Any:
+    """Compile a kernel for the machine and run it on all rows.
+
+    Args:
+        kernel: `kernel(*static, *split, *whole)`, a function of the module's top level (compiled
+            programs are kept for it), handed a tile of each of `split`.
+        split: arrays with the rows as leading axis.
+        whole: arrays and numbers that every tile is given as they are.
+        tile: how many rows a tile has.
+        static: what the program is compiled for.
+        axis: where the kernel's results have the axis of rows.
+        reassociate: whether sums may be taken in any order.
+        devices: which share the tiles; by default all local ones.
+
+    Returns:
+        The kernel's results, with all rows. A row's result depends neither on the number of rows
+        nor on the devices, if a kernel's does not depend on the other rows of its tile.
+    """
+    devices = tuple(jax.local_devices() if devices is None else devices)
+    num_rows = len(split[0])
+    arrays = [_pad(jnp.asarray(array), tile * len(devices)) for array in split]
+    program = functools.partial(_program, kernel, static, len(split), tile, axis, devices)
+    options = {**VECTORS, **(REASSOCIATION if reassociate else {})}
+    if devices[0].platform != "cpu":
+        options = {}
+    result = _tuned(program, frozenset(options.items()), *arrays, *whole)
+    if len(arrays[0]) == num_rows:
+        return result
+    return jax.tree.map(lambda leaf: lax.slice_in_dim(leaf, 0, num_rows, axis=axis), result)
+
+
+def tiled(
+    kernel: Callable[..., Any],
+    split: Sequence[Array],
+    whole: Sequence[Any] = (),
+    *,
+    tile: int,
+    axis: int = 0,
+) -> Any:
+    """Apply a kernel tile by tile, as `run` does, and no more: for use within a transformation."""
+    num_rows = len(split[0])
+    tiles = tuple(_pad(array, tile).reshape(-1, tile, *array.shape[1:]) for array in split)
+    results = lax.map(lambda tile: kernel(*tile, *whole), tiles)
+
+    def join(leaf: Array) -> Array:  # (tiles, ..., tile, ...) → (..., rows, ...)
+        shape = leaf.shape
+        rows = jnp.moveaxis(leaf, 0, axis).reshape(*shape[1 : axis + 1], -1, *shape[axis + 2 :])
+        return lax.slice_in_dim(rows, 0, num_rows, axis=axis)
+
+    return jax.tree.map(join, results)
+
+
+def _pad(array: Array, multiple: int) -> Array:
+    """Repeat the last row until the number of rows is a multiple."""
+    missing = -len(array) % multiple
+    return jnp.concatenate([array, *[array[-1:]] * missing]) if missing else array
+
+
+def _tuned(program: Callable[..., Any], options: frozenset, *arrays: Any) -> Any:
+    """Run the program compiled with the options, or without where they are unknown."""
+    if options and options not in _refused:
+        try:
+            return program(options)(*arrays)
+        except (ValueError, jax.errors.JaxRuntimeError):
+            if _known(options):
+                raise
+            _refused.add(options)
+    return program(frozenset())(*arrays)
+
+
+def _known(options: frozenset) -> bool:
+    """Whether this version of JAX compiles anything with these options."""
+    try:
+        jax.jit(lambda x: x, compiler_options=dict(options))(0.0)
+    except (ValueError, jax.errors.JaxRuntimeError):
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=128)
+def _program(
+    kernel: Callable[..., Any],
+    static: tuple[Hashable, ...],
+    num_split: int,
+    tile: int,
+    axis: int,
+    devices: tuple[Any, ...],
+    options: frozenset,
+) -> Callable[..., Any]:
+    """The compiled program of a kernel for these devices and options."""
+
+    def walk(*arrays: Any) -> Any:
+        split, whole = arrays[:num_split], arrays[num_split:]
+        return tiled(functools.partial(kernel, *static), split, whole, tile=tile, axis=axis)
+
+    rows = PartitionSpec("rows")
+
+    def shared(*arrays: Any) -> Any:
+        return jax.shard_map(
+            walk,
+            mesh=Mesh(np.asarray(devices), ("rows",)),
+            in_specs=tuple(rows if i < num_split else PartitionSpec() for i in range(len(arrays))),
+            out_specs=PartitionSpec(*[None] * axis, "rows"),
+            check_vma=False,
+        )(*arrays)
+
+    return jax.jit(shared, compiler_options=dict(options) or None)

@@ -1,0 +1,44 @@
+"""Random numbers inside a loop: xoroshiro generators, one for every replicate.
+
+`jax.random` derives every number from a key, which costs far more than the generation that uses it;
+drawn in advance, the numbers of a long run do not fit into the cache. Here each replicate carries
+two words of state, seeded with the key and the replicate's number alone.
+
+References:
+    Blackman & Vigna (2021), Scrambled linear pseudorandom number generators, ACM Trans. Math.
+    Softw. 47, 36: xoroshiro128+ and xoroshiro64*, of which only the upper bits are used.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+__all__ = ["next_uniform", "seeds"]
+
+# Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
+_SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
+
+
+def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
+    """Two words for every replicate, made from the key and its number: (num_replicates, 2)."""
+    word = jnp.uint64 if dtype == jnp.float64 else jnp.uint32
+    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(jnp.arange(num_replicates))
+    return jax.vmap(lambda k: jax.random.bits(k, (2,), word))(keys)
+
+
+def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+    """A number in [0, 1) and the generator's next state."""
+    low, high = words
+    dtype = low.dtype
+    size, kept = (64, 52) if dtype == jnp.uint64 else (32, 23)
+    a, b, c = _SHIFTS[size]
+
+    def rotated(word: Array, by: int) -> Array:
+        return (word << dtype.type(by)) | (word >> dtype.type(size - by))
+
+    output = low + high if size == 64 else low * dtype.type(0x9E3779BB)
+    uniform = (output >> dtype.type(size - kept)).astype(f"float{size}") * 2.0**-kept
+    mixed = low ^ high
+    return uniform, (rotated(low, a) ^ mixed ^ (mixed << dtype.type(b)), rotated(mixed, c))

@@ -1,0 +1,82 @@
+"""The driver: tiles of any size, any number of devices, known and unknown compiler options."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fixedpoint.kernels import driver
+
+
+def affine(power, rows, slope, shift):
+    """Results with the rows as second axis, of whatever shape."""
+    model = slope * rows**power + jnp.expand_dims(shift, 0)
+    return {"both": jnp.stack([model, -model]), "count": jnp.full((1, len(rows)), len(rows))}
+
+
+ROWS = jnp.arange(14.0).reshape(7, 2)
+
+
+@pytest.mark.parametrize("tile", [1, 2, 3, 7, 10])
+def test_tiles_are_put_together_again(tile):
+    result = driver.run(affine, [ROWS], [2.0, np.arange(2.0)], static=(2,), tile=tile, axis=1)
+    expected = 2 * np.asarray(ROWS) ** 2 + [0, 1]
+    np.testing.assert_array_equal(result["both"], np.stack([expected, -expected]))
+    assert result["count"].tolist() == [[tile] * 7]
+    within = jax.jit(
+        lambda rows: driver.tiled(
+            lambda rows: affine(2, rows, 2.0, jnp.arange(2.0)), [rows], tile=tile, axis=1
+        )
+    )(ROWS)
+    np.testing.assert_array_equal(within["both"], result["both"])
+
+
+def test_no_rows_are_no_results():
+    result = driver.run(affine, [ROWS[:0]], [2.0, np.zeros(2)], static=(1,), tile=3, axis=1)
+    assert result["both"].shape == (2, 0, 2)
+
+
+def test_unknown_options_fall_back_to_the_plain_program(monkeypatch):
+    unknown = {"an_option_that_no_jaxlib_knows": 1}
+    monkeypatch.setattr(driver, "VECTORS", unknown)
+    monkeypatch.setattr(driver, "_refused", set())
+    result = driver.run(affine, [ROWS], [3.0, np.zeros(2)], static=(1,), tile=2, axis=1)
+    np.testing.assert_array_equal(result["both"][0], 3 * ROWS)
+    assert driver._refused == {frozenset(unknown.items())}
+
+
+def test_this_version_knows_the_options():
+    known = driver._known(frozenset((driver.VECTORS | driver.REASSOCIATION).items()))
+    assert known or jax.__version__ != "0.10.2"
+
+
+def test_the_error_of_a_kernel_is_not_taken_for_an_unknown_option():
+    def broken(rows):
+        raise ValueError("`rows` is at fault")
+
+    with pytest.raises(ValueError, match="`rows` is at fault"):
+        driver.run(broken, [ROWS], tile=2)
+
+
+def test_devices_share_the_tiles():
+    code = """
+import json, jax, numpy as np
+from fixedpoint.kernels import driver
+def where(rows):
+    return rows + jax.lax.axis_index("rows")
+found = driver.run(where, [np.zeros(10)], tile=2)
+alone = driver.run(where, [np.zeros(4)], tile=2, devices=jax.devices()[1:2])
+print(json.dumps([found.tolist(), alone.tolist()]))
+"""
+    env = {**os.environ, "JAX_NUM_CPU_DEVICES": "3"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    three, one = json.loads(answer.stdout)
+    assert three == [0] * 4 + [1] * 4 + [2] * 2
+    assert one == [0] * 4
