@@ -11,6 +11,7 @@ Everything that the text quotes comes from here:
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
@@ -33,6 +34,9 @@ BIBLIOGRAPHY = press.PAPER.parent / "fixedpoint" / "laws" / "references.bib"
 """The articles; they belong to the package, so that `fixedpoint cite` can print them."""
 BUILT_AT = "1767225600"
 """The moment printed into the PDF (2026-01-01), so that two builds give the same bytes."""
+
+TEST = "../tests/laws/test_register.py"
+"""The test that makes the three comparisons of every equation, as a link from the PDF."""
 
 DEBIAN_PACKAGES = "latexmk lmodern texlive-latex-recommended texlive-fonts-recommended"
 
@@ -130,27 +134,39 @@ def equations_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -
     r"""Each equation of the register as a TeX definition that `\fpeq` looks up."""
     lines = ["% Written by paper/build.py from the registered SymPy objects.\n"]
     for label, equation in register.items():
-        lines.append(
-            rf"\fpdefine{{{label}}}{{{marks(record.get(label))}}}{{{equation.latex()}}}" + "\n"
-        )
+        fields = label, marks(record.get(label)), TEST, equation.latex()
+        lines.append(r"\fpdefine" + "".join(f"{{{field}}}" for field in fields) + "\n")
     return "".join(lines)
 
 
-def laws_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -> str:
-    """The table of all laws: label, statement, kind, verdict."""
+def laws_tex(register: Mapping[str, Equation]) -> str:
+    """The table of all laws: label, statement, kind; TeX looks the verdict up."""
     rows = ["% Written by paper/build.py from the register.\n"]
     for label, equation in register.items():
-        rows.append(
-            rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}"
-            rf"{{{marks(record.get(label))}}}" + "\n"
-        )
+        rows.append(rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}" + "\n")
     return "".join(rows)
 
 
 def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[str, str]:
-    """How many equations there are, and how many passed all three comparisons."""
-    passed = sum(bool(record.get(label, {}).get("passed")) for label in register)
-    return {"equations": str(len(register)), "verified": str(passed)}
+    """What the text says of the last verification: how many equations passed, how closely."""
+    found = [record[label] for label in register if label in record]
+    errors = [verdict["evaluated"]["error"] or 0.0 for verdict in found]
+    drawn = [v["confronted"] for v in found if v["confronted"]["z"] is not None]
+    return {
+        "equations": str(len(register)),
+        "verified": str(sum(verdict["passed"] for verdict in found)),
+        "tight": str(sum(equation.accuracy <= 1e-12 for equation in register.values())),
+        "largestError": power_of_ten(max(errors, default=0.0)),
+        "threshold": f"{confront.THRESHOLD:.2f}",
+        "stochastic": f"{sum(comparison['comparisons'] for comparison in drawn):,}",
+        "largestZ": f"{max((comparison['z'] for comparison in drawn), default=0.0):.2f}",
+        "nearMisses": str(sum(len(equation.near_misses) for equation in register.values())),
+    }
+
+
+def power_of_ten(number: float) -> str:
+    """The power of ten that a small positive number is below, as LaTeX."""
+    return rf"$10^{{{math.floor(math.log10(number)) + 1}}}$" if number > 0 else "$0$"
 
 
 def constants(register: Mapping[str, Equation]) -> dict[str, str]:
@@ -201,7 +217,7 @@ def write_tex() -> None:
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {
         "equations.tex": equations_tex(register, record),
-        "laws.tex": laws_tex(register, record),
+        "laws.tex": laws_tex(register),
         "macros.tex": macros_tex(numbers),
     }.items():
         (press.GENERATED / name).write_text(text, encoding="utf-8")

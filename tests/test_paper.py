@@ -1,6 +1,7 @@
 """The paper: every number and equation it prints is generated, and nothing is generated in vain."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -13,12 +14,22 @@ TEXT = build.source()
 REGISTER = equations()
 
 
-def displayed():
-    return re.findall(r"\\fpeq\{([a-z_.]+)\}", TEXT)
+def displayed(text=TEXT):
+    return re.findall(r"\\fpeq\{([a-z_.]+)\}", text)
 
 
-def named():
-    return re.findall(r"\\fplabel\{([a-z_.]+)\}", TEXT)
+def named(text=TEXT):
+    return re.findall(r"\\fp(?:label|inrow|body)\{([a-z_.]+)\}", text)
+
+
+def environments(*names):
+    """The bodies of some of the text's environments."""
+    found = re.findall(rf"\\begin\{{({'|'.join(names)})\}}(.*?)\\end\{{\1\}}", TEXT, re.DOTALL)
+    return [body for _, body in found]
+
+
+def label_of(body):
+    return re.search(r"\\label\{(\w+:\w+)\}", body)[1]
 
 
 def laws_with_a_section():
@@ -40,13 +51,45 @@ def test_a_section_names_every_equation_of_its_law():
         assert labels <= set(displayed()) | set(named())
 
 
+def test_no_law_is_displayed_without_its_verdict():
+    text = TEXT[TEXT.index(r"\begin{document}") :]
+    assert not re.search(r"\\begin\{(equation|align|gather|multline|eqnarray)", text)
+    assert not re.search(r"\\\[(?!\d)|\$\$", text)
+    for body in environments("theorem", "proposition", "conjecture"):
+        assert r"\begin{setup}" not in body, "a claim displays what has no verdict"
+
+
+def test_a_law_is_called_a_conjecture_where_it_is_one():
+    conjectures = {label for label, equation in REGISTER.items() if equation.kind == "conjecture"}
+    assert {label for body in environments("conjecture") for label in displayed(body)} == (
+        conjectures & set(displayed())
+    )
+    assert conjectures <= set(displayed())
+
+
+def test_every_theorem_is_proved():
+    claims = {label_of(body) for body in environments("theorem", "proposition")}
+    proofs = re.findall(r"\\begin\{proof\}\[Proof of \w+~\\ref\{(\w+:\w+)\}\]", TEXT)
+    assert len(proofs) == len(set(proofs))
+    assert set(proofs) == claims
+
+
+def test_the_table_of_claims_gives_a_law_and_a_figure_to_each():
+    [table] = [t for t in environments("table") if label_of(t) == "tab:claims"]
+    rows = re.split(r"\n(?=\d & )", table)[1:]
+    assert [row[0] for row in rows] == list("1234567")
+    for row in rows:
+        assert named(row)
+        assert r"\ref{fig:" in row
+
+
 def test_references_to_equations_are_to_displayed_ones():
     assert set(re.findall(r"\\ref\{eq:([a-z_.]+)\}", TEXT)) <= set(displayed())
 
 
 def test_references_to_sections_figures_and_tables_exist():
-    used = set(re.findall(r"\\ref\{((?:sec|fig|tab):\w+)\}", TEXT))
-    there = set(re.findall(r"\\label\{((?:sec|fig|tab):\w+)\}", TEXT))
+    used = set(re.findall(r"\\ref\{((?:sec|fig|tab|thm):\w+)\}", TEXT))
+    there = set(re.findall(r"\\label\{((?:sec|fig|tab|thm):\w+)\}", TEXT))
     assert used <= there
     assert {label for label in there if label.startswith(("fig", "tab"))} <= used
 
@@ -104,6 +147,8 @@ def test_prose_refuses_what_it_cannot_print():
 def record(proved="passed", evaluated="passed", confronted="passed"):
     stages = {"proved": proved, "evaluated": evaluated, "confronted": confronted}
     stages = {stage: {"status": status} for stage, status in stages.items()}
+    stages["evaluated"]["error"] = 3e-14
+    stages["confronted"] |= {"z": 3.251, "comparisons": 1200}
     return {**stages, "passed": "failed" not in (proved, evaluated, confronted)}
 
 
@@ -119,11 +164,24 @@ def test_equations_come_from_the_registered_objects():
     text = build.equations_tex(register, {label: record()})
     assert REGISTER[label].latex() in text
     assert rf"\fpdefine{{{label}}}{{\fppassed\fppassed\fppassed}}" in text
-    assert "exact" in build.laws_tex(register, {})
+    assert (press.PAPER / build.TEST).resolve().is_file()
+    assert "exact" in build.laws_tex(register)
+
+
+def test_the_last_verification_is_told_in_numbers():
+    label = "tempering.logits"
+    register = {label: REGISTER[label]}
     assert build.tally(register, {label: record(confronted="failed")}) == {
         "equations": "1",
         "verified": "0",
+        "tight": "1",
+        "largestError": "$10^{-13}$",
+        "threshold": "5.33",
+        "stochastic": "1,200",
+        "largestZ": "3.25",
+        "nearMisses": str(len(REGISTER[label].near_misses)),
     }
+    assert build.tally(register, {})["largestError"] == "$0$"
 
 
 def test_macros():
@@ -170,3 +228,14 @@ def test_a_tex_error_is_one_line(monkeypatch, tmp_path, capsys):
 def test_overfull_lines_are_found():
     log = "Overfull \\hbox (14.6pt too wide) in paragraph at lines 3--4\nOverfull \\hbox (0.5pt too"
     assert build.overfull(log) == ["14.6 pt in paragraph at lines 3--4"]
+
+
+@pytest.mark.slow
+def test_two_builds_give_the_same_bytes():
+    drawn = all((press.GENERATED / f"{stem}.pdf").exists() for stem in build.printed())
+    if not (shutil.which("latexmk") and drawn):
+        pytest.skip("needs latexmk and the figures (python3 run.py reproduce)")
+    build.write_tex()
+    builds = [build.typeset().read_bytes() for _ in range(2)]
+    assert builds[0] == builds[1]
+    assert not build.overfull((press.GENERATED / "main.log").read_text(errors="replace"))
