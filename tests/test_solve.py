@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
+from fixedpoint.laws.solve import Resampled, Wandering
+from fixedpoint.loop.enumeration import enumerate_histories
 
 LOGITS = jnp.array([0.7, 0.0, -1.3])
 
@@ -54,6 +56,14 @@ def test_at_temperature_one_no_learner_moves(learner):
         ({"corpus": fp.Fresh(num_samples=10)}, "`corpus` Fresh draws finitely many samples"),
         ({"corpus": fp.Accumulated()}, "`corpus` Accumulated keeps all earlier data"),
         ({"learner": fp.GradientFlow(time=1.0)}, "`learner` GradientFlow stops after a finite"),
+        (
+            {
+                "sampler": fp.Temperature(1.0),
+                "corpus": fp.Fresh(10),
+                "learner": fp.MixtureStep(0.1),
+            },
+            "`corpus` Fresh draws finitely many samples",
+        ),
         ({"learner": fp.GradientSteps(step_size=0.1)}, "`learner` GradientSteps takes finitely"),
         ({"learner": fp.MixtureStep(0.1)}, "`learner` MixtureStep moves only part"),
     ],
@@ -62,6 +72,59 @@ def test_what_has_no_law_says_what_stands_in_the_way(parts, part):
     loop = fp.Loop(**{"sampler": fp.Temperature(0.8), **parts})
     with pytest.raises(fp.NoClosedForm, match=part):
         fp.solve(loop, LOGITS)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "logits", "law"),
+    [
+        (0.7, LOGITS[:2], "flow.frozen_two_outcomes"),
+        (1.6, LOGITS[:2], "flow.frozen_two_outcomes"),
+        (np.inf, LOGITS, "flow.frozen_uniform_target"),
+        (0.0, LOGITS, "flow.frozen_one_hot_target"),
+    ],
+)
+def test_finite_training_is_flow(temperature, logits, law):
+    learner = fp.GradientFlow(time=1.3, rtol=1e-11, atol=1e-12)
+    loop = fp.Loop(sampler=fp.Temperature(temperature), learner=learner)
+    solution = fp.solve(loop, logits)
+    assert solution.law == law
+    simulated = fp.run(loop, logits, num_generations=3, observe=fp.simplex.centre)
+    np.testing.assert_allclose(
+        fp.simplex.centre(solution.logits(3)), simulated.value[-1], rtol=1e-8, atol=1e-9
+    )
+
+
+def test_two_modes_at_zero_temperature_have_no_law_of_flow():
+    loop = fp.Loop(sampler=fp.Temperature(0.0), learner=fp.GradientFlow(time=1.0))
+    with pytest.raises(fp.NoClosedForm, match="one mode"):
+        fp.solve(loop, jnp.array([1.0, 1.0, 0.0]))
+
+
+def test_refits_to_own_samples_are_resampling():
+    loop = fp.Loop(sampler=fp.TopK(2), corpus=fp.Fresh(num_samples=3))
+    solution = fp.solve(loop, LOGITS)
+    assert isinstance(solution, Resampled)
+    assert solution.law == "resampling.heterozygosity"
+    listed = enumerate_histories(loop, LOGITS, 2)
+    exact = listed.mean(fp.simplex.heterozygosity(listed.logits[-1]))
+    np.testing.assert_allclose(solution.heterozygosity(2), exact, rtol=1e-13)
+    mean = listed.mean(fp.simplex.probabilities(listed.logits[-1]))
+    np.testing.assert_allclose(solution.mean_probabilities(2), mean, atol=1e-15)
+    np.testing.assert_allclose(solution.limit(), mean, atol=1e-15)
+    assert solution.rate() == pytest.approx(2 / 3)
+
+
+def test_single_steps_on_own_samples_wander():
+    loop = fp.Loop(corpus=fp.Fresh(num_samples=2), learner=fp.GradientSteps(step_size=0.4))
+    solution = fp.solve(loop, LOGITS)
+    assert isinstance(solution, Wandering)
+    assert solution.law == "traces.martingale"
+    with pytest.raises(fp.NoClosedForm, match=r"no limit\(\); it has .*mean_logits"):
+        solution.limit()
+    listed = enumerate_histories(loop, LOGITS, 2)
+    np.testing.assert_allclose(solution.mean_logits(2), listed.mean(listed.logits[-1]), atol=1e-14)
+    square = listed.mean(jnp.sum((listed.logits[-1] - listed.logits[0]) ** 2, -1))
+    assert 0.5 * float(solution.displacement_bound(2)) < square < solution.displacement_bound(2)
 
 
 def test_bad_logits_are_named():
