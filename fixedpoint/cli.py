@@ -665,7 +665,7 @@ def _recovery(found: "Prediction") -> str:
     value = float(found.mean("recovery_temperature")[0][-1])
     if math.isnan(value):
         return f"none: no temperature brings generation 0 back from generation {last}"
-    if found.law is not None:
+    if found.law is not None and not found.sampled:
         how = "restores generation 0 exactly"
     else:
         mean = "(the mean of the runs that have one)" if found.sampled else ""

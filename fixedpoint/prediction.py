@@ -17,7 +17,7 @@ import numpy as np
 
 from fixedpoint import simplex
 from fixedpoint.kernels import sweep
-from fixedpoint.laws.solve import NoClosedForm, solve
+from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
 from fixedpoint.loop import Fresh, Loop, run
 
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
@@ -160,18 +160,18 @@ def predict(
     generations = reported_generations(num_generations)
     last = None
     try:
-        solution = solve(loop, jnp.asarray(rows))
+        solution, note = solve(loop, jnp.asarray(rows)), ""
     except NoClosedForm as reason:
-        law, note = None, str(reason)
-        if num_replicates is None:
-            figures, limit, last = _follow(loop, rows, generations)
-        else:
-            figures, limit = _sample(loop, rows, generations, num_replicates, seed)
-    else:
-        law, note = solution.law, ""
+        solution, note = None, str(reason)
+    if num_replicates is not None:
+        figures, limit = _sample(loop, rows, generations, num_replicates, seed)
+    elif isinstance(solution, Tempered):
         figures, limit = _temper(rows, float(solution.rate()), generations)
         if keep_logits:
             last = np.asarray(solution.logits(num_generations))
+    else:
+        figures, limit, last = _follow(loop, rows, generations)
+    law = None if solution is None else solution.law
     figures = {name: part.reshape(*part.shape[:-1], *contexts) for name, part in figures.items()}
     modes = figures.pop("mode", None)
     last = last.reshape(logits.shape) if keep_logits and last is not None else None
