@@ -146,10 +146,14 @@ def test_prose_refuses_what_it_cannot_print():
 
 def record(proved="passed", evaluated="passed", confronted="passed"):
     stages = {"proved": proved, "evaluated": evaluated, "confronted": confronted}
-    stages = {stage: {"status": status} for stage, status in stages.items()}
-    stages["evaluated"]["error"] = 3e-14
-    stages["confronted"] |= {"z": 3.251, "comparisons": 1200}
-    return {**stages, "passed": "failed" not in (proved, evaluated, confronted)}
+    details = {
+        "evaluated": {"error": 3e-14},
+        "confronted": {"z": 3.251, "comparisons": 1200},
+    }
+    found = {
+        stage: {"status": status, **details.get(stage, {})} for stage, status in stages.items()
+    }
+    return {**found, "passed": "failed" not in (proved, evaluated, confronted)}
 
 
 def test_marks_show_each_comparison():
