@@ -1,4 +1,4 @@
-/* What this machine can do at best: S0 = sum exp(b x) and S1 = sum x exp(b x) of every row, for
+/* What this machine can do at best: a copy, multiply-adds, and S0 = sum exp(b x) and S1 = sum x exp(b x) of every row, for
  * every b, in double precision, with all the compiler allows: a row stays in the cache, the
  * exponential is inlined and vectorised, rows are shared out among the cores.
  *
@@ -62,4 +62,33 @@ int tempered_sums(const float *logits, int64_t num_rows, int64_t num_outcomes, c
         free(x);
     }
     return failed;
+}
+
+/* Copies n numbers, on all cores. */
+void copy(double *restrict target, const double *restrict source, int64_t n)
+{
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++)
+        target[i] = source[i];
+}
+
+enum { CHAINS = 96 };
+
+/* Takes repeats x CHAINS multiply-adds on every core, in registers; returns how many in all. */
+double multiply_adds(int64_t repeats)
+{
+    double number = 0.0, kept = 0.0;
+#pragma omp parallel reduction(+ : number, kept)
+    {
+        double x[CHAINS];
+        for (int i = 0; i < CHAINS; i++)
+            x[i] = i;
+        for (int64_t r = 0; r < repeats; r++)
+            for (int i = 0; i < CHAINS; i++)
+                x[i] = x[i] * 0.999999 + 1e-6;
+        for (int i = 0; i < CHAINS; i++)
+            kept += x[i];
+        number += (double)repeats * CHAINS;
+    }
+    return kept > 0.0 ? number : 0.0;
 }

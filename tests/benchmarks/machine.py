@@ -8,6 +8,9 @@ import platform
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -90,11 +93,59 @@ def tempered_sums(logits: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.nda
     return sums[0].T, sums[1].T
 
 
-def exponentials(number: int) -> None:
-    """Take at least this many exponentials, in the cache, on all cores, at the machine's best."""
-    num_rows, num_outcomes = 8 * CORES, 1024
-    b = np.linspace(0.5, 2, -(-number // (num_rows * num_outcomes)))
-    tempered_sums(np.linspace(-3, 3, num_rows * num_outcomes).reshape(num_rows, -1), b)
+@dataclass(frozen=True)
+class Rates:
+    """What the machine does in a second at best, on all cores, measured now.
+
+    Attributes:
+        bytes: read and written in a copy between two arrays far larger than the caches.
+        exponentials: in double precision, of numbers in the cache.
+        multiply_adds: in double precision, of numbers in registers.
+    """
+
+    bytes: float
+    exponentials: float
+    multiply_adds: float
+
+
+def probe() -> Rates | None:
+    """Measure the machine's rates in about a tenth of a second; `None` without a C compiler."""
+    library = _limits()
+    if library is None:
+        return None
+    library.multiply_adds.restype = ctypes.c_double
+    source, target = _arrays()
+    table = np.linspace(-3, 3, 8 * CORES * 1024, dtype=np.float32).reshape(-1, 1024)
+    b = np.linspace(0.5, 2, 800)
+    repeats = 2_000_000
+
+    def copy() -> float:
+        library.copy(_pointer(target), _pointer(source), ctypes.c_int64(source.size))
+        return 2.0 * source.nbytes
+
+    def exponentials() -> float:
+        tempered_sums(table, b)
+        return float(table.size * len(b))
+
+    def multiply_adds() -> float:
+        return library.multiply_adds(ctypes.c_int64(repeats))
+
+    return Rates(*(_rate(work) for work in (copy, exponentials, multiply_adds)))
+
+
+@functools.cache
+def _arrays() -> tuple[np.ndarray, np.ndarray]:
+    return np.ones(2**23), np.ones(2**23)
+
+
+def _rate(work: Callable[[], float]) -> float:
+    """The better of two rates."""
+    rates = []
+    for _ in range(2):
+        start = time.perf_counter()
+        amount = work()
+        rates.append(amount / (time.perf_counter() - start))
+    return max(rates)
 
 
 def _pointer(array: np.ndarray) -> ctypes.c_void_p:

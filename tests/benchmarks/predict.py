@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import machine
 import numpy as np
-from race import Answer, Contestant, Race, relative_error
+from race import Answer, Contestant, Race, Work, relative_error
 
 from fixedpoint.kernels import sweep
 
@@ -32,6 +32,7 @@ def race(quick: bool) -> Race:
         distance=relative_error,
         distance_name="largest relative difference of a figure",
         tolerance=1e-9,
+        work=Work(bytes=logits.nbytes, exponentials=logits.size * len(b)),
     )
 
 
@@ -192,3 +193,6 @@ def _from_sums(logits: np.ndarray, b: np.ndarray, S0: np.ndarray, S1: np.ndarray
         "kl_from_start": (b - 1) * S1 / S0 - np.log(S0 / S0[0]),
         "surviving": np.broadcast_to(surviving, S0.shape),
     }
+
+
+RACES = {"predict": race}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import machine
 import numpy as np
 
 Answer = dict[str, np.ndarray]
@@ -33,6 +34,29 @@ class Contestant:
 
 
 @dataclass(frozen=True)
+class Work:
+    """What a race cannot do without, as far as it counts; it sets the machine's limit.
+
+    Attributes:
+        bytes: moved from and to memory.
+        exponentials: of numbers in double precision.
+        multiply_adds: in double precision.
+    """
+
+    bytes: float = 0
+    exponentials: float = 0
+    multiply_adds: float = 0
+
+    def limit(self, rates: machine.Rates) -> float:
+        """Seconds below which a machine of these rates cannot do it."""
+        return max(
+            self.bytes / rates.bytes,
+            self.exponentials / rates.exponentials,
+            self.multiply_adds / rates.multiply_adds,
+        )
+
+
+@dataclass(frozen=True)
 class Race:
     """Several ways to do the same work.
 
@@ -43,6 +67,7 @@ class Race:
         distance: of a contestant's answer from the reference's.
         distance_name: what that distance is, as printed.
         tolerance: the largest distance at which the answers count as the same.
+        work: what cannot be done without; `None` where nobody knows.
     """
 
     name: str
@@ -51,6 +76,7 @@ class Race:
     distance: Callable[[Answer, Answer], float]
     distance_name: str
     tolerance: float
+    work: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +92,8 @@ class Entry:
         cpu_ratio: processor time over the reference's of the same round.
         setup_seconds: what the first call took longer: compilation above all.
         distance: of the answer from the reference's; `None` where there is nothing to compare.
+        limit_ratio: wall time over the limit that the machine's probes gave in the same round;
+            `None` where the race names no work or the probes cannot be compiled.
     """
 
     name: str
@@ -76,6 +104,7 @@ class Entry:
     cpu_ratio: float
     setup_seconds: float
     distance: float | None
+    limit_ratio: float | None = None
 
 
 @dataclass
@@ -107,7 +136,11 @@ def hold(race: Race, rounds: int) -> Outcome:
         answers.append(answer)
     walls = np.empty((rounds, len(race.contestants)))
     cpus = np.empty_like(walls)
+    limits = np.full(rounds, np.nan)
     for turn in range(rounds):
+        rates = machine.probe() if race.work else None
+        if race.work and rates:
+            limits[turn] = race.work.limit(rates)
         order = range(len(race.contestants))
         for index in order if turn % 2 == 0 else reversed(order):
             walls[turn, index], cpus[turn, index], _ = _timed(race.contestants[index].run)
@@ -126,9 +159,58 @@ def hold(race: Race, rounds: int) -> Outcome:
                 cpu_ratio=float(np.median(cpus[:, index] / cpus[:, 0])),
                 setup_seconds=max(0.0, setup[index] - seconds),
                 distance=None if answer is None else race.distance(answer, answers[0]),
+                limit_ratio=_number(np.median(walls[:, index] / limits)),
             )
         )
     return outcome
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the cost of some work grows with one of its sizes.
+
+    Attributes:
+        name: by which the command calls it.
+        title: what is timed.
+        size_name: which size grows.
+        sizes: increasing.
+        prepare: given a size, the work of that size, ready to be timed.
+    """
+
+    name: str
+    title: str
+    size_name: str
+    sizes: Sequence[int]
+    prepare: Callable[[int], Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was measured of a growth.
+
+    Attributes:
+        growth: what was timed.
+        seconds: for each size, the fastest of the rounds: others disturb, none helps.
+    """
+
+    growth: Growth
+    seconds: list[float]
+
+    @property
+    def slope(self) -> float:
+        """Slope of log seconds against log size over the larger half of the sizes."""
+        half = len(self.seconds) // 2
+        sizes = np.log(np.asarray(self.growth.sizes[half:], float))
+        return float(np.polyfit(sizes, np.log(self.seconds[half:]), 1)[0])
+
+
+def measure(growth: Growth, rounds: int) -> Curve:
+    """Time every size, each once a round, the first time to warm up."""
+    works = [growth.prepare(size) for size in growth.sizes]
+    for work in works:
+        work()
+    walls = [[_timed(work)[0] for work in works] for _ in range(rounds)]
+    return Curve(growth, np.min(walls, axis=0).tolist())
 
 
 def relative_error(answer: Answer, reference: Answer) -> float:
@@ -157,7 +239,11 @@ def _kolmogorov_smirnov(values: Any, others: Any) -> float:
     return float(np.sqrt(number) * np.abs(below[0] - below[1]).max())
 
 
-def _timed(run: Callable[[], Answer | None]) -> tuple[float, float, Answer | None]:
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _timed(run: Callable[[], Any]) -> tuple[float, float, Any]:
     gc.collect()
     wall, cpu = time.perf_counter(), time.process_time()
     answer = run()

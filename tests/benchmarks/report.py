@@ -1,92 +1,150 @@
-"""The benchmarks' results as Markdown (for the README), LaTeX (for the paper) and JSON."""
+"""The benchmarks' results as JSON, as Markdown for the README and as LaTeX for the paper.
+
+The tables are made from the record (`results.json`) alone, so that the paper is built without a
+measurement. `python tests/benchmarks/report.py` writes the README's table again.
+"""
 
 import dataclasses
 import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from race import Entry, Outcome
+if TYPE_CHECKING:
+    from race import Curve, Outcome
 
-HEADINGS = ("", "seconds", "ratio", "CPU seconds (ratio)", "first call +", "difference")
+HEADINGS = ("", "seconds", "ratio", "CPU ratio", "first call +", "difference", "limit")
 NOTE = (
     "Ratio: wall time over that of the first line, median over the rounds of the ratios within a "
-    "round. CPU seconds: all threads. First call +: what the first call takes longer (compilation)."
+    "round (CPU: of all threads). First call +: what the first call takes longer, above all to "
+    "compile. Difference: from the first line's answer. Limit: wall time over what the machine's "
+    "fastest copy, exponential and multiply–add in C, measured in the same round, would need."
 )
+README = Path(__file__).resolve().parents[2] / "README.md"
+BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+
+SIGNS = {"×": r"$\times$", "–": "--", "−": "$-$", "√": "", "≥": r"$\ge$", "∝": r"$\propto$"}
+
+Record = dict[str, Any]
 
 
-def markdown(outcomes: Sequence[Outcome], machine: dict[str, str], sizes: str) -> str:
-    """A heading and a table for each race, then the circumstances."""
-    parts = []
-    for outcome in outcomes:
-        lines = [
-            f"**{outcome.race.title}**",
-            "",
-            "| " + " | ".join(HEADINGS) + " |",
-            "|---|" + "---:|" * (len(HEADINGS) - 1),
-        ]
-        lines += ["| " + " | ".join(cells(entry)) + " |" for entry in outcome.entries]
-        parts.append("\n".join(lines))
-    parts.append(f"{NOTE} {circumstances(outcomes, machine, sizes)}")
-    return "\n\n".join(parts) + "\n"
+def race_record(outcome: "Outcome") -> Record:
+    """Everything that was measured in a race."""
+    return {
+        "title": outcome.race.title,
+        "rounds": outcome.rounds,
+        "load": outcome.load,
+        "difference": outcome.race.distance_name,
+        "tolerance": outcome.race.tolerance,
+        "entries": [dataclasses.asdict(entry) for entry in outcome.entries],
+    }
 
 
-def latex(outcomes: Sequence[Outcome], machine: dict[str, str], sizes: str) -> str:
+def growth_record(curve: "Curve") -> Record:
+    """Everything that was measured of a growth."""
+    return {
+        "title": curve.growth.title,
+        "size": curve.growth.size_name,
+        "sizes": list(curve.growth.sizes),
+        "seconds": curve.seconds,
+        "slope": curve.slope,
+    }
+
+
+def record(
+    outcomes: Sequence["Outcome"], curves: Sequence["Curve"], machine: dict[str, str], quick: bool
+) -> Record:
+    """All that was measured, with the machine's description."""
+    return {
+        "machine": machine,
+        "quick": quick,
+        "races": {outcome.race.name: race_record(outcome) for outcome in outcomes},
+        "growth": {curve.growth.name: growth_record(curve) for curve in curves},
+    }
+
+
+def as_json(record: Record) -> str:
+    """The record as it is stored."""
+    return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def markdown(record: Record) -> str:
+    """A heading and a table for each race, the growths, then the circumstances."""
+    parts = [table(race) for race in record["races"].values()]
+    if record["growth"]:
+        parts.append("\n".join(growth_line(growth) for growth in record["growth"].values()))
+    return "\n\n".join([*parts, f"{NOTE} {circumstances(record)}"]) + "\n"
+
+
+def table(race: Record) -> str:
+    """A race in Markdown."""
+    lines = [
+        f"**{race['title']}**",
+        "",
+        "| " + " | ".join(HEADINGS) + " |",
+        "|---|" + "---:|" * (len(HEADINGS) - 1),
+    ]
+    return "\n".join(lines + ["| " + " | ".join(cells(entry)) + " |" for entry in race["entries"]])
+
+
+def growth_line(growth: Record) -> str:
+    """A growth in a line."""
+    sizes, seconds = growth["sizes"], growth["seconds"]
+    return (
+        f"- {growth['title']}: seconds ∝ {growth['size']}^{growth['slope']:.2f} "
+        f"({_short(seconds[0])} s at {sizes[0]:,}, {_short(seconds[-1])} s at {sizes[-1]:,})"
+    )
+
+
+def latex(record: Record) -> str:
     """One tabular for all races; needs no package."""
     columns = "l" + "r" * (len(HEADINGS) - 1)
     lines = [
-        rf"% {_escaped(circumstances(outcomes, machine, sizes))}",
+        f"% {_escaped(circumstances(record))}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\hline",
         " & ".join(HEADINGS) + r" \\",
     ]
-    for outcome in outcomes:
-        title = rf"\multicolumn{{{len(HEADINGS)}}}{{l}}{{\emph{{{_escaped(outcome.race.title)}}}}}"
+    for race in record["races"].values():
+        title = rf"\multicolumn{{{len(HEADINGS)}}}{{l}}{{\emph{{{_escaped(race['title'])}}}}}"
         lines += [r"\hline", rf"{title} \\"]
-        lines += [" & ".join(map(_escaped, cells(entry))) + r" \\" for entry in outcome.entries]
+        lines += [" & ".join(map(_escaped, cells(entry))) + r" \\" for entry in race["entries"]]
     return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
 
 
-def as_json(outcomes: Sequence[Outcome], machine: dict[str, str], sizes: str) -> str:
-    """Everything that was measured, with the machine's description."""
-    races = {
-        outcome.race.name: {
-            "title": outcome.race.title,
-            "rounds": outcome.rounds,
-            "load": outcome.load,
-            "distance": outcome.race.distance_name,
-            "tolerance": outcome.race.tolerance,
-            "entries": [dataclasses.asdict(entry) for entry in outcome.entries],
-        }
-        for outcome in outcomes
-    }
-    return json.dumps({"machine": machine, "sizes": sizes, "races": races}, indent=1) + "\n"
-
-
-def circumstances(outcomes: Sequence[Outcome], machine: dict[str, str], sizes: str) -> str:
+def circumstances(record: Record) -> str:
     """Machine, versions, rounds and load, in a line."""
-    loads = [load for outcome in outcomes for load in outcome.load]
-    rounds = sorted({outcome.rounds for outcome in outcomes})
-    distances = dict.fromkeys(
-        f"{outcome.race.distance_name} (at most {outcome.race.tolerance:g})" for outcome in outcomes
-    )
-    described = ", ".join(f"{key} {value}" for key, value in machine.items())
+    races = record["races"].values()
+    described = ", ".join(f"{key} {value}" for key, value in record["machine"].items())
+    if not races:
+        return f"{described}."
+    loads = [load for race in races for load in race["load"]]
+    rounds = sorted({race["rounds"] for race in races})
     return (
-        f"Difference: {'; '.join(distances)}. {sizes.capitalize()} sizes; "
-        f"rounds: {', '.join(map(str, rounds))}; "
-        f"load average {min(loads):.1f} to {max(loads):.1f}. "
-        f"{described}."
+        f"{'Quick' if record['quick'] else 'Full'} sizes; rounds: {', '.join(map(str, rounds))}; "
+        f"load average {min(loads):.1f} to {max(loads):.1f}. {described}."
     )
 
 
-def cells(entry: Entry) -> tuple[str, ...]:
+def cells(entry: Record) -> tuple[str, ...]:
     """The cells of an entry's row."""
     return (
-        entry.name,
-        _short(entry.seconds),
-        _short(entry.ratio),
-        f"{_short(entry.cpu_seconds)} ({_short(entry.cpu_ratio)})",
-        f"{entry.setup_seconds:.1f}",
-        "–" if entry.distance is None else f"{entry.distance:.1g}",
+        entry["name"],
+        _short(entry["seconds"]),
+        _short(entry["ratio"]),
+        _short(entry["cpu_ratio"]),
+        f"{entry['setup_seconds']:.1f}",
+        "–" if entry["distance"] is None else f"{entry['distance']:.1g}",
+        "–" if entry["limit_ratio"] is None else _short(entry["limit_ratio"]),
     )
+
+
+def publish(record: Record) -> None:
+    """Write the README's table."""
+    text = README.read_text(encoding="utf-8")
+    pattern = re.compile(rf"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
+    README.write_text(pattern.sub(lambda _: markdown(record), text), encoding="utf-8")
 
 
 def _short(number: float) -> str:
@@ -97,4 +155,10 @@ def _short(number: float) -> str:
 def _escaped(text: str) -> str:
     for character in "&%#_":
         text = text.replace(character, f"\\{character}")
-    return text.replace("×", r"$\times$").replace("–", "--").replace("−", "$-$").replace("√", "")
+    for character, command in SIGNS.items():
+        text = text.replace(character, command)
+    return text
+
+
+if __name__ == "__main__":
+    publish(json.loads(Path(__file__).with_name("results.json").read_text(encoding="utf-8")))

@@ -11,9 +11,8 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import machine
 import numpy as np
-from race import Answer, Contestant, Race, kolmogorov_smirnov
+from race import Answer, Contestant, Race, Work, kolmogorov_smirnov
 
 import fixedpoint as fp
 from fixedpoint.loop.traces import run_traces
@@ -35,6 +34,11 @@ def race(num_outcomes: int, quick: bool) -> Race:
         distance=kolmogorov_smirnov,
         distance_name="two-sample Kolmogorov-Smirnov statistic",
         tolerance=2.8,
+        work=Work(
+            exponentials=num_replicates
+            * num_generations
+            * (2 if num_outcomes == 2 else 2 * num_outcomes)
+        ),
     )
 
 
@@ -54,9 +58,6 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
         return _figures(np.asarray(runs.value[0]))
 
     yield Contestant("fixedpoint, run_traces", lambda: simulate(run_traces))
-    if machine.has_limit():
-        number = R * N * (2 if len(logits) == 2 else 2 * len(logits))
-        yield Contestant("limit: its exponentials alone in C", lambda: machine.exponentials(number))
     if importlib.util.find_spec("numba"):
         yield Contestant("Numba, a loop over replicates", _numba(logits, R, N, seeds))
     yield Contestant("NumPy, all replicates at once", lambda: _numpy(logits, R, N, next(seeds)))
@@ -139,3 +140,6 @@ def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable
         return _figures(theta)
 
     return run
+
+
+RACES = {f"traces-{number}": partial(race, number) for number in (2, 16)}
