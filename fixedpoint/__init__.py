@@ -7,8 +7,10 @@ The process: a `Loop` is a sampler, a corpus and a learner; `run` simulates it i
     flow        infinite samples, finite training: gradient flow between two generations
     traces      one sample or a small batch at a time
 
-and `solve` finds the law of a loop. Logits have the shape (..., num_outcomes); `-inf` marks an
-outcome that is lost for ever. Importing the package loads neither SymPy nor Matplotlib nor Diffrax.
+and `solve` finds the law of a loop. Where there is no formula, `chain` computes exactly: the finite
+Markov chain of a loop that draws n samples. Logits have the shape (..., num_outcomes); `-inf` marks
+an outcome that is lost for ever. Importing the package loads neither SymPy nor Matplotlib nor
+Diffrax.
 """
 
 import importlib
@@ -36,7 +38,7 @@ from fixedpoint.loop import (
 )
 
 if TYPE_CHECKING:
-    from fixedpoint import confront, laws
+    from fixedpoint import chain, confront, laws
     from fixedpoint.laws.solve import NoClosedForm, solve
 
 __version__ = "0.1.0"
@@ -58,6 +60,7 @@ __all__ = [
     "Temperature",
     "TopK",
     "Trajectory",
+    "chain",
     "confront",
     "flow",
     "laws",
@@ -69,9 +72,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Load the theory when it is first asked for."""
+    """Load the theory and the chains when they are first asked for."""
     if name in ("solve", "NoClosedForm"):
         return getattr(importlib.import_module("fixedpoint.laws.solve"), name)
-    if name in ("confront", "laws"):
+    if name in ("chain", "confront", "laws"):
         return importlib.import_module(f"fixedpoint.{name}")
     raise AttributeError(f"module 'fixedpoint' has no attribute {name!r}")

@@ -1,0 +1,433 @@
+"""A loop with a finite corpus as a Markov chain on the counts of that corpus."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+from numpy.typing import ArrayLike
+
+from fixedpoint import checks, simplex
+from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Target, logarithm
+from fixedpoint.loop.enumeration import all_counts
+from fixedpoint.loop.run import Loop
+
+__all__ = ["Chain", "binomial", "from_loop"]
+
+LARGEST = 6_000
+"""Most states of a chain: its matrix then takes 0.3 GB, and the elimination half a minute."""
+
+Row = Float[np.ndarray, " states"]
+
+
+class Chain(eqx.Module):
+    """A finite Markov chain whose states are the counts of a generation's samples.
+
+    Attributes:
+        counts: the states, shape (S, num_outcomes): how many of the n samples of a generation were
+            which outcome. For two outcomes state k has k samples of the first outcome.
+        matrix: probability of every state in the next generation, shape (S, S), float64.
+        absorbing: whether a state is never left, shape (S,): decided from the distributions that
+            are drawn from, not from the rounded matrix.
+        loop: the process, from which the chain was made; `None` if made by hand.
+        initial: the model at generation 0, for learners that start from it.
+    """
+
+    counts: Int[np.ndarray, "states outcomes"]
+    matrix: Float[np.ndarray, "states states"]
+    absorbing: Bool[np.ndarray, " states"]
+    loop: Loop | None = None
+    initial: Array | None = None
+
+    @property
+    def num_samples(self) -> int:
+        """The n samples of a generation."""
+        return int(self.counts[0].sum())
+
+    def index(self, counts: ArrayLike) -> int:
+        """Number of a state: for two outcomes k itself will do, else its counts.
+
+        Raises:
+            ValueError: If there is no such state.
+
+        Example:
+            >>> import fixedpoint as fp
+            >>> two = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(4)))
+            >>> two.index(3), two.index([3, 1])
+            (3, 3)
+        """
+        given = np.asarray(counts)
+        if given.ndim == 0 and self.counts.shape[1] == 2:
+            given = np.array([given, self.num_samples - given])
+        fits = given.shape == self.counts.shape[1:]
+        found = np.flatnonzero((self.counts == given).all(-1)) if fits else []
+        if len(found) != 1:
+            raise ValueError(
+                f"`counts` must be {self.counts.shape[1]} counts that add up to "
+                f"{self.num_samples:,}, and a state of the chain; got {counts}."
+            )
+        return int(found[0])
+
+    def first_generation(self, logits: ArrayLike) -> Row:
+        """Law of generation 1 if generation 0 is any model, not one of the chain's states.
+
+        Args:
+            logits: The model at generation 0, shape (num_outcomes,).
+
+        Returns:
+            The probability of every state, shape (S,).
+
+        Raises:
+            ValueError: If the logits do not fit, or the chain was not made from a loop.
+
+        Example:
+            >>> import jax.numpy as jnp
+            >>> import fixedpoint as fp
+            >>> two = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(2)))
+            >>> two.first_generation(jnp.log(jnp.array([0.5, 0.5])))
+            array([0.25, 0.5 , 0.25])
+        """
+        if self.loop is None:
+            raise ValueError("`chain` must be made from a loop to start from a model; got none.")
+        checks.check_logits(logits)
+        model = jnp.asarray(logits, float)
+        if model.shape != (self.counts.shape[1],):
+            raise ValueError(
+                f"`logits` must have shape ({self.counts.shape[1]},); got {model.shape}."
+            )
+        drawn = _drawn_from(_parts(self.loop), _curation(self.loop.corpus), model)
+        drawn = _surviving(np.asarray(drawn)[None])
+        row = _multinomial(drawn, all_counts(self.counts.shape[1], self.num_samples))[0]
+        classes = _classes(self.counts)
+        return row if classes is None else np.bincount(classes, row, len(self.counts))
+
+    def stopped(self, states: ArrayLike) -> Chain:
+        """The same chain, absorbed as soon as it is in one of the given states.
+
+        Args:
+            states: Which states, shape (S,).
+
+        Returns:
+            The chain whose absorption is the first visit to one of these states, or to one that
+            was absorbing already.
+
+        Example:
+            >>> import fixedpoint as fp
+            >>> three = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(4)), 3)
+            >>> first_loss = three.stopped((three.counts == 0).any(-1))
+            >>> int(first_loss.absorbing.sum()), int(three.absorbing.sum())
+            (12, 3)
+        """
+        absorbing = self.absorbing | np.asarray(states, bool)
+        matrix = np.where(absorbing[:, None], np.eye(len(absorbing)), self.matrix)
+        return Chain(self.counts, matrix, absorbing, self.loop, self.initial)
+
+
+def from_loop(
+    loop: Loop,
+    num_outcomes: int = 2,
+    *,
+    initial: ArrayLike | None = None,
+    exchangeable: bool = False,
+) -> Chain:
+    """The exact chain of a loop that draws n samples a generation.
+
+    The loop itself is called on each of the models that n samples can lead to: state N, model
+    p(N), drawn distribution d(N), and the next counts are Multinomial(n, d(N)).
+
+    Args:
+        loop: A loop whose corpus is `Fresh(num_samples)`, also inside `Mixed` or `Curated`, and
+            whose learner forgets the last model (`Refit`, or a learner that starts from the
+            initial one). Any samplers.
+        num_outcomes: K, at least 2. There are (n + K − 1 choose K − 1) states.
+        initial: The model at generation 0, for learners that start from it.
+        exchangeable: Whether to tell the outcomes apart only by their counts: states are then
+            the partitions of n into at most K parts, in descending order. For loops that treat
+            all outcomes alike; checked.
+
+    Returns:
+        The chain. With data of which `num_real` samples are real, the state is what was drawn
+        from the model.
+
+    Raises:
+        ValueError: If the model is not a function of the last counts alone, if there are too many
+            states, or if JAX is not in float64.
+
+    Validity:
+        Exact up to rounding: every entry of a row has a relative error of about 1e-14 with respect
+        to the float64 probabilities of its drawn distribution, down to 1e-300
+        (`tests/chain/test_states.py`). Up to 6,000 states.
+
+    Example:
+        >>> import fixedpoint as fp
+        >>> two = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(num_samples=2)))
+        >>> two.matrix
+        array([[1.  , 0.  , 0.  ],
+               [0.25, 0.5 , 0.25],
+               [0.  , 0.  , 1.  ]])
+
+    References:
+        Ewens (2004), Mathematical population genetics, section 3.2 (at T = 1).
+    """
+    checks.check_count(num_outcomes, "num_outcomes", minimum=2)
+    if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+        raise ValueError(
+            "`jax_enable_x64` must be on for an exact chain, whose probabilities span hundreds of "
+            'orders of magnitude (jax.config.update("jax_enable_x64", True)); got False.'
+        )
+    num_samples = _check_markov(loop, initial)
+    number = math.comb(num_samples + num_outcomes - 1, num_outcomes - 1)
+    if number > (20 * LARGEST if exchangeable else LARGEST):
+        raise ValueError(
+            f"`num_samples` must leave at most {LARGEST:,} states for {num_outcomes} outcomes "
+            f"(`chain.fixation_time` and `chain.survivors` need no states at temperature 1, "
+            f"`fixedpoint.run` simulates); got {num_samples:,}, hence {number:,} states."
+        )
+    everything = all_counts(num_outcomes, num_samples)
+    states = everything
+    if exchangeable:
+        _check_exchangeable(loop, everything, initial)
+        states = everything[(np.diff(everything) <= 0).all(-1)]
+    start = None if initial is None else jnp.asarray(initial, float)
+    matrix, absorbing = np.zeros((len(states), len(everything))), np.ones(len(states), bool)
+    for weight, drawn in _drawn(loop, states, start):
+        matrix += weight * _multinomial(drawn, everything)
+        # A state is absorbing if nothing but itself can be drawn, whatever the rounding.
+        absorbing &= ((drawn > -np.inf) == (states == num_samples)).all(-1)
+    classes = _classes(states)
+    if classes is not None:
+        lumped = np.zeros((len(states), len(states)))
+        np.add.at(lumped.T, classes, matrix.T)
+        matrix = lumped
+    return Chain(states, matrix, absorbing, loop, start)
+
+
+# --- The loop, called with given counts -----------------------------------------------------------
+
+
+class _Given(Corpus):
+    """A corpus whose samples are drawn already, among `size` in all."""
+
+    counts: Array
+    size: Array
+
+    @property
+    def stochastic(self) -> bool:
+        return False
+
+    def initial(self, logits: Array) -> None:
+        return
+
+    def __call__(self, drawn: Array, memory: None, key: Array | None) -> tuple[Target, None]:
+        shares = self.counts / self.counts.sum(-1, keepdims=True)
+        return Target(logarithm(shares), self.size), None
+
+
+def _check_markov(loop: Loop, initial: object) -> int:
+    """The samples of a generation, if the next model depends on their counts alone."""
+
+    def refuse(what: str, instead: str) -> ValueError:
+        return ValueError(
+            f"`loop` must lead from the counts of one generation to those of the next; {what}. "
+            f"{instead}; got {loop}."
+        )
+
+    run = "`fixedpoint.run` simulates it, `loop.enumeration` lists a few generations exactly"
+    corpus = loop.corpus
+    while not isinstance(corpus, Fresh):
+        if isinstance(corpus, Exact):
+            raise refuse(
+                "it draws no samples", "`fixedpoint.run` follows it exactly, without chance"
+            )
+        if not isinstance(corpus, Mixed | Curated):
+            raise refuse(f"{type(corpus).__name__} remembers more than the last samples", run)
+        corpus = corpus.corpus
+    learner = loop.learner
+    if learner.stochastic:
+        raise refuse(f"{type(learner).__name__} draws batches of its own", run)
+    if learner.from_initial and initial is None:
+        raise ValueError(
+            "`initial` must be the model at generation 0 where the learner starts from it; "
+            "got None."
+        )
+    if not learner.from_initial:
+        data = Target(jnp.log(jnp.array([0.3, 0.7])), corpus.num_samples)
+        origins = jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]]))
+        learnt = [simplex.probabilities(learner(origin, data, None)) for origin in origins]
+        if np.abs(learnt[0] - learnt[1]).max() > 1e-12:
+            raise refuse(
+                f"{type(learner).__name__} starts from the last model, which no counts tell", run
+            )
+    return corpus.num_samples
+
+
+def _drawn(
+    loop: Loop, counts: Int[np.ndarray, "rows outcomes"], initial: Array | None
+) -> Iterator[tuple[float, np.ndarray]]:
+    """What each model that the samples lead to draws from next, as log-probabilities.
+
+    With sampled real data there is one model for each of their counts: with its probability.
+    """
+    rows = len(counts)
+    # Padded to a power of two, so that few shapes are compiled.
+    padded = np.pad(counts, ((0, (1 << (rows - 1).bit_length()) - rows), (0, 0)), mode="edge")
+    samples = jnp.asarray(padded, float)
+    origin = jnp.broadcast_to(
+        jnp.zeros(counts.shape[1]) if initial is None else initial, samples.shape
+    )
+    for weight, given, _ in _assembled(loop.corpus, samples):
+        drawn = _drawn_by(_parts(loop), _curation(loop.corpus), given, origin)
+        yield weight, _surviving(np.asarray(drawn)[:rows])
+
+
+def _parts(loop: Loop) -> Loop:
+    """The loop without its corpus, which holds the number of samples as a static value."""
+    return Loop(loop.sampler, Exact(), loop.learner)
+
+
+def _curation(corpus: Corpus) -> tuple[Curated, ...]:
+    """The curations that act on what is drawn before it is counted, outermost first."""
+    if isinstance(corpus, Curated):
+        return (Curated(corpus.weights), *_curation(corpus.corpus))
+    return _curation(corpus.corpus) if isinstance(corpus, Mixed) else ()
+
+
+def _assembled(corpus: Corpus, counts: Array) -> Iterator[tuple[float, Corpus, int]]:
+    """The corpus with the given samples in place of the drawn ones: probability, corpus, size."""
+    if isinstance(corpus, Fresh):
+        yield 1.0, _Given(counts, jnp.asarray(float(corpus.num_samples))), corpus.num_samples
+    elif isinstance(corpus, Curated):
+        yield from _assembled(corpus.corpus, counts)
+    elif isinstance(corpus, Mixed):
+        for weight, inner, size in _assembled(corpus.corpus, counts):
+            if corpus.num_real is None:
+                yield weight, Mixed(corpus.real, corpus.fraction, inner), size
+                continue
+            size += corpus.num_real
+            sized = eqx.tree_at(_size_of, inner, jnp.asarray(float(size)))
+            real_counts = all_counts(counts.shape[1], corpus.num_real)
+            real = np.asarray(logarithm(jnp.broadcast_to(corpus.real, counts.shape[1:])))
+            chances = _multinomial(real[None], real_counts)[0]
+            for chance, drawn in zip(chances, real_counts / corpus.num_real, strict=True):
+                if chance > 0:
+                    mixed = Mixed(jnp.asarray(drawn), corpus.fraction, sized)
+                    yield weight * float(chance), mixed, size
+
+
+def _size_of(corpus: Corpus) -> Array:
+    while isinstance(corpus, Mixed):
+        corpus = corpus.corpus
+    assert isinstance(corpus, _Given)
+    return corpus.size
+
+
+@eqx.filter_jit
+def _drawn_by(parts: Loop, curation: tuple[Curated, ...], given: Corpus, origin: Array) -> Array:
+    """Learn from the given samples, then draw."""
+    target, _ = given(origin, None, None)
+    return _drawn_from(parts, curation, parts.learner(origin, target, None))
+
+
+@eqx.filter_jit
+def _drawn_from(parts: Loop, curation: tuple[Curated, ...], model: Array) -> Array:
+    """Log-probabilities that the samples are drawn with."""
+    drawn = parts.drawn(model)
+    for corpus in curation:
+        drawn = corpus(drawn, None, None)[0].logits
+    return simplex.log_probabilities(drawn)
+
+
+def _surviving(drawn: np.ndarray) -> np.ndarray:
+    alive = np.isfinite(drawn.max(-1))
+    if not alive.all():
+        raise ValueError(
+            "`loop` must leave an outcome to draw in every state; nothing survives truncation and "
+            f"curation in {int((~alive).sum())} of them."
+        )
+    return drawn
+
+
+# --- Probabilities of counts ----------------------------------------------------------------------
+
+
+def _multinomial(
+    log_drawn: Float[np.ndarray, "rows outcomes"], counts: Int[np.ndarray, "states outcomes"]
+) -> Float[np.ndarray, "rows states"]:
+    """Probabilities of the counts under each drawn distribution, normalised."""
+    if counts.shape[1] == 2:
+        return binomial(log_drawn, int(counts[0].sum()))
+    num_samples = int(counts[0].sum())
+    powers = np.arange(num_samples + 1)
+    # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
+    factorials = [math.factorial(k) for k in range(num_samples + 1)]
+    ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
+    log_ways = np.array([math.log(number) for number in ways])
+    rows = np.empty((len(log_drawn), len(counts)))
+    for row, log_p in zip(rows, log_drawn, strict=True):
+        with np.errstate(invalid="ignore"):
+            terms = np.where(powers > 0, powers * log_p[:, None], 0)
+        row[:] = np.exp(sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways))
+    return rows / rows.sum(1, keepdims=True)
+
+
+def binomial(
+    log_drawn: Float[np.ndarray, "rows 2"], num_samples: int
+) -> Float[np.ndarray, "rows states"]:
+    """Binomial probabilities of 0..n draws of the first outcome, outwards from the mode.
+
+    Neighbours have the ratio (n − k)/(k + 1) · p/q: every entry is a product of ratios, without a
+    subtraction, relative to the largest one.
+    """
+    n = num_samples
+    k = np.arange(n)
+    chances = np.empty((len(log_drawn), n + 1))
+    for first in range(0, len(log_drawn), 256):
+        log_p, log_q = log_drawn[first : first + 256].T
+        rows = chances[first : first + 256]
+        rows[:] = 0
+        sure = np.isneginf(log_p) | np.isneginf(log_q)
+        rows[np.isneginf(log_p), 0] = rows[np.isneginf(log_q), n] = 1
+        odds = np.exp(np.where(sure, 0, log_p - log_q))[:, None]
+        mode = np.minimum((n + 1) * (odds / (1 + odds)), n).astype(int)
+        with np.errstate(under="ignore", over="ignore"):
+            ratio = (n - k) / (k + 1) * odds
+            above = np.cumprod(np.where(k >= mode, ratio, 1), 1)
+            below = np.cumprod(np.where(k < mode, 1 / ratio, 1)[:, ::-1], 1)[:, ::-1]
+            # At k both products count the steps from the mode to k; one of them is empty.
+            outward = np.ones_like(rows)
+            outward[:, 1:] *= above
+            outward[:, :-1] *= below
+        outward /= outward.sum(1, keepdims=True)
+        rows[~sure] = outward[~sure]
+    return chances
+
+
+def _classes(states: Int[np.ndarray, "states outcomes"]) -> Int[np.ndarray, " counts"] | None:
+    """The state that each vector of counts belongs to; None if every vector is a state."""
+    everything = all_counts(states.shape[1], int(states[0].sum()))
+    if len(everything) == len(states):
+        return None
+    index = {tuple(row): number for number, row in enumerate(states.tolist())}
+    return np.array([index[tuple(sorted(row, reverse=True))] for row in everything.tolist()])
+
+
+def _check_exchangeable(
+    loop: Loop, everything: Int[np.ndarray, "counts outcomes"], initial: object
+) -> None:
+    """Refuse a loop that does not draw from permuted counts with permuted probabilities."""
+    ordered = np.argsort(-everything, axis=-1, kind="stable")
+    start = None if initial is None else jnp.asarray(initial, float)
+    sorted_counts = np.take_along_axis(everything, ordered, -1)
+    for (_, here), (_, there) in zip(
+        _drawn(loop, everything, start), _drawn(loop, sorted_counts, start), strict=True
+    ):
+        if np.abs(np.exp(np.take_along_axis(here, ordered, -1)) - np.exp(there)).max() > 1e-12:
+            raise ValueError(
+                "`exchangeable` must be False where the outcomes are not treated alike (real data, "
+                f"curation, ties cut by their index); got True with {loop}."
+            )
