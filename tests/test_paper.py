@@ -29,7 +29,7 @@ def environments(*names):
 
 
 def label_of(body):
-    return re.search(r"\\label\{(\w+:\w+)\}", body)[1]
+    return re.findall(r"\\label\{(\w+:\w+)\}", body)[0]
 
 
 def laws_with_a_section():
