@@ -112,6 +112,11 @@ def test_every_label_names_its_law_and_is_complete():
         assert equation.latex()
 
 
+def test_fractions_stand_on_the_line_in_an_exponent_and_nowhere_else():
+    latex = make(sp.exp(theta[j] / beta) / beta).latex()
+    assert latex.endswith(r"\frac{e^{{\theta}_{j} / \beta}}{\beta}")
+
+
 def test_evaluates_a_root_that_holds_sums():
     w = sp.Symbol("w", positive=True)
     weighted = total(sp.log(1 + w * sp.exp(theta[j])), j) - beta

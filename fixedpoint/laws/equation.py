@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 
 import mpmath
 import sympy as sp
+from sympy.printing.latex import LatexPrinter
 
 Kind = Literal["exact", "asymptotic", "bound", "conjecture"]
 
@@ -211,7 +212,8 @@ class Equation:
         relation = {"=": "=", "<=": r"\le", ">=": r"\ge"}[self.relation]
         if self.kind == "asymptotic" and self.relation == "=":
             relation = r"\simeq"
-        return f"{sp.latex(self.lhs)} {relation} {sp.latex(self.rhs)}"
+        printer = _Printer()
+        return f"{printer.doprint(self.lhs)} {relation} {printer.doprint(self.rhs)}"
 
     def evaluate(
         self, arguments: Mapping[str, Any], near_miss: str | None = None, digits: int = 50
@@ -282,6 +284,19 @@ class _Whole(int):
 def _whole(number: Any) -> Any:
     """An integer as one of those; anything else as it is."""
     return _Whole(number) if isinstance(number, int) else number
+
+
+class _Printer(LatexPrinter):
+    """SymPy's LaTeX, but fractions in an exponent of e stand on one line."""
+
+    def _print_ExpBase(self, expr: Expression, exp: str | None = None) -> str:  # noqa: N802
+        settings: dict[str, Any] = self._settings
+        folded = settings["fold_short_frac"]
+        settings["fold_short_frac"] = True
+        try:
+            return super()._print_ExpBase(expr, exp)
+        finally:
+            settings["fold_short_frac"] = folded
 
 
 def _exact(value: Any) -> Any:
