@@ -4,6 +4,7 @@
 sums.py      every generation of pure tempering from two sums over a table of logits
 traces.py    a tile of single-trace replicates through all their generations
 random.py    random numbers inside a loop
+exponential.py   2^t and e^t in few operations
 driver.py    tiles, devices and compiler options
 ```
 

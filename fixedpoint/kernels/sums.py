@@ -6,25 +6,26 @@ mode probability, effective number and divergence of *every* generation follow f
     S₀(b) = Σᵢ exp(b xᵢ),    S₁(b) = Σᵢ xᵢ exp(b xᵢ),    xᵢ = θᵢ − maxⱼ θⱼ ≤ 0.
 
 That is one exponential for each entry and generation, and the exponentials are all that a good
-program should spend its time on. Three things stand in the way on a CPU, and fix the shape of this
-module:
+program should spend its time on. Three things stand in the way on a CPU, and fix the shape of
+`fused_sums`:
 
 - *Memory.* Written array by array (softmax, then logarithm, product, sum), each generation streams
   the table through memory several times. Here a row is read once and stays in the cache while all
   inverse temperatures are applied to it; the table is stored in its own precision (float32) and the
-  arithmetic is done in JAX's default one (float64 when it is enabled), row by row.
-- *Reductions.* XLA may not reassociate a floating-point sum, so a sum over the last axis is one
-  scalar chain, and two sums over the same exponentials store them first. Here a row is cut into
-  blocks of `_LANES` columns which are added lane by lane: elementwise work, which vectorises as it
-  stands, and a partial sum in each lane, which is also more accurate.
-- *Cores.* A block is kept too small for XLA to split between cores (splitting thousands of small
-  blocks costs more than it brings). Rows are independent: each device gets its share.
+  arithmetic is done in JAX's default one (float64 when it is enabled).
+- *Reductions.* XLA may not reassociate a floating-point sum, so a sum over a row is one scalar
+  chain, and two sums over the same exponentials store them first. Here both are one reduction of
+  two numbers, compiled with leave to reassociate: one loop, in vectors, that stores nothing.
+- *Exponentials.* `exponential.power_of_two` spends no operation on digits that a sum loses.
+
+`partition_sums` has the same sums as plain JAX, which can be transformed; there a row is cut into
+blocks that are added lane by lane.
 
 Sums run over the entries that are not modes, and the modes are counted: near a vertex S₀ − 1 keeps
 its full relative accuracy, hence so does an entropy of 1e-200.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -36,6 +37,7 @@ from jaxtyping import Array, Float, Int, Real
 
 from fixedpoint.checks import check_logits, check_outcomes, check_temperature
 from fixedpoint.kernels import driver
+from fixedpoint.kernels.exponential import LOG2_E, power_of_two
 
 __all__ = ["PartitionSums", "Sweep", "partition_sums", "sweep"]
 
@@ -118,6 +120,39 @@ def partition_sums(
     )
 
 
+def fused_sums(
+    rows: Real[Array, "tile num_outcomes"], inverse_temperatures: Float[Array, " b"]
+) -> PartitionSums:
+    """The kernel: `partition_sums` of a few rows that fit into the cache; not differentiable."""
+    dtype = inverse_temperatures.dtype
+    top = rows.max(-1, keepdims=True)
+    num_modes = (rows == top).sum(-1)
+    num_outcomes = (rows > -jnp.inf).sum(-1)
+    # A lost outcome becomes a mode: both are left out of `rest`, and add 0 · exp(0) to `slope`.
+    columns = jnp.where(rows == -jnp.inf, top, rows).T
+    top = top.astype(dtype).T
+    at_zero_temperature = jnp.isinf(inverse_temperatures)
+    # For 2^(b x log₂e); finite, so that modes have b x = 0.
+    scale = jnp.where(at_zero_temperature, 0, inverse_temperatures) * LOG2_E
+    scale = jnp.minimum(scale, jnp.finfo(dtype).max)
+    power = power_of_two if dtype == jnp.float64 else jnp.exp2
+
+    def sums(scale: Array) -> tuple[Array, Array]:
+        x = columns.astype(dtype) - top  # again for each b: cheaper than to fetch it
+        weight = power(scale * x)
+        zero = jnp.zeros((), dtype)
+        return lax.reduce((jnp.where(x < 0, weight, 0), x * weight), (zero, zero), _add, (0,))
+
+    rest, slope = (
+        jnp.where(at_zero_temperature[:, None], 0, sums) for sums in lax.map(sums, scale)
+    )
+    return PartitionSums(rest, slope, num_modes, num_outcomes)
+
+
+def _add(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
 def _tile_sums(
     rows: Real[Array, "tile num_outcomes"], inverse_temperatures: Float[Array, " b"]
 ) -> PartitionSums:
@@ -148,11 +183,13 @@ def _tile_sums(
     return PartitionSums(rest, slope, num_modes, num_outcomes)
 
 
-def _observables(logits: Array, inverse_temperatures: Array) -> Sweep:
+def _observables(
+    sums: Callable[[Array, Array], PartitionSums], logits: Array, inverse_temperatures: Array
+) -> Sweep:
     """Read the observables off the partition sums; b = 1 is summed last, as the reference."""
     dtype = jnp.result_type(float)
     b = jnp.append(jnp.asarray(inverse_temperatures, dtype), jnp.ones((), dtype))
-    rest, slope, num_modes, num_outcomes = partition_sums(logits, b)
+    rest, slope, num_modes, num_outcomes = sums(logits, b)
     b = b.reshape(-1, *[1] * num_modes.ndim)
     excess = rest + (num_modes - 1)[None]  # S₀ − 1
     log_partition = jnp.log1p(excess)
@@ -213,18 +250,21 @@ def sweep(
         [3, 3, 1]
     """
     if isinstance(logits, Tracer) or isinstance(inverse_temperatures, Tracer):
-        return _observables(jnp.asarray(logits), jnp.asarray(inverse_temperatures))
+        return _observables(partition_sums, jnp.asarray(logits), jnp.asarray(inverse_temperatures))
     check_outcomes(logits, "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
     *batch, num_outcomes = np.shape(logits)
+    table = jnp.asarray(logits).reshape(-1, num_outcomes)
     result = driver.run(
         _observables,
-        [jnp.asarray(logits).reshape(-1, num_outcomes)],
-        [jnp.asarray(b)],
-        tile=max(1, _LANES // num_outcomes),
+        [table],
+        [jnp.asarray(b, float)],
+        static=(fused_sums,),
+        tile=max(1, min(_LANES // num_outcomes, len(table))),
         axis=1,
+        reassociate=True,
         devices=devices,
     )
     result = Sweep(*(value.reshape(len(b), *batch) for value in result))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fixedpoint.kernels import partition_sums, sweep
+from fixedpoint.kernels.sums import fused_sums
 
 INF = np.inf
 INVERSE_TEMPERATURES = [0.0, 1e-300, 1e-3, 0.5, 1.0, 1 + 1e-3, 2.5, 40.0, 1e6, 1e300, INF]
@@ -114,6 +115,15 @@ def check_equal(result, expected, rtol):
         scale = {"kl_from_start": 1e-14}.get(name, 0.0)
         other = getattr(expected, name)
         np.testing.assert_allclose(value, other, rtol=rtol, atol=scale, err_msg=name)
+
+
+def test_the_fused_kernel_is_its_plain_twin(table):
+    b = jnp.array(INVERSE_TEMPERATURES)
+    plain, fused = partition_sums(table, b), fused_sums(jnp.asarray(table), b)
+    for name in ("rest", "slope"):
+        np.testing.assert_allclose(getattr(fused, name), getattr(plain, name), rtol=2e-13)
+    np.testing.assert_array_equal(fused.num_modes, plain.num_modes)
+    np.testing.assert_array_equal(fused.num_outcomes, plain.num_outcomes)
 
 
 def test_plain_path_gives_the_same_numbers(table):
