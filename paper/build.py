@@ -92,7 +92,9 @@ def prose(text: str) -> str:
 
 
 PIECES = re.compile(
-    r"\w?\^(?:\{[^}]*\}|\([^()]*\)|\w)"  # e^{ηt}, e^(-bz), e^θ
+    r"\w?\^(?:\{[^}]*\}|\([^()]*\)|-?\w)"  # e^{ηt}, e^(-bz), e^-θ
+    r"|√\([^()]*\)"  # √(pq)
+    r"|\b[a-z][A-Z]\b"  # tX
     r"|[A-Za-z][A-Za-z']+"  # a word
     r"|[A-Za-z]_\w"  # p_T
     r"|[B-HJ-Zb-z]"  # a letter on its own, but neither "a" nor "I"
@@ -111,15 +113,20 @@ def _typeset(piece: str) -> str:
     if "^" in piece[:2] and len(piece) > 1:
         base, _, power = piece.partition("^")
         power = power[1:-1] if power[0] in "{(" else power
-        power = "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in power)
-        return f"${base}^{{{power}}}$"
-    if re.fullmatch(r"[B-HJ-Zb-z]|[A-Za-z]_\w", piece):
+        return f"${base}^{{{_signs(power)}}}$"
+    if piece[0] == "√" and len(piece) > 1:
+        return rf"$\sqrt{{{_signs(piece[2:-1])}}}$"
+    if re.fullmatch(r"[B-HJ-Zb-z]|[a-z][A-Z]|[A-Za-z]_\w", piece):
         return f"${piece}$"
     if piece in SYMBOLS:
         return f"${SYMBOLS[piece]}$"
     if piece in SPECIAL or piece.isascii():
         return SPECIAL.get(piece, piece)
     raise ValueError(f"`text` must be ASCII or in the tables of build.py; got {piece!r}.")
+
+
+def _signs(formula: str) -> str:
+    return "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in formula)
 
 
 def marks(record: Mapping[str, Any] | None) -> str:
@@ -142,20 +149,33 @@ def equations_tex(register: Mapping[str, Equation], record: Mapping[str, Any]) -
 def laws_tex(register: Mapping[str, Equation]) -> str:
     """The table of all laws: label, statement, kind; TeX looks the verdict up."""
     rows = ["% Written by paper/build.py from the register.\n"]
-    for label, equation in register.items():
-        rows.append(rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}" + "\n")
+    for law in laws_in_order(register):
+        rows.append(rf"\fplaw{{{law}}}" + "\n")
+        rows += [
+            rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}" + "\n"
+            for label, equation in register.items()
+            if equation.law == law
+        ]
     return "".join(rows)
+
+
+def laws_in_order(register: Mapping[str, Equation]) -> list[str]:
+    """The laws in the order of their sections; those that have none come last."""
+    sections = re.findall(r"\\label\{sec:(\w+)\}", source())
+    laws = list(dict.fromkeys(equation.law for equation in register.values()))
+    return sorted(laws, key=lambda law: (law not in sections, (*sections, law).index(law)))
 
 
 def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[str, str]:
     """What the text says of the last verification: how many equations passed, how closely."""
     found = [record[label] for label in register if label in record]
-    errors = [verdict["evaluated"]["error"] or 0.0 for verdict in found]
+    tight = [label for label, equation in register.items() if equation.accuracy <= 1e-12]
+    errors = [record[label]["evaluated"].get("error") or 0.0 for label in tight if label in record]
     drawn = [v["confronted"] for v in found if v["confronted"]["z"] is not None]
     return {
         "equations": str(len(register)),
         "verified": str(sum(verdict["passed"] for verdict in found)),
-        "tight": str(sum(equation.accuracy <= 1e-12 for equation in register.values())),
+        "tight": str(len(tight)),
         "largestError": power_of_ten(max(errors, default=0.0)),
         "threshold": f"{confront.THRESHOLD:.2f}",
         "stochastic": f"{sum(comparison['comparisons'] for comparison in drawn):,}",

@@ -133,6 +133,8 @@ def test_every_statement_and_equation_can_be_printed(label):
         ("e^(-bz) and e^θ", r"$e^{-bz}$ and $e^{\theta }$"),
         ("h(x) e^{ηt(x)}", r"$h$($x$) $e^{\eta t(x)}$"),
         ("50% of K", r"50\% of $K$"),
+        ("every e^-θ like tX", r"every $e^{-\theta }$ like $tX$"),
+        ("1/√(ηS)", r"1/$\sqrt{\eta S}$"),
     ],
 )
 def test_prose(plain, latex):
@@ -170,6 +172,11 @@ def test_equations_come_from_the_registered_objects():
     assert rf"\fpdefine{{{label}}}{{\fppassed\fppassed\fppassed}}" in text
     assert (press.PAPER / build.TEST).resolve().is_file()
     assert "exact" in build.laws_tex(register)
+
+
+def test_the_table_follows_the_sections():
+    assert build.laws_in_order(REGISTER)[:3] == ["tempering", "flow", "traces"]
+    assert build.laws_in_order({"x.y": REGISTER["flow.natural"]}) == ["flow"]
 
 
 def test_the_last_verification_is_told_in_numbers():
