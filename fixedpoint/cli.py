@@ -16,6 +16,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -504,6 +505,8 @@ def as_json(found: "Prediction", model: "Distribution") -> dict[str, Any]:
         "law": found.law,
         "note": found.note or None,
         "limit": limit,
+        "simulated": found.sampled,
+        "exact_mean_times": found.ending and asdict(found.ending),
         "generations": rows,
     }
 
@@ -547,6 +550,9 @@ def print_prediction(
     _say("law", found.law or f"no closed form, the loop was run: {why}")
     _say("limit", _limit(found, model))
     _say("recovery", _recovery(found))
+    if found.ending is not None:
+        _say("loss", _mean_time(found.ending.first_loss, "until an outcome is lost", found))
+        _say("fixation", _mean_time(found.ending.fixation, "until one is left", found))
 
 
 def _description(model: "Distribution") -> str:
@@ -658,6 +664,16 @@ def _limit(found: "Prediction", model: "Distribution") -> str:
         f"{text} (entropy {_figure(figures['entropy'])}, "
         f"effective number {_figure(figures['effective_number'])})"
     )
+
+
+def _mean_time(value: float | None, until: str, found: "Prediction") -> str:
+    """An exact mean time, which stands among simulated figures."""
+    assert found.ending is not None
+    if value is None:
+        return f"mean time {until}: not known exactly ({found.ending.note})"
+    over = " over the contexts" if found.figures["entropy"].ndim > 2 else ""
+    time = f"{value:,.6g}" if value < 1e6 else f"{value:.6e}"
+    return f"{time} generations on average{over} {until}: exact; the table is simulated"
 
 
 def _recovery(found: "Prediction") -> str:

@@ -6,6 +6,7 @@ Contexts are then taken in blocks and one generation at a time, so that memory g
 the number of contexts nor with that of generations.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from fixedpoint import simplex
+from fixedpoint.chain import Chain, absorption, fixation_time, from_loop
 from fixedpoint.kernels import sweep
 from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
-from fixedpoint.loop import Fresh, Loop, run
+from fixedpoint.loop import Fresh, Loop, Temperature, run
 
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
 """The figures that describe one model."""
@@ -31,6 +33,15 @@ BLOCK = 2**22
 
 EVERY_GENERATION = 1_000
 """Up to this many generations all are reported; beyond, those of the series 1, 2, 5, 10, ..."""
+
+LARGEST_CHAIN = 1_500
+"""Most states, and samples, of the exact chains that are solved on the way."""
+
+LARGEST_CONTEXTS = 100
+"""Most contexts for which exact mean times are computed."""
+
+LARGEST_TABLE = 2**24
+"""Most contexts × outcomes × samples that exact mean times are averaged over."""
 
 STATIONARY = 1e-12
 """Largest change of a probability in one generation that counts as none."""
@@ -50,6 +61,21 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How long the outcomes last, exactly: mean numbers of generations, averaged over contexts.
+
+    Attributes:
+        first_loss: until the first outcome is lost; `None` where it is not known exactly.
+        fixation: until one outcome is left; `None` where it is not known exactly.
+        note: where one of them is not known: why.
+    """
+
+    first_loss: float | None
+    fixation: float | None
+    note: str
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The figures of a model over generations.
 
@@ -63,6 +89,7 @@ class Prediction:
             would restore generation 0 as far as a temperature can; with b <= 0 none does.
         modes: index of the mode, shape (S, *contexts); `None` with samples.
         logits: the model at the last generation, if asked for; `None` with samples.
+        ending: with samples: how long the outcomes last, exactly; else `None`.
     """
 
     law: str | None
@@ -72,6 +99,7 @@ class Prediction:
     figures: dict[str, np.ndarray]
     modes: np.ndarray | None
     logits: np.ndarray | None
+    ending: Ending | None = None
 
     @property
     def sampled(self) -> bool:
@@ -175,7 +203,8 @@ def predict(
     figures = {name: part.reshape(*part.shape[:-1], *contexts) for name, part in figures.items()}
     modes = figures.pop("mode", None)
     last = last.reshape(logits.shape) if keep_logits and last is not None else None
-    return Prediction(law, note, limit, generations, figures, modes, last)
+    end = None if num_replicates is None else ending(loop, rows)
+    return Prediction(law, note, limit, generations, figures, modes, last, end)
 
 
 def _temper(
@@ -284,6 +313,75 @@ def _sample(
     return _joined(parts), Limit(
         "in the end one outcome alone, with probability 1; chance decides which and when", alone
     )
+
+
+def ending(loop: Loop, rows: np.ndarray) -> Ending:
+    """How long the outcomes of sampled models last, where an exact chain can say it.
+
+    Args:
+        loop: a loop whose corpus is `Fresh(num_samples)` and whose learner is `Refit()`.
+        rows: the models at generation 0, shape (contexts, num_outcomes).
+
+    Returns:
+        Mean times over runs and contexts: for two outcomes and, with few samples, for more, of
+        any loop; at temperature 1, without truncation, the time to fixation for any number.
+
+    Example:
+        >>> import fixedpoint as fp
+        >>> found = ending(fp.Loop(corpus=fp.Fresh(4)), np.log([[0.25, 0.25, 0.5]]))
+        >>> print(f"{found.fixation:.6f}")  # exactly 749/145
+        5.165517
+    """
+    assert isinstance(loop.corpus, Fresh)
+    num_samples = loop.corpus.num_samples
+    for number, most, what in (
+        (num_samples, LARGEST_CHAIN, "samples"),
+        (len(rows), LARGEST_CONTEXTS, "contexts"),
+        (rows.size * num_samples, LARGEST_TABLE, "outcomes x samples"),
+    ):
+        if number > most:
+            return Ending(None, None, f"not computed beyond {most:,} {what}")
+    neutral = all(isinstance(s, Temperature) and float(s.temperature) == 1 for s in loop.samplers)
+    chains: dict[int, tuple[Chain, np.ndarray, np.ndarray]] = {}
+    losses, fixations, note = [], [], ""
+    for row in rows:
+        alive = row[row > -np.inf]
+        states = math.comb(num_samples + len(alive) - 1, len(alive) - 1)
+        try:
+            if len(alive) == 1:
+                loss = fixation = 0.0
+            elif states <= LARGEST_CHAIN:
+                if len(alive) not in chains:
+                    chains[len(alive)] = _times(from_loop(loop, len(alive)))
+                chain, lost, fixed = chains[len(alive)]
+                first = chain.first_generation(alive)
+                loss, fixation = 1 + float(first @ lost), 1 + float(first @ fixed)
+            else:
+                loss, fixation = None, None
+                note = f"no exact chain of {len(alive):,} outcomes and {num_samples:,} samples"
+                if neutral:
+                    p = np.asarray(simplex.probabilities(jnp.asarray(alive)))
+                    fixation = fixation_time(p, num_samples)
+                else:
+                    note += " at this temperature"
+        except FloatingPointError:
+            loss, fixation, note = None, None, "beyond 1e280 generations"
+        losses.append(loss)
+        fixations.append(fixation)
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if len(known) == len(values) else None
+
+    return Ending(mean(losses), mean(fixations), note)
+
+
+def _times(chain: Chain) -> tuple[Chain, np.ndarray, np.ndarray]:
+    """The chain, and from each of its states the mean times to the first loss and to fixation."""
+    fixation = absorption(chain).mean
+    if chain.counts.shape[1] == 2:
+        return chain, fixation, fixation
+    return chain, absorption(chain.stopped((chain.counts == 0).any(-1))).mean, fixation
 
 
 def _blocks(rows: np.ndarray, width: int) -> Iterator[Any]:

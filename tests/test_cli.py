@@ -91,7 +91,12 @@ class TestPredict:
             assert set(row) == {"generation", *FIGURES, *(f"{name}_se" for name in FIGURES)}
         assert found["generations"][0]["entropy_se"] == 0
         assert found["generations"][1]["entropy_se"] > 0
+        assert found["simulated"]
+        exact = found["exact_mean_times"]
+        assert exact["first_loss"] == exact["fixation"] > 1
         assert json.loads(call("predict", "coin.csv", *arguments).out) == found
+        text = call("predict", "coin.csv", *arguments[:-1]).out
+        assert f"{exact['fixation']:.6g} generations on average until one is left: exact" in text
 
     def test_several_contexts_give_means(self, call):
         answer = call("predict", "table.npy", *ENDING)

@@ -159,6 +159,29 @@ class TestSamples:
         assert error is not None
         assert (mean[0], error[0]) == (4, pytest.approx(2 / np.sqrt(3)))
 
+    def test_the_exact_times_are_those_of_the_chain(self):
+        """T = 1 by exact elimination: 107/29 from one of four; 749/145 with three outcomes."""
+        rows = np.log([[0.25, 0.75], [0.5, 0.5]])
+        two = prediction.ending(fp.Loop(corpus=fp.Fresh(4)), rows)
+        assert two.fixation == pytest.approx((107 + 132) / 29 / 2, rel=1e-13)
+        assert two.first_loss == two.fixation
+        lost = np.array([[np.log(0.25), -np.inf, np.log(0.25), np.log(0.5)]])
+        three = prediction.ending(fp.Loop(corpus=fp.Fresh(4)), lost)
+        assert three.fixation == pytest.approx(749 / 145, rel=1e-13)
+        assert three.first_loss is not None
+        assert 1 < three.first_loss < 749 / 145
+
+    def test_what_no_chain_knows_is_not_claimed(self):
+        many = prediction.ending(fp.Loop(corpus=fp.Fresh(30)), np.zeros((1, 30)))
+        assert many.first_loss is None
+        assert many.fixation == pytest.approx(fp.chain.fixation_time(np.ones(30) / 30, 30))
+        warm = fp.Loop(fp.Temperature(1.1), fp.Fresh(30))
+        found = prediction.ending(warm, np.zeros((1, 30)))
+        assert (found.first_loss, found.fixation) == (None, None)
+        assert "no exact chain of 30 outcomes and 30 samples" in found.note
+        big = prediction.ending(fp.Loop(corpus=fp.Fresh(10_000)), np.zeros((1, 2)))
+        assert big.note == "not computed beyond 1,500 samples"
+
     def test_replicates_go_with_samples(self):
         with pytest.raises(ValueError, match="`num_replicates` must be given with a sampled"):
             predict(fp.Loop(corpus=fp.Fresh(5)), LOGITS, 1)

@@ -85,6 +85,7 @@ def absorption(chain: Chain) -> Absorption:
     right = np.column_stack([chain.matrix[np.ix_(order, ends)], np.ones(len(order))])
     found = elimination.solve(right)
     probability[order], mean[order] = found[:, :-1], found[:, -1]
+    _check_range(mean)
     # In units of the longest mean time, whose square may be beyond the range.
     unit = mean.max(initial=1.0)
     square = elimination.solve(1 / unit + 2 * inside @ (mean[order] / unit))
@@ -180,6 +181,7 @@ def stationary(chain: Chain) -> Float[np.ndarray, " states"]:
     order = _order(chain, np.ones(len(chain.counts), bool))
     matrix = chain.matrix[np.ix_(order, order)]
     elimination = Elimination(matrix[:-1, :-1], matrix[:-1, -1])
+    _check_range(elimination.solve(np.ones(len(order) - 1)))
     visits = np.append(elimination.solve_left(matrix[-1, :-1]), 1)
     result = np.empty(len(order))
     result[order] = visits / visits.sum()
@@ -251,7 +253,23 @@ def quasi_stationary(chain: Chain) -> QuasiStationary:
     result = np.zeros(len(chain.counts))
     result[order] = row
     exits = chain.matrix[np.ix_(order, np.flatnonzero(chain.absorbing))].sum(1)
-    return QuasiStationary(result, float(row @ exits))
+    decay = float(row @ exits)
+    _check_range(np.append(1 / decay if decay else np.inf, np.ones(len(row))))
+    return QuasiStationary(result, decay)
+
+
+def _check_range(times: np.ndarray) -> None:
+    """Refuse times so long that probabilities below the range of float64 matter to them.
+
+    Rounding such a probability to 0 changes a row of Q by at most 2e-308 in each of the S
+    eliminations of each of its S entries, hence a time τ by τ² times that.
+    """
+    longest = times.max(initial=1.0)
+    if not longest * 4e-308 * len(times) ** 2 < 1e-14:
+        raise FloatingPointError(
+            f"mean times of {longest:.0e} generations depend on probabilities below the range of "
+            "float64; nothing is returned rather than a wrong number."
+        )
 
 
 def _order(chain: Chain, states: np.ndarray) -> np.ndarray:

@@ -21,47 +21,49 @@ LARGEST = 6_000
 """Most samples of a generation; the work grows with their cube, or their square times t."""
 
 
-def fixation_time(counts: ArrayLike) -> float:
+def fixation_time(probabilities: ArrayLike, num_samples: int) -> float:
     """Mean number of generations until one outcome is left, refitting to n samples at T = 1.
 
     P(τ ≤ t) = Σᵢ P(Nᵢ(t) = n), and the counts of one outcome are a chain of their own, hence
 
-        E τ = Σᵢ w(Nᵢ),   w = (I − Q)⁻¹ h,   h(k) = k/n,
+        E τ = 1 + Σᵢ E w(Nᵢ(1)),   w = (I − Q)⁻¹ h,   h(k) = k/n,
 
-    with Q the transitions k → j of two outcomes, 0 < k, j < n.
+    with Nᵢ(1) ~ Binomial(n, pᵢ) and Q the transitions k → j of two outcomes, 0 < k, j < n. From a
+    model of n samples, pᵢ = Nᵢ/n, that is Σᵢ w(Nᵢ).
 
     Args:
-        counts: The counts Nᵢ of the samples of generation 0, shape (num_outcomes,).
+        probabilities: The model p₀ at generation 0, any distribution, shape (num_outcomes,).
+        num_samples: n, at most 6,000.
 
     Returns:
         The mean number of generations; 0 if one outcome is left.
 
     Raises:
-        ValueError: If a count is negative, or they add up to 0 or to more than 6,000.
+        ValueError: If an argument is out of its range.
 
     Validity:
-        Exact for any number of outcomes; 1e-12 relative (`tests/chain/test_neutral.py`). For a
-        model p₀ that need not consist of n samples: `chain.absorption` with two outcomes.
+        Exact for any model and any number of outcomes; 1e-12 relative
+        (`tests/chain/test_neutral.py`). Cost n³, and n for each different probability.
 
     Example:
         >>> import fixedpoint as fp
-        >>> print(f"{fp.chain.fixation_time([1, 1, 2]):.12f}")  # exactly 749/145
+        >>> print(f"{fp.chain.fixation_time([0.25, 0.25, 0.5], 4):.12f}")  # exactly 749/145
         5.165517241379
 
     References:
         Ewens (2004), Mathematical population genetics, section 3.2 (two outcomes).
     """
-    counts = np.asarray(checks.check_outcomes(counts, "counts"))
-    if counts.ndim != 1 or not np.issubdtype(counts.dtype, np.integer) or (counts < 0).any():
-        raise ValueError(
-            f"`counts` must be whole numbers >= 0, shape (num_outcomes,); got {counts}."
-        )
-    num_samples = _check_samples(int(counts.sum()), "counts")
-    alive, number = np.unique(counts[counts > 0], return_counts=True)
-    if num_samples in alive:
+    n = _check_samples(num_samples)
+    alive, number = _alive(probabilities)
+    if number.sum() == 1:
         return 0.0
-    weights = _waiting(num_samples)
-    return float(number @ weights[alive])
+    weights = _waiting(n)
+    total = 1.0
+    for first in range(0, len(alive), 1024):
+        part = slice(first, first + 1024)
+        log_drawn = np.log(np.column_stack([alive[part], 1 - alive[part]]))
+        total += float(number[part] @ (binomial(log_drawn, n) @ weights))
+    return total
 
 
 def _waiting(num_samples: int) -> np.ndarray:
@@ -70,11 +72,11 @@ def _waiting(num_samples: int) -> np.ndarray:
     k = np.arange(1, n)
     matrix = binomial(np.log(np.column_stack([k / n, 1 - k / n])), n)
     order = np.argsort(-np.abs(2 * k - n), kind="stable")
-    inside = matrix[np.ix_(order, order + 1)]
+    exits = matrix[order, 0] + matrix[order, n]
     weights = np.zeros(n + 1)
-    weights[order + 1] = Elimination(inside, matrix[order, 0] + matrix[order, n]).solve(
-        k[order] / n
-    )
+    if n > 1:
+        elimination = Elimination(matrix[np.ix_(order, order + 1)], exits)
+        weights[order + 1] = elimination.solve(k[order] / n)
     return weights
 
 
@@ -106,7 +108,7 @@ def ancestors(num_samples: int, generation: int) -> Float[np.ndarray, " ancestor
         Kingman (1982), On the genealogy of large populations; Feller (1968), An introduction to
         probability theory and its applications I, section II.5 (occupancy).
     """
-    n = _check_samples(checks.check_count(num_samples, "num_samples"), "num_samples")
+    n = _check_samples(num_samples)
     generation = checks.check_count(generation, "generation", minimum=0)
     row = np.zeros(n + 1)
     row[n] = 1
@@ -154,14 +156,12 @@ def survivors(probabilities: ArrayLike, num_samples: int, generation: int) -> fl
     References:
         Feller (1968), An introduction to probability theory and its applications I, section II.5.
     """
-    p = np.asarray(checks.check_probabilities(probabilities, "probabilities"), float)
-    if p.ndim != 1:
-        raise ValueError(f"`probabilities` must have shape (num_outcomes,); got {p.shape}.")
+    n = _check_samples(num_samples)
+    alive, number = _alive(probabilities)
     generation = checks.check_count(generation, "generation", minimum=0)
     if generation == 0:
-        return float((p > 0).sum())
-    chances = ancestors(num_samples, generation - 1)
-    alive, number = np.unique(p[p > 0], return_counts=True)
+        return float(number.sum())
+    chances = ancestors(n, generation - 1)
     likely = np.flatnonzero(chances)
     with np.errstate(divide="ignore"):
         missing = np.log1p(-np.minimum(alive, 1))
@@ -174,7 +174,15 @@ def survivors(probabilities: ArrayLike, num_samples: int, generation: int) -> fl
     return total
 
 
-def _check_samples(num_samples: int, name: str) -> int:
-    if not 0 < num_samples <= LARGEST:
-        raise ValueError(f"`{name}` must be 1 to {LARGEST:,} samples; got {num_samples:,}.")
+def _alive(probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """The different positive probabilities, and how many outcomes have each."""
+    p = np.asarray(checks.check_probabilities(probabilities, "probabilities"), float)
+    if p.ndim != 1:
+        raise ValueError(f"`probabilities` must have shape (num_outcomes,); got {p.shape}.")
+    return np.unique(p[p > 0], return_counts=True)
+
+
+def _check_samples(num_samples: int) -> int:
+    if checks.check_count(num_samples, "num_samples") > LARGEST:
+        raise ValueError(f"`num_samples` must be at most {LARGEST:,}; got {num_samples:,}.")
     return num_samples
