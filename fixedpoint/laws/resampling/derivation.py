@@ -7,16 +7,23 @@ for ever.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import mpmath
 import sympy as sp
+from sympy.functions.combinatorial.numbers import stirling
+from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, register, total
 
 theta: Any = sp.IndexedBase("theta", real=True)
 T = sp.Symbol("T", positive=True)
-n, t, j = sp.symbols("n t j", integer=True, positive=True)
+z = sp.Symbol("z", real=True)
+n, t, k = sp.symbols("n t k", integer=True, positive=True)
+j = sp.Symbol("j", integer=True, positive=True)
 i, K = OUTCOME, NUM_OUTCOMES
 
 FULL_REFIT = "T = 1; every generation is the maximum-likelihood refit to n fresh own samples."
@@ -217,6 +224,671 @@ FIXATION_PROBABILITY = register(
             Edge({"logits0": FIXED}, [0.0, 1.0]),
             Edge({"logits0": [2.0]}, [1.0]),
             Edge({"logits0": [0.5] * 4}, [0.25] * 4),
+        ),
+    )
+)
+
+
+def occupation(boxes: Any, balls: int, occupied: int) -> Any:
+    """Chance that k balls thrown into n boxes occupy j of them: S₂(k, j) (n)_j / n^k."""
+    ways = stirling(balls, occupied, kind=2)
+    return ways * sp.ff(boxes, occupied) / boxes**balls
+
+
+def prove_spectrum() -> list[Step]:
+    """The chain maps the falling factorial of order j to λ_j times the power of order j."""
+    p = shares(2)
+    factorials = [
+        moment_of_falling(p, order) - sp.ff(n, order) * p[0] ** order for order in (1, 2, 3)
+    ]
+    x = sp.Symbol("x")
+    polynomials = []
+    for size in (2, 3, 4, 5):
+        values = sp.prod(
+            x - sp.ff(size, order) / sp.Integer(size) ** order for order in range(size + 1)
+        )
+        polynomials.append(transitions(size).charpoly(x).as_expr() - values)
+    return [
+        Step(
+            "E (N')_j = (n)_j p^j, any n: triangular on 1, p, p², … with (n)_j/n^j on the diagonal "
+            " (j = 1, 2, 3)",
+            factorials,
+        ),
+        Step(
+            "∏_j (x − λ_j) is the characteristic polynomial  (n = 2, …, 5)",
+            polynomials,
+            reduce=sp.expand,
+        ),
+    ]
+
+
+def moment_of_falling(p: Sequence[Any], order: int) -> Any:
+    """E N(N − 1)…(N − j + 1) of the first outcome, from its moments, any n."""
+    y = sp.Symbol("y")
+    powers = sp.Poly(sp.expand(sp.expand_func(sp.ff(y, order))), y).all_coeffs()[::-1]
+    return sp.simplify(sum(c * moment(p, [a, 0]) for a, c in enumerate(powers)))
+
+
+order = sp.Symbol("j", integer=True, nonnegative=True)
+
+SPECTRUM = register(
+    Equation(
+        label="resampling.spectrum",
+        kind="exact",
+        statement=(
+            "The eigenvalues of the chain are n(n − 1)…(n − j + 1)/n^j: 1 for the two ends, "
+            "1 − 1/n for the slowest decay."
+        ),
+        lhs=sp.Symbol(r"\lambda_j"),
+        rhs=sp.Product(1 - k / n, (k, 0, order - 1)),
+        symbols={"num_samples": n, "order": order},
+        assumes=FULL_REFIT + " K = 2; for K outcomes the same values, more often.",
+        source="known: Feller, Proc. 2nd Berkeley Symp. 227 (1951)",
+        near_misses={
+            "powers of the slowest": (1 - 1 / n) ** (order * (order - 1) / 2),
+            "without replacement: (n)_j/n! ": sp.Product(1 - k / (n + 1), (k, 0, order - 1)),
+            "off by one": sp.Product(1 - k / n, (k, 0, order)),
+            "coalescent rates": sp.exp(-order * (order - 1) / (2 * n)),
+        },
+        proof=prove_spectrum,
+        domain={"num_samples": ("integer", 50, 5000), "order": ("integer", 0, 50)},
+        edges=(
+            Edge({"num_samples": 1, "order": 1}, 1.0),
+            Edge({"num_samples": 1, "order": 2}, 0.0),
+            Edge({"num_samples": 5, "order": 9}, 0.0),
+            Edge({"num_samples": 10**9, "order": 2}),
+            Edge({"num_samples": 300, "order": 300}),
+        ),
+    )
+)
+
+
+@lru_cache(maxsize=64)
+def occupations(boxes: int, digits: int) -> list[list[Any]]:
+    """Chances that k balls occupy j of the boxes, to the working precision, k up to n."""
+    chances = [[mpmath.mpf(1)]]
+    for k in range(boxes):
+        last = [*chances[-1], mpmath.mpf(0)]
+        below = [mpmath.mpf(0), *chances[-1]]
+        chances.append([(last[a] * a + below[a] * (boxes - a + 1)) / boxes for a in range(k + 2)])
+    return chances
+
+
+@lru_cache(maxsize=256)
+def ancestors(samples: int, generations: int, digits: int) -> list[Any]:
+    """The law of A_s on 0, …, n, to the working precision."""
+    if generations == 0:
+        return [mpmath.mpf(a == samples) for a in range(samples + 1)]
+    law, chances = ancestors_before(samples, generations, digits), occupations(samples, digits)
+    return [
+        mpmath.fsum(law[k] * chances[k][a] for k in range(max(a, 1), samples + 1))
+        for a in range(samples + 1)
+    ]
+
+
+def ancestors_before(samples: int, generations: int, digits: int) -> list[Any]:
+    """The law one generation earlier; asked for step by step, so that no recursion is deep."""
+    for earlier in range(generations - 1):
+        ancestors(samples, earlier, digits)
+    return ancestors(samples, generations - 1, digits)
+
+
+def ancestral_power(x: Any, samples: Any, generations: Any) -> Any:
+    """E x^{A_s}; at s = −1 there are infinitely many."""
+    if generations < 0:
+        return mpmath.mpf(x == 1)
+    law = ancestors(int(samples), int(generations), mpmath.mp.dps)
+    return mpmath.fsum(weight * mpmath.mpf(x) ** a for a, weight in enumerate(law) if a > 0)
+
+
+def mean_ancestors(samples: Any, generations: Any) -> Any:
+    """E A_s."""
+    law = ancestors(int(samples), int(generations), mpmath.mp.dps)
+    return mpmath.fsum(weight * a for a, weight in enumerate(law))
+
+
+@lru_cache(maxsize=64)
+def ancestral_times(samples: int, digits: int) -> list[Any]:
+    """Mean number of generations with k ancestors, k = 0, …, n (those with one do not count)."""
+    chances = occupations(samples, digits)
+    times = [mpmath.mpf(a == samples) for a in range(samples + 1)]
+    for k in range(samples, 1, -1):
+        times[k] /= 1 - chances[k][k]
+        for a in range(k):
+            times[a] += times[k] * chances[k][a]
+    return times
+
+
+def ancestral_time(x: Any, samples: Any) -> Any:
+    """w(x) = x + Σ_s (x − E x^{A_s}), and 0 for x = 1: an outcome's share of the fixation time."""
+    if x == 1:
+        return mpmath.mpf(0)
+    times = ancestral_times(int(samples), mpmath.mp.dps)
+    return x + mpmath.fsum(times[k] * (x - x**k) for k in range(2, int(samples) + 1))
+
+
+G = implemented_function("G", ancestral_power)
+EA = implemented_function("a", mean_ancestors)
+w = implemented_function("w", ancestral_time)
+
+
+def dual_steps() -> list[Step]:
+    """The mean of a power of p' is the mean of a power of p with random exponent."""
+    p = shares(2)
+    every = [
+        moment(p, [m, 0]) / n**m - sum(occupation(n, m, a) * p[0] ** a for a in range(1, m + 1))
+        for m in (1, 2, 3, 4)
+    ]
+    counted = [
+        mean(p, size, lambda c, m=m, size=size: sp.Rational(c[0], size) ** m)
+        - sum(occupation(sp.Integer(size), m, a) * p[0] ** a for a in range(1, m + 1))
+        for size, m in ((2, 2), (3, 3), (4, 4), (4, 6))
+    ]
+    return [
+        Step(
+            "duality: E p'^k = Σ_j P(k balls occupy j of n boxes) p^j, any n  (k = 1, …, 4)",
+            every,
+            reduce=lambda e: sp.simplify(sp.expand(sp.expand_func(e))),
+        ),
+        Step("… and by counting all corpora  (n = 2, 3, 4)", counted, reduce=sp.expand),
+    ]
+
+
+def prove_fixation_time() -> list[Step]:
+    """The shares w solve the equation of the mean time, outcome by outcome."""
+    x = shares(2)[0]
+    balances, states_by_state, sums = [], [], []
+    for size in (1, 2, 3, 4, 5):
+        share = exact_share(size)
+        after = mean(
+            [x, 1 - x], size, lambda c, f=share, m=size: f(sp.Rational(c[0], m)) * int(c[0] < m)
+        )
+        balances.append(after - (share(x) - x))
+    for size in (3, 4, 5):
+        inner, share = transitions(size)[1:size, 1:size], exact_share(size)
+        times = (sp.eye(size - 1) - inner).LUsolve(sp.ones(size - 1, 1))
+        for k in states(size):
+            chance_ = sp.Rational(k, size)
+            states_by_state.append(times[k - 1] - share(chance_) - share(1 - chance_))
+    for p in map(shares, (3,)):
+        size = 3
+        share = exact_share(size)
+        whole = mean(
+            p,
+            size,
+            lambda c, f=share, m=size: sum(f(sp.Rational(a, m)) for a in c) * int(max(c) < m),
+        )
+        sums.append(whole - (sum(share(v) for v in p) - 1))
+    return [
+        *dual_steps(),
+        Step(
+            "P(all samples at t are i) = E p_i^{A_{t−1}}: w(p) = p + E w(p')  (n = 1, …, 5)",
+            balances,
+            reduce=sp.expand,
+        ),
+        Step(
+            "Σ_i w(p_i) falls by 1 in every undecided generation  (K = 3, n = 3)",
+            sums,
+            reduce=sp.expand,
+        ),
+        Step(
+            "it solves (I − Q) τ = 1 of the chain of two outcomes  (n = 3, 4, 5)", states_by_state
+        ),
+    ]
+
+
+def exact_share(samples: int) -> Callable[[Any], Any]:
+    """The share w in exact rationals; the generations with k ancestors are mean numbers."""
+    size = sp.Integer(samples)
+    times = {k: sp.Integer(k == samples) for k in range(1, samples + 1)}
+    for k in range(samples, 1, -1):
+        times[k] /= 1 - occupation(size, k, k)
+        for a in range(1, k):
+            times[a] += times[k] * occupation(size, k, a)
+    return lambda x: x + sum(times[k] * (x - x**k) for k in range(2, samples + 1))
+
+
+FIXATION_TIME = register(
+    Equation(
+        label="resampling.fixation_time",
+        kind="exact",
+        statement=(
+            "The mean time until one outcome is left is a sum over the outcomes, w(p) = p + "
+            "Σ_s (p − E p^{A_s}); A_s is the number of ancestors of n samples, s generations back."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,T_{\mathrm{fix}}}"),
+        rhs=total(w(probability(i), n), i),
+        symbols={"logits0": theta, "num_samples": n},
+        assumes=FULL_REFIT + " The initial model is generation 0.",
+        source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
+        near_misses={
+            "the first draw not counted": total(w(probability(i), n), i) - 1,
+            "diffusion": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+            "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+            "one sample more": total(w(probability(i), n + 1), i),
+            "diploid": 2 * total(w(probability(i), n), i),
+        },
+        proof=prove_fixation_time,
+        domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 2, 40)},
+        edges=(
+            Edge({"logits0": LOGITS, "num_samples": 1}, 1.0),
+            Edge({"logits0": LOST, "num_samples": 7}),
+            Edge({"logits0": FIXED, "num_samples": 7}, 0.0),
+            Edge({"logits0": [0.5], "num_samples": 7}, 0.0),
+            Edge({"logits0": [0.0] * 4, "num_samples": 120}),
+            Edge({"logits0": [40.0, 0.0], "num_samples": 12}),
+        ),
+    )
+)
+
+
+def diffusion_operator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
+    """Leading order of n E[f(p') − f(p)]: ½ Σ_ij p_i (δ_ij − p_j) ∂_i ∂_j f, on the free p's."""
+    free = p[:-1]
+    return sum(a * (int(a == b) - b) * sp.diff(value(*p), a, b) for a in free for b in free) / 2
+
+
+def prove_fixation_time_diffusion() -> list[Step]:
+    """The generator of the diffusion takes it to −1, and it vanishes at the ends."""
+    gaps = []
+    for p in map(shares, (2, 3)):
+        time = lambda *x: -2 * sum((1 - v) * sp.log(1 - v) for v in x)  # noqa: E731
+        gaps.append(diffusion_operator(time, p) + 1)
+    x = sp.Symbol("x", positive=True)
+    closed = x + (1 - x) * sp.log(1 - x)
+    return [
+        Step("½ Σ p_i(δ_ij − p_j) ∂²_ij [−2 Σ (1−p) log(1−p)] = −1  (K = 2, 3)", gaps),
+        Step("at the ends it is 0", [sp.limit((1 - x) * sp.log(1 - x), x, e) for e in (0, 1)]),
+        Step(
+            "the same from the ancestors, of which k are left for 2n/(k(k−1)) generations: "
+            "Σ_k x^k/(k(k−1)) = x + (1−x) log(1−x)  (to order 12)",
+            [
+                sp.series(closed, x, 0, 12).removeO().coeff(x, a) - sp.Rational(1, a * (a - 1))
+                for a in range(2, 12)
+            ],
+        ),
+    ]
+
+
+FIXATION_TIME_DIFFUSION = register(
+    Equation(
+        label="resampling.fixation_time_diffusion",
+        kind="asymptotic",
+        statement=(
+            "For many samples the mean time until one outcome is left is "
+            "−2n Σ (1 − p) log(1 − p) generations: 2n at most."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,T_{\mathrm{fix}}}"),
+        rhs=-2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+        symbols={"logits0": theta, "num_samples": n},
+        assumes=FULL_REFIT + " n → ∞ at fixed probabilities.",
+        source="known: Kimura and Ohta, Genetics 61:763 (1969), for two alleles; Ewens 2004",
+        near_misses={
+            "diploid": -4 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+            "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+            "2n, whatever the model": 2 * n + 0 * theta[1],
+        },
+        proof=prove_fixation_time_diffusion,
+        domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 1, 10**6)},
+        edges=(
+            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+            Edge({"logits0": LOST, "num_samples": 100}),
+            Edge({"logits0": FIXED, "num_samples": 100}, 0.0),
+            Edge({"logits0": [40.0, 0.0], "num_samples": 100}),
+        ),
+    )
+)
+
+
+def prove_fixation_time_expansion() -> list[Step]:
+    """The second order of the generator, on the diffusion's time."""
+    p = sp.Symbol("p", positive=True)
+    q = 1 - p
+    x = shares(2)[0]
+    central = [sp.expand(mean_power(power)) for power in (2, 3, 4)]
+    S = -p * sp.log(p) - q * sp.log(q)
+    g = -(sp.log(p * q) + S) / 3
+    first = lambda f: p * q / 2 * sp.diff(f, p, 2)  # noqa: E731
+    second = lambda f: p * q * (q - p) / 6 * sp.diff(f, p, 3) + p**2 * q**2 / 8 * sp.diff(f, p, 4)  # noqa: E731
+    stated = [
+        x * (1 - x) / n,
+        x * (1 - x) * (1 - 2 * x) / n**2,
+        3 * x**2 * (1 - x) ** 2 / n**2 + x * (1 - x) * (1 - 6 * x * (1 - x)) / n**3,
+    ]
+    return [
+        Step(
+            "E(p'−p)^k = pq/n, pq(q−p)/n², 3p²q²/n² + O(n⁻³), any n",
+            [sp.expand(a - b) for a, b in zip(central, stated, strict=True)],
+        ),
+        Step("order n⁰: ½ pq (2S)'' = −1", first(2 * S) + 1),
+        Step(
+            "order n⁻¹: ½ pq g'' + (the next moments on 2S) = 0, g = −[log(pq) + S]/3",
+            first(g) + second(2 * S),
+        ),
+    ]
+
+
+def mean_power(order: int) -> Any:
+    """E (p' − p)^k of the first of two outcomes, any n."""
+    p = shares(2)
+    powers = [sp.binomial(order, a) * (-p[0]) ** (order - a) for a in range(order + 1)]
+    return sum(c * moment(p, [a, 0]) / n**a for a, c in enumerate(powers))
+
+
+def binary_entropy(logit: Any) -> Any:
+    """−p log p − q log q at p = 1/(1 + e^{−z})."""
+    p, q = 1 / (1 + sp.exp(-logit)), 1 / (1 + sp.exp(logit))
+    return -p * sp.log(p) - q * sp.log(q)
+
+
+def log_product(logit: Any) -> Any:
+    """The logarithm of pq at p = 1/(1 + e^{−z})."""
+    return -sp.log((1 + sp.exp(-logit)) * (1 + sp.exp(logit)))
+
+
+CONSTANT = sp.Rational(72170251, 10**8)
+"""−0.72170251 is the constant term, found by extrapolating exact times; no closed form is known."""
+
+
+def expansion(third: Any, constant: Any) -> Any:
+    """2nS − third · [log(npq) + S] − constant."""
+    S = binary_entropy(z)
+    return 2 * n * S - third * (sp.log(n) + log_product(z) + S) - constant
+
+
+FIXATION_TIME_EXPANSION = register(
+    Equation(
+        label="resampling.fixation_time_expansion",
+        kind="asymptotic",
+        statement=(
+            "For two outcomes the diffusion's time 2nS is too long by a third of log n, and a "
+            "constant."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,T_{\mathrm{fix}}}"),
+        rhs=expansion(sp.Rational(1, 3), CONSTANT),
+        symbols={"logit_gap": z, "num_samples": n},
+        assumes=FULL_REFIT + " K = 2; formal expansion for n → ∞, np and nq large.",
+        source=DERIVED,
+        near_misses={
+            "the diffusion alone": 2 * n * binary_entropy(z),
+            "half of log n": expansion(sp.Rational(1, 2), CONSTANT),
+            "without the constant": expansion(sp.Rational(1, 3), 0),
+            "the constant added": expansion(sp.Rational(1, 3), -CONSTANT),
+        },
+        proof=prove_fixation_time_expansion,
+        domain={"logit_gap": ("real", -4, 4), "num_samples": ("integer", 100, 10**6)},
+        edges=(Edge({"logit_gap": 0.0, "num_samples": 1000}),),
+    )
+)
+
+
+def prove_survivors() -> list[Step]:
+    """An outcome is absent if none of the n samples' ancestors has it."""
+    x, size = shares(2)[0], 3
+    absent = [(1 - sp.Rational(count, size)) ** size for count in range(size + 1)]
+    twice = mean([x, 1 - x], size, lambda c: absent[c[0]])
+    dual = sum(occupation(sp.Integer(size), size, a) * (1 - x) ** a for a in range(1, size + 1))
+    again = mean(
+        [x, 1 - x], size, lambda c: dual.subs(x, sp.Rational(c[0], size)) if c[0] else sp.Integer(1)
+    )
+    law = {a: occupation(sp.Integer(size), size, a) for a in range(1, size + 1)}
+    second = {
+        b: sum(law[a] * occupation(sp.Integer(size), a, b) for a in law if a >= b) for b in law
+    }
+    return [
+        *dual_steps(),
+        Step(
+            "P(outcome lost in generation 2) = E(1−p)^{A₁}, by counting  (n = 3)",
+            twice - dual,
+            reduce=sp.expand,
+        ),
+        Step(
+            "P(outcome lost in generation 3) = E(1−p)^{A₂}, by counting  (n = 3)",
+            again - sum(second[b] * (1 - x) ** b for b in second),
+            reduce=sp.expand,
+        ),
+    ]
+
+
+def alive(power: Callable[[Any], Any]) -> Any:
+    """Σ_i (1 − power(1 − p_i))."""
+    return total(1 - power(1 - probability(i)), i)
+
+
+SURVIVORS = register(
+    Equation(
+        label="resampling.survivors",
+        kind="exact",
+        statement=(
+            "Outcome i is lost by generation t with the chance E (1 − p_i)^A; A is the number of "
+            "distinct ancestors, in generation 1, of the n samples of generation t."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}"),
+        rhs=alive(lambda x: G(x, n, t - 1)),
+        symbols={"logits0": theta, "num_samples": n, "generation": t},
+        assumes=FULL_REFIT + " G(x, n, s) = E x^{A_s}.",
+        source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
+        near_misses={
+            "n ancestors for ever": alive(lambda x: x**n),
+            "off by one generation": alive(lambda x: G(x, n, t)),
+            "the mean number of ancestors": alive(lambda x: x ** EA(n, t - 1)),
+            "every generation a fresh loss": alive(lambda x: 1 - (1 - x**n) ** t),
+        },
+        proof=prove_survivors,
+        domain={
+            "logits0": ("vector", -3, 3),
+            "num_samples": ("integer", 1, 30),
+            "generation": ("integer", 1, 40),
+        },
+        edges=(
+            Edge({"logits0": LOGITS, "num_samples": 6, "generation": 0}, 4.0),
+            Edge({"logits0": LOST, "num_samples": 6, "generation": 0}, 2.0),
+            Edge({"logits0": LOST, "num_samples": 6, "generation": 3}),
+            Edge({"logits0": LOGITS, "num_samples": 1, "generation": 2}, 1.0),
+            Edge({"logits0": FIXED, "num_samples": 9, "generation": 2}, 1.0),
+            Edge({"logits0": [0.0] * 4, "num_samples": 90, "generation": 5}),
+            Edge({"logits0": [0.0] * 300, "num_samples": 20, "generation": 3}),
+        ),
+    )
+)
+
+alpha, top = sp.symbols("alpha C", positive=True)
+THIRD, HALF = sp.Rational(1, 3), sp.Rational(1, 2)
+
+
+def mean_field(generations: Any) -> Any:
+    """The share a_s of ancestors among many samples: a₀ = 1, a' = 1 − e^{−a}."""
+    a = mpmath.mpf(1)
+    for _ in range(int(generations)):
+        a = -mpmath.expm1(-a)
+    return a
+
+
+a_s = implemented_function("a", mean_field)
+
+
+def prove_survivors_power_law() -> list[Step]:
+    """The ancestors of many samples, to the order 1/n, and the sum over a power law."""
+    a, b, v, u = sp.symbols("a b v u", positive=True)
+    kept = sp.log(1 - 1 / n)
+    # E(1 − 1/n)^A for A of mean na + b and variance nv.
+    empty = sp.exp(kept * (a * n + b) + kept**2 * n * v / 2)
+    pairs = n * (1 - 1 / n) ** (a * n) + n * (n - 1) * (1 - 2 / n) ** (a * n)
+    noise = pairs - n**2 * (1 - 1 / n) ** (2 * a * n)
+    later, small = 1 - sp.exp(-a), a / 3
+    noise_limit = sp.exp(-a) - (1 + a) * sp.exp(-2 * a)
+    variance = noise_limit + sp.exp(-2 * a) * small - small.subs(a, later)
+    offset = sp.exp(-a) * (THIRD + a / 2 - small / 2) - THIRD
+    parts = sp.diff(sp.exp(-u) * u ** (-1 / alpha), u)
+    return [
+        Step(
+            "n boxes, na + b balls of variance nv: a' = 1 − e^{−a}, b' = e^{−a}(b + a/2 − v/2)",
+            [
+                sp.limit(empty, n, sp.oo) - sp.exp(-a),
+                sp.limit(n * (empty * sp.exp(a) - 1), n, sp.oo) + b + a / 2 - v / 2,
+            ],
+        ),
+        Step(
+            "… and v' = e^{−a} − (1 + a) e^{−2a} + e^{−2a} v",
+            sp.limit(sp.series(noise.subs(n, 1 / u), u, 0, 1).removeO() * u, u, 0) - noise_limit,
+        ),
+        Step(
+            "a ≃ 2/s: 1/a grows by 1/2 a generation",
+            sp.limit(1 / later - 1 / a, a, 0) - HALF,
+        ),
+        Step(
+            "v = a/3 and b = 1/3 are at rest, to the leading order in a",
+            [sp.series(variance, a, 0, 3).removeO(), sp.series(offset, a, 0, 2).removeO()],
+        ),
+        Step(
+            "∫ (1 − e^{−u}) d(−u^{−1/α}) = ∫ u^{−1/α} e^{−u} du, u = mC i^{−α}, by parts",
+            parts + sp.exp(-u) * u ** (-1 / alpha) * (1 + 1 / (alpha * u)),
+        ),
+        Step(
+            "∫ u^{−1/α} e^{−u} du = Γ(1 − 1/α)  (α = 3/2, 2, 3)",
+            [
+                sp.integrate(u ** (-1 / x) * sp.exp(-u), (u, 0, sp.oo)) - sp.gamma(1 - 1 / x)
+                for x in (sp.Rational(3, 2), sp.Integer(2), sp.Integer(3))
+            ],
+        ),
+    ]
+
+
+def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
+    """Factor · (C · ancestors)^{1/α} + end."""
+    return factor * (top * ancestors_) ** (1 / alpha) + end
+
+
+SURVIVORS_POWER_LAW = register(
+    Equation(
+        label="resampling.survivors_power_law",
+        kind="asymptotic",
+        statement=(
+            "Of words with probabilities C i^{−α} a number proportional to t^{−1/α} is left after "
+            "t generations."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}"),
+        rhs=power_law(sp.gamma(1 - 1 / alpha), n * a_s(t - 1) + THIRD, -HALF),
+        symbols={"exponent": alpha, "top_probability": top, "num_samples": n, "generation": t},
+        assumes=(
+            FULL_REFIT + " p_i = C i^{−α}, α > 1; 1 ≪ survivors ≪ outcomes, t ≪ n; a_s ≃ 2/s is "
+            "the share of ancestors, a_{s+1} = 1 − e^{−a_s}."
+        ),
+        source=DERIVED,
+        near_misses={
+            "every ancestor's word": power_law(1, n * a_s(t - 1) + THIRD, -HALF),
+            "no ancestry": power_law(sp.gamma(1 - 1 / alpha), n + 0 * t, -HALF),
+            "ancestors 1/s": power_law(sp.gamma(1 - 1 / alpha), n * a_s(t - 1) / 2 + THIRD, -HALF),
+            "the end of the sum forgotten": power_law(
+                sp.gamma(1 - 1 / alpha), n * a_s(t - 1) + THIRD, 0
+            ),
+        },
+        proof=prove_survivors_power_law,
+        domain={
+            "exponent": ("real", 1.2, 4),
+            "top_probability": ("real", 0.1, 0.9),
+            "num_samples": ("integer", 100, 10**6),
+            "generation": ("integer", 1, 100),
+        },
+        edges=(
+            Edge(
+                {
+                    "exponent": 2.0,
+                    "top_probability": 0.6,
+                    "num_samples": 10**6,
+                    "generation": 2000,
+                }
+            ),
+        ),
+    )
+)
+
+
+def presence(p: Sequence[Any]) -> Any:
+    """∫₀^∞ s^{−2} ∏_i (1 − e^{−p_i s}) ds as a sum over the subsets: ± |p_A| log |p_A|."""
+    value = sp.Integer(0)
+    for size in range(1, len(p) + 1):
+        for chosen in itertools.combinations(p, size):
+            value += (-1) ** size * sum(chosen) * sp.log(sum(chosen))
+    return value
+
+
+def prove_first_extinction() -> list[Step]:
+    """The integral solves the equation of the diffusion's mean time."""
+    s = sp.Symbol("s", positive=True)
+    bends, ends = [], []
+    for size in (2, 3):
+        p = sp.symbols(f"p1:{size + 1}", positive=True)
+        others = sp.expand(sp.prod(1 - sp.exp(-x * s) for x in p[1:]))
+        integrand = sp.expand(-sp.exp(-p[0] * s) * others)
+        second = sum(sp.integrate(part, (s, 0, sp.oo)) for part in integrand.as_ordered_terms())
+        bends.append(second - sp.diff(presence(p), p[0], 2))
+        ends.append(sp.limit(presence(p), p[0], 0))
+    generator = [
+        diffusion_operator(lambda *p: 2 * presence(p), p) + 1 for p in (shares(2), shares(3))
+    ]
+    return [
+        Step(
+            "∂²/∂p₁² of ∫ s^{−2} ∏ (1 − e^{−p_i s}) ds is that of Σ_A ± |p_A| log |p_A| (K = 2, 3)",
+            bends,
+        ),
+        Step("both are 0 where p₁ = 0", ends),
+        Step("½ Σ p_i(δ_ij − p_j) ∂²_ij of twice the sum is −1  (K = 2, 3)", generator),
+        Step("t = 2n/s: 2n s^{−2} ds = −dt", sp.diff(2 * n / s, s) + 2 * n / s**2),
+    ]
+
+
+class LineIntegral(sp.Integral):
+    """The integral over the whole line of what falls off like e^{−|u|}: by the trapezoidal rule."""
+
+    def _mpmathcode(self, printer: Any) -> str:
+        variable, function = printer._print(self.limits[0][0]), printer._print(self.function)
+        return f"(fsum((lambda {variable}: {function})(mpf(m)/8) for m in range(-800, 1600))/8)"
+
+
+u = sp.Symbol("u", real=True)
+Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
+
+FIRST_EXTINCTION = register(
+    Equation(
+        label="resampling.first_extinction",
+        kind="asymptotic",
+        statement=(
+            "The mean time until the first outcome is lost is ∫ ∏ (1 − e^{−2np_i/t}) dt: as if the "
+            "outcomes were lost independently."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,T_{\text{first loss}}}"),
+        rhs=2
+        * n
+        * LineIntegral(
+            sp.exp(-u) * sp.Product(Q(probability(i) * sp.exp(u)), (i, 1, K)), (u, -sp.oo, sp.oo)
+        ),
+        symbols={"logits0": theta, "num_samples": n},
+        assumes=(
+            FULL_REFIT + " Exact for the diffusion, n → ∞; u = log(2n/t) and Q(x) = 1 − e^{−x}."
+        ),
+        source=(
+            "known as a sum over all subsets (Littler, Math. Biosci. 25:151, 1975); the integral "
+            "is derived here"
+        ),
+        near_misses={
+            "until one is left": -2
+            * n
+            * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+            "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+            "n p_i generations": n
+            * LineIntegral(
+                sp.exp(-u) * sp.Product(Q(probability(i) * sp.exp(u)), (i, 1, K)),
+                (u, -sp.oo, sp.oo),
+            ),
+        },
+        proof=prove_first_extinction,
+        domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 1, 10**6)},
+        edges=(
+            Edge({"logits0": [0.0, 0.0], "num_samples": 1}, 2 * math.log(2)),
+            Edge({"logits0": FIXED, "num_samples": 100}, float("inf")),
+            Edge({"logits0": [0.5], "num_samples": 100}, float("inf")),
+            Edge({"logits0": [40.0, 0.0, 0.0], "num_samples": 100}),
         ),
     )
 )
