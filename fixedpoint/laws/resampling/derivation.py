@@ -266,7 +266,7 @@ def moment_of_falling(p: Sequence[Any], order: int) -> Any:
     """E N(N − 1)…(N − j + 1) of the first outcome, from its moments, any n."""
     y = sp.Symbol("y")
     powers = sp.Poly(sp.expand(sp.expand_func(sp.ff(y, order))), y).all_coeffs()[::-1]
-    return sp.simplify(sum(c * moment(p, [a, 0]) for a, c in enumerate(powers)))
+    return sp.simplify(sp.Add(*(c * moment(p, [a, 0]) for a, c in enumerate(powers))))
 
 
 order = sp.Symbol("j", integer=True, nonnegative=True)
@@ -627,7 +627,9 @@ def prove_survivors() -> list[Step]:
     x, size = shares(2)[0], 3
     absent = [(1 - sp.Rational(count, size)) ** size for count in range(size + 1)]
     twice = mean([x, 1 - x], size, lambda c: absent[c[0]])
-    dual = sum(occupation(sp.Integer(size), size, a) * (1 - x) ** a for a in range(1, size + 1))
+    dual: Any = sum(
+        occupation(sp.Integer(size), size, a) * (1 - x) ** a for a in range(1, size + 1)
+    )
     again = mean(
         [x, 1 - x], size, lambda c: dual.subs(x, sp.Rational(c[0], size)) if c[0] else sp.Integer(1)
     )
@@ -839,11 +841,12 @@ def prove_first_extinction() -> list[Step]:
 
 
 class LineIntegral(sp.Integral):
-    """The integral over the whole line of what falls off like e^{−|u|}: by the trapezoidal rule."""
+    """The integral over the line of what falls off like e^−|u|, by trapezia: 17 digits."""
 
     def _mpmathcode(self, printer: Any) -> str:
-        variable, function = printer._print(self.limits[0][0]), printer._print(self.function)
-        return f"(fsum((lambda {variable}: {function})(mpf(m)/8) for m in range(-800, 1600))/8)"
+        limits: Any = self.limits[0]
+        variable, function = printer._print(limits[0]), printer._print(self.function)
+        return f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-240, 440))/4)"
 
 
 u = sp.Symbol("u", real=True)
