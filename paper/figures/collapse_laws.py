@@ -111,7 +111,7 @@ def check(data: Mapping[str, Any]) -> None:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(press.TEXT_WIDTH, 2.9), sharey=True)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(press.TEXT_WIDTH, 2.45), sharey=True)
     for name in ("refit", "mixture", "online"):
         x, colour = data[f"{name}: x"], COLOURS[name]
         first = 1 if name != "online" else int(np.searchsorted(x, 3))

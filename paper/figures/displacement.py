@@ -90,7 +90,7 @@ def check(data: Mapping[str, Any]) -> None:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
-    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 2.9))
+    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 2.3))
     steps = data["step size"]
     axis.loglog(steps, data["bound"], color="0.6", linewidth=0.9, linestyle=":")
     axis.loglog(steps, data["law"], color=press.NEUTRAL, linewidth=1)
@@ -115,7 +115,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     axis.set_yticks((0.1, 0.3, 1, 3), ("0.1", "0.3", "1", "3"))
     axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_xlabel(r"step size $\eta$")
-    axis.set_ylabel("rms displacement of the logits (nats)")
+    axis.set_ylabel("rms displacement (nats)")
     return figure
 
 
