@@ -53,7 +53,7 @@ GREEK_AND_SIGNS = (
     "σsigma κkappa φvarphi ψpsi ωomega αalpha γgamma δdelta εvarepsilon "
     "ΔDelta ΦPhi Σsum ∫int ·cdot ×times ±pm ≤le ≥ge "
     "≈approx →to ∞infty ≠ne ∈in ½tfrac12 ‖| ∂partial ∇nabla "
-    "√surd ≪ll ≫gg "
+    "√surd ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
 )
 SYMBOLS = {sign[0]: rf"\{sign[1:]}" for sign in GREEK_AND_SIGNS.split()} | {"−": "-"}
 """Mathematical symbols that statements may use."""
@@ -66,6 +66,7 @@ SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
     ">": "$>$",
     "–": "--",
     "’": "'",
+    "…": r"\dots{}",
     "é": r"\'e",
     "á": r"\'a",
     "ö": r"\"o",
