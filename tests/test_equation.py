@@ -117,6 +117,11 @@ def test_fractions_stand_on_the_line_in_an_exponent_and_nowhere_else():
     assert latex.endswith(r"\frac{e^{{\theta}_{j} / \beta}}{\beta}")
 
 
+def test_a_beta_function_prints_its_arguments():
+    latex = make(sp.beta(2 * theta[j], beta)).latex()
+    assert latex.endswith(r"\operatorname{B}\left(2 {\theta}_{j}, \beta\right)")
+
+
 def test_evaluates_a_root_that_holds_sums():
     w = sp.Symbol("w", positive=True)
     weighted = total(sp.log(1 + w * sp.exp(theta[j])), j) - beta

@@ -119,6 +119,7 @@ def test_every_statement_and_equation_can_be_printed(label):
     assert build.prose(REGISTER[label].statement)
     latex = REGISTER[label].latex()
     assert latex.count("{") == latex.count("}")
+    assert not re.search(r"\w\*\w", latex), "Python among the LaTeX"
     assert "'" not in re.sub(r"\\theta'|\\lambda'|\w'|\}'", "", latex)
 
 

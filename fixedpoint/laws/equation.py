@@ -298,6 +298,11 @@ class _Printer(LatexPrinter):
         finally:
             settings["fold_short_frac"] = folded
 
+    def _print_beta(self, expr: Expression, exp: str | None = None) -> str:
+        # SymPy's own leaves the arguments as they look in Python.
+        arguments = ", ".join(self._print(argument) for argument in expr.args)
+        return self._do_exponent(rf"\operatorname{{B}}\left({arguments}\right)", exp)
+
 
 def _exact(value: Any) -> Any:
     """A Python or NumPy number as an integer or an mpf of exactly the same value."""
