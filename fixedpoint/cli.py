@@ -331,22 +331,7 @@ def selected(wanted: Sequence[str]) -> list[str]:
 
 def print_verdict(verdict: "Verdict") -> None:
     """Print one equation's three comparisons."""
-    print(f"{verdict.label} ({verdict.kind}): {verdict.mark}")
-    for name in ("proved", "evaluated", "confronted"):
-        comparison = getattr(verdict, name)
-        sign = "✓" if comparison.passed else "✗"
-        indent = f"  {sign} {name:<12}"
-        print(
-            textwrap.fill(
-                comparison.summary, WIDTH, initial_indent=indent, subsequent_indent=" " * 16
-            )
-        )
-    rejected = verdict.confronted.details.get("near misses: violation over allowance", {})
-    for name, excess in rejected.items():
-        sign = "✓" if excess > 1 else "✗"
-        text = f"rejects “{name}”: off by {_brief(excess)} times the allowance"
-        print(textwrap.fill(text, WIDTH, initial_indent=f"    {sign} ", subsequent_indent=" " * 6))
-    print(flush=True)
+    print(f"{verdict}\n", flush=True)
 
 
 # ------------------------------------------------------------------------------------------ predict
@@ -633,10 +618,6 @@ def _with_error(value: float, error: float) -> str:
         return _figure(value)
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:,.{decimals}f}({error * 10**decimals:.0f})"
-
-
-def _brief(value: float) -> str:
-    return f"{value:,.3g}" if value < 1e4 else f"{value:.0e}"
 
 
 def _table(columns: Sequence[tuple[str, str, list[str]]]) -> Iterator[str]:

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -30,7 +31,7 @@ import jax.numpy as jnp
 import mpmath
 import numpy as np
 
-from fixedpoint.laws.equation import Equation, equations
+from fixedpoint.laws.equation import Equation, equations, markdown
 from fixedpoint.laws.observation import Observation
 
 FALSE_ALARM = 1e-3
@@ -41,6 +42,9 @@ CAPACITY = 10_000
 
 THRESHOLD = -NormalDist().inv_cdf(FALSE_ALARM / CAPACITY / 2)
 """Largest |z| that a single stochastic comparison may show: 5.33."""
+
+NEAR_MISSES = "near misses: violation over allowance"
+"""Under this name the details of a confrontation hold the near misses."""
 
 NUM_DRAWN = 24
 """Points drawn from the domain of an equation, besides its edges."""
@@ -71,10 +75,15 @@ class Comparison:
         """Whether nothing speaks against the equation."""
         return self.status != "failed"
 
+    @property
+    def rejected(self) -> Mapping[str, float]:
+        """By how much each near miss violates what the data allow; above 1 it is rejected."""
+        return self.details.get(NEAR_MISSES, {})
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Verdict:
-    """The three comparisons of one equation."""
+    """The three comparisons of one equation. A notebook shows them as a list."""
 
     label: str
     kind: str
@@ -95,6 +104,35 @@ class Verdict:
             return "FAILED"
         proof = {"passed": "proved", "checked": "checked at points", "none": "not proved"}
         return f"{proof[self.proved.status]}, evaluated, confronted"
+
+    def __str__(self) -> str:
+        """The three comparisons as `fixedpoint verify` prints them."""
+        lines = [f"{self.label} ({self.kind}): {self.mark}"]
+        for name, comparison in self._comparisons():
+            head = f"  {_sign(comparison.passed)} {name:<12}"
+            lines.append(_filled(comparison.summary, head, " " * 16))
+        for name, excess in self.confronted.rejected.items():
+            text = f"rejects “{name}”: off by {_times(excess)} times the allowance"
+            lines.append(_filled(text, f"    {_sign(excess > 1)} ", " " * 6))
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Say the label and the mark, not every number."""
+        return f"<Verdict {self.label}: {self.mark}>"
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows."""
+        lines = [f"`{self.label}` ({self.kind}): **{self.mark}**\n"]
+        for name, comparison in self._comparisons():
+            lines.append(f"- {_sign(comparison.passed)} *{name}*: {markdown(comparison.summary)}")
+        for name, excess in self.confronted.rejected.items():
+            text = markdown(f"“{name}”: off by {_times(excess)} times the allowance")
+            lines.append(f"  - {_sign(excess > 1)} rejects {text}")
+        return "\n".join(lines)
+
+    def _comparisons(self) -> Iterable[tuple[str, Comparison]]:
+        yield from (("proved", self.proved), ("evaluated", self.evaluated))
+        yield "confronted", self.confronted
 
     def as_dict(self) -> dict[str, Any]:
         """The verdict as plain data for JSON."""
@@ -238,8 +276,8 @@ def confront(equation: Equation) -> Comparison:
             rejected[name] = max(rejected[name], wrong_excess)
         details[observation.what] = found
     accepted = [name for name, excess in rejected.items() if not excess > 1]
-    details["near misses: violation over allowance"] = rejected
-    parts = [f"error {max(errors):.1e} of its bound"] if errors else []
+    details[NEAR_MISSES] = rejected
+    parts = [f"error {max(errors):.2g} of its bound"] if errors else []
     parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
     parts += [f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"]
     if accepted:
@@ -380,6 +418,19 @@ def _brief(arguments: Mapping[str, Any]) -> dict[str, Any]:
         k: f"vector of {np.size(v):,}" if np.size(v) > 8 else np.asarray(v).tolist()
         for k, v in arguments.items()
     }
+
+
+def _sign(good: bool) -> str:
+    return "✓" if good else "✗"
+
+
+def _filled(text: str, head: str, indent: str) -> str:
+    """A line of the screen, broken at 100 columns."""
+    return textwrap.fill(text, 100, initial_indent=head, subsequent_indent=indent)
+
+
+def _times(excess: float) -> str:
+    return f"{excess:,.3g}" if excess < 1e4 else f"{excess:.0e}"
 
 
 def record_path() -> Path:

@@ -1,7 +1,8 @@
 """Execute the notebooks and store them with their outputs: `python notebooks/execute.py [NAME]`.
 
 The source is `<name>.py` (percent format); the result is `<name>.ipynb` beside it, with the same
-bytes at every run: numbered cells, no timestamps, no versions. A notebook that fails, or that
+bytes at every run: numbered cells, no timestamps, no versions. A cell tagged "answer" is stored
+folded: it shows its answer to an exercise when it is opened. A notebook that fails, or that
 prints a warning, costs one line here and is not stored.
 """
 
@@ -24,6 +25,9 @@ LARGEST = 400_000
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
+ANSWER = {"jupyter": {"outputs_hidden": True, "source_hidden": True}, "tags": ["answer"]}
+"""Metadata of an answer: a notebook's reader unfolds it."""
+
 
 class NotebookError(Exception):
     """A notebook did not run through; the message is one line."""
@@ -41,7 +45,8 @@ def read(name: str) -> nbformat.NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
-        cell.metadata = nbformat.from_dict({})
+        answer = "answer" in cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict(ANSWER if answer else {})
     return notebook
 
 
@@ -65,6 +70,7 @@ def execute(name: str) -> bytes:
             notebook,
             timeout=SECONDS_PER_CELL,
             record_timing=False,
+            coalesce_streams=True,  # how a stream comes in pieces is a matter of timing
             resources={"metadata": {"path": str(FOLDER)}},
             config=Config({"KernelManager": local, "AsyncKernelManager": local}),
         )

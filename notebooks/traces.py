@@ -9,11 +9,13 @@
 # %% [markdown]
 # # Single traces: one sample, one step, again
 #
+# ## What is asked
+#
 # A model draws one sample of itself, takes one gradient step on it, and goes on:
 #
 # $$\theta' = \theta + \eta\,(\hat p - p).$$
 #
-# Two of the paper's seven claims are about this:
+# Two of the seven claims are about this:
 #
 # - **Claim 2.** With tiny steps at temperature 1 the model stays still, more strongly than to the
 #   order of the summed step sizes.
@@ -23,8 +25,6 @@
 # not final. Then we leave two outcomes for more, and temperature 1 for others.
 
 # %%
-from pathlib import Path
-
 import jax
 
 jax.config.update("jax_enable_x64", True)
@@ -32,7 +32,8 @@ jax.config.update("jax_enable_x64", True)
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import Math, display
+import sympy as sp
+from IPython.display import display
 
 import fixedpoint as fp
 from fixedpoint import confront, simplex
@@ -42,32 +43,12 @@ from fixedpoint.laws.equation import equations
 from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
 from paper import data as texts
+from paper import press
 
-plt.style.use(Path(texts.__file__).with_name("paper.mplstyle"))
+plt.style.use(press.PAPER / "paper.mplstyle")
 plt.rcParams["figure.dpi"] = 100
 np.set_printoptions(precision=4, suppress=True)
-
-
-def statement(label):
-    """Show a registered equation, from its SymPy object."""
-    equation = register[label]
-    print(f"{label} ({equation.kind}): {equation.statement}")
-    display(Math(equation.latex()))
-
-
-def proof(label):
-    """Run the steps of its proof."""
-    verdict = confront.prove(register[label])
-    for claim, step in verdict.details.items():
-        print("✓" if step["closes"] else "✗", claim)
-    return verdict
-
-
-def confrontation(label):
-    """Run the loop that it describes, compare, and let the same data judge the near misses."""
-    verdict = confront.confront(register[label])
-    print(f"{verdict.status}: {verdict.summary}")
-    return verdict
+register = equations()
 
 
 def loop(step_size, temperature=1.0):
@@ -75,149 +56,93 @@ def loop(step_size, temperature=1.0):
     return fp.Loop(fp.Temperature(temperature), fp.Fresh(1), fp.GradientSteps(step_size))
 
 
-register, verdicts = equations(), {}
-
 # %% [markdown]
-# ## Claim 2: next to nothing changes
+# ## The derivation
 #
-# The mean step is the step size times what is sampled minus the model. At $T=1$ that is nothing,
-# from every state:
+# **Step 1: the mean step.** If outcome $x$ is drawn the logits move by $\eta(e_x-p)$. At $T=1$ it
+# is drawn with the probability $p_x$. With three outcomes:
 
 # %%
-statement("traces.martingale")
-verdicts["traces.martingale", "proof"] = proof("traces.martingale")
+eta, t = sp.symbols("eta t", positive=True)
+p = [*sp.symbols("p1:3", positive=True)]
+p.append(1 - sum(p))
+steps = [[eta * (int(x == i) - p[i]) for i in range(3)] for x in range(3)]
+mean = [sp.expand(sum(p[x] * steps[x][i] for x in range(3))) for i in range(3)]
+sp.Eq(sp.Symbol(r"\mathbb{E}[\theta'-\theta]"), sp.Matrix(mean), evaluate=False)
 
 # %% [markdown]
-# What is left is noise. Steps of a martingale are uncorrelated, so their squares add up, and in a
-# training time $S=\eta n$ the model moves by the order of $\sqrt{\eta S}$, not of $S$:
+# Nothing, from every state: the logits are a martingale. **Step 2: the noise.** Steps of a
+# martingale are uncorrelated, so that their squares add up. The mean square of one is
 
 # %%
-for label in ("traces.displacement", "traces.displacement_bound"):
-    statement(label)
-    verdicts[label, "proof"] = proof(label)
-
-# %%
-verdicts["traces.displacement", "process"] = confrontation("traces.displacement")
+square = sum(p[x] * sum(part**2 for part in steps[x]) for x in range(3))
+square_residual = sp.expand(square - eta**2 * (1 - sum(a**2 for a in p)))
+power_sum = sp.Sum(sp.IndexedBase("p")[sp.Symbol("i")] ** 2, (sp.Symbol("i"), 1, sp.Symbol("K")))
+display(sp.Eq(sp.Symbol(r"\mathbb{E}|\theta'-\theta|^2"), eta**2 * (1 - power_sum)))
+print("residual:", square_residual)
 
 # %% [markdown]
-# On real text: the characters of 38 plays attributed to Shakespeare, trained on single characters
-# of their own for a time $S=20$. Each row has a quarter of the step size of the one above, and
-# half of its displacement, until the noise is all gone. At $T=0.8$ there is a drift, and the
-# displacement stays.
+# which is at most $\eta^2(1-1/K)$. In a training time $S=\eta n$ the model moves by the order of
+# $\sqrt{n\eta^2}=\sqrt{\eta S}$, not of $S$ (claim 2). **Step 3: two outcomes.** The gap $z$ of the
+# logits has in each step the variance
 
 # %%
-characters = character_counts(texts.shakespeare())
-play = simplex.logits(jnp.asarray(characters.counts / characters.counts.sum()))
-
-
-def distance(logits):
-    return jnp.linalg.norm(logits - jnp.broadcast_to(play, logits.shape), axis=-1)
-
-
-rms = {}
-for T in (1.0, 0.8):
-    for step_size in (0.08, 0.02, 0.005):
-        generations = round(20 / step_size)
-        runs = run_traces(
-            loop(step_size, T),
-            play,
-            generations,
-            key=jax.random.key(1),
-            num_replicates=32,
-            observe=distance,
-            save_at=[generations],
-        )
-        rms[T, step_size] = float(jnp.sqrt(jnp.mean(runs.value**2)))
-        print(f"T = {T}, step size {step_size:5}: rms displacement {rms[T, step_size]:.3f}")
+z = sp.Symbol("z", real=True)
+heads = 1 / (1 + sp.exp(-z))
+variance = heads * (2 * eta * (1 - heads)) ** 2 + (1 - heads) * (2 * eta * heads) ** 2
+sech = eta**2 / sp.cosh(z / 2) ** 2
+variance_residual = sp.simplify((variance - sech).rewrite(sp.exp))
+display(sp.Eq(sp.Symbol(r"\mathbb{V}[z'-z]"), sech))
+print("residual:", variance_residual)
 
 # %% [markdown]
-# ## Two outcomes: a catenoid
-#
-# For small steps the gap $z$ of two logits follows $dz=\mathrm{sech}(z/2)\,dW$: it is the height
-# of a Brownian motion on a catenoid. The two ends of the surface are the two collapsed models.
+# so that for small steps $dz=\mathrm{sech}(z/2)\,dW$. A curve of radius $2\cosh(z/2)$ at height
+# $z$, turned about its axis, has the length
 
 # %%
-statement("traces.catenoid")
-verdicts["traces.catenoid", "proof"] = proof("traces.catenoid")
+radius, height = 2 * sp.cosh(z / 2), z
+length = sp.sqrt(sp.diff(radius, z) ** 2 + sp.diff(height, z) ** 2)
+length_residual = sp.simplify(length**2 - sp.cosh(z / 2) ** 2)
+display(sp.Eq(sp.Symbol("{ds/dz}"), sp.cosh(z / 2)))
+print("residual (of the squares):", length_residual)
 
 # %% [markdown]
-# On a catenoid one comes back through the neck again and again, and spends nearly all time far from
-# it. Both halves of the sentence matter for claim 3.
-
-# %% [markdown]
-# ## Claim 3: one huge step is metastable, not final
-#
-# With even odds and step size 20, one step makes the gap 20 and the other outcome's probability
-# $2\cdot10^{-9}$. But as long as only the leader is drawn, its odds grow by no more than $2\eta$ a
-# step. That is too slow to escape a surprise for ever:
+# It is a catenoid, and $z$ the height of a Brownian motion on it. The two ends of the surface are
+# the two collapsed models; one comes back through the neck again and again, and spends nearly all
+# time far from it. **Step 4: a huge step.** As long as only the leader is drawn, its odds $R$ grow
+# by no more than $2\eta$ in a generation, and a surprise has the probability $1/R$. No surprise in
+# $t$ generations has the probability
 
 # %%
-statement("traces.first_surprise")
-verdicts["traces.first_surprise", "proof"] = proof("traces.first_surprise")
-verdicts["traces.first_surprise", "process"] = confrontation("traces.first_surprise")
-
-# %%
-for n in (1e6, 1e9, 1e12, 1e100):
-    chance = float(traces.first_surprise(20.0, 20.0, n))
-    print(f"no surprise in {n:.0e} generations: {chance:.3f}")
-
-# %% [markdown]
-# A surprise takes back $2\eta$ at once. So the model swings for ever, ever more slowly. A
-# simulation that jumps from surprise to surprise follows it up to generation $e^{400}$:
-
-# %%
-statement("traces.switches")
-verdicts["traces.switches", "process"] = confrontation("traces.switches")
-
-# %%
-log_generations = np.linspace(1, 60, 400)
-swings = run_events(
-    loop(0.5),
-    jnp.zeros(2),
-    log_generations,
-    key=jax.random.key(2),
-    num_replicates=4,
-    observe=lambda logits: logits[0] - logits[1],
+calm, z0 = sp.Function("P"), sp.Symbol("z", positive=True)
+survived = sp.dsolve(
+    sp.Eq(calm(t).diff(t), -calm(t) / (sp.exp(z0) + 2 * eta * t)), calm(t), ics={calm(0): 1}
 )
-fig, ax = plt.subplots(figsize=(5.2, 2.4))
-ax.plot(log_generations, log_generations, ":", log_generations, -log_generations, ":", color="0.6")
-ax.plot(log_generations, swings.value, linewidth=0.9)
-ax.set(xlabel="logarithm of the generation", ylabel="logit gap")
-print("switches of each run:", np.asarray(swings.num_switches[-1]))
+formula = (1 + 2 * eta * t * sp.exp(-z0)) ** (-1 / (2 * eta))
+calm_residual = sp.simplify(sp.expand_log(sp.log(survived.rhs) - sp.log(formula), force=True))
+display(sp.Eq(calm(t), formula))
+print("residual (of the logarithms):", calm_residual)
 
 # %% [markdown]
-# ### Where collapse is final
-#
-# Take the same step on probabilities instead of logits, $p'=(1-\eta)p+\eta\hat p$, and the model
-# must die: rules that look alike in two charts have opposite fates.
+# which goes to 0: the odds grow too slowly to escape a surprise for ever (claim 3). **Step 5: the
+# same step on probabilities**, $p'=(1-\eta)p+\eta\hat p$, is another matter. The chance that two
+# draws differ falls by a constant factor:
 
 # %%
-statement("traces.two_charts")
-verdicts["traces.two_charts", "proof"] = proof("traces.two_charts")
-
-# %%
-frozen = fp.run(
-    fp.Loop(corpus=fp.Fresh(1), learner=fp.MixtureStep(0.5)),
-    jnp.zeros(2),
-    400,
-    key=jax.random.key(3),
-    num_replicates=8,
-    observe=simplex.tail_probability,
-    save_at=[10, 100, 400],
-    progress=False,
-).value
-for n, tail in zip((10, 100, 400), frozen, strict=True):
-    print(f"generation {n:3}: probability of the loser at most {tail.max():.0e}")
+a = sp.Symbol("p", positive=True)
+after = a * ((1 - eta) * a + eta) * (1 - eta) * (1 - a)
+after += (1 - a) * (1 - eta) * a * (1 - (1 - eta) * a)
+chart = sp.factor(sp.simplify(after / (a * (1 - a))))
+sp.Eq(sp.Symbol(r"\mathbb{E}[p'q']/(pq)"), chart)
 
 # %% [markdown]
-# ## Three outcomes and more: two at a time
-#
-# With three outcomes the interior of the simplex is left for good. Let $Y=\sum_i e^{-\theta_i}$
-# over any three (or more) of them. A power of $1/Y$ falls on average from every state:
+# Rules that look alike in two charts have opposite fates. **Step 6: three outcomes and more.** The
+# interior of the simplex is left for good. Let $Y=\sum_i e^{-\theta_i}$ over any three (or more) of
+# them. A power of $1/Y$ falls on average from every state:
 
 # %%
-statement("traces.transience")
-verdicts["traces.transience", "proof"] = proof("traces.transience")
+display(register["traces.transience"])
+print(confront.prove(register["traces.transience"]).summary)
 
 # %% [markdown]
 # That is the limit of small steps. For *every* step size, and with a batch of $B$ samples, let $A$
@@ -252,15 +177,103 @@ print(f"mean of D over its bound: at least {lowest:.3f}")
 print(f"mean of D² over its bound: at most {highest:.3f}")
 
 # %% [markdown]
-# ### What is remembered
+# ## The closed form
 #
-# Which outcome leads at a late generation? The logits are a martingale, and late states are
-# corners; together this gives a law that we have derived but not proved for three outcomes and
-# more, and the chance that a leader was never overtaken.
+# How far does a model move in a training time $S=20$? How long does a huge step last? With even
+# odds and step size 20, one step makes the gap 20 and the other outcome's probability
+# $2\cdot10^{-9}$:
 
 # %%
-for label in ("traces.memory", "traces.survival"):
-    statement(label)
+for step_size in (0.08, 0.02, 0.005):
+    square = float(traces.displacement_bound(80, 20.0, step_size, 1))
+    print(f"step size {step_size:5}: rms displacement at most {square**0.5:.3f}")
+for n in (1e6, 1e9, 1e12, 1e100):
+    chance = float(traces.first_surprise(20.0, 20.0, n))
+    print(f"no surprise in {n:.0e} generations: {chance:.3f}")
+
+# %% [markdown]
+# And which outcome leads at a late generation? The logits are a martingale, and late states are
+# corners; together this gives a law that is derived but not proved for three outcomes and more
+# (*conjecture*), and the chance that a leader was never overtaken.
+
+# %%
+display(register["traces.memory"], register["traces.survival"])
+print(np.asarray(traces.memory(jnp.array([4.0, -1.0, -3.0]), 50.0)))
+print(f"never overtaken, from 4 ahead: {float(traces.survival(3, 4.0, 50.0)):.3f}")
+
+# %% [markdown]
+# ## The confrontation
+#
+# **Claim 2.** On real text: the characters of 38 plays attributed to Shakespeare, trained on
+# single characters of their own for a time $S=20$. Each row has a quarter of the step size of the
+# one above, and half of its displacement, until the noise is all gone. At $T=0.8$ there is a
+# drift, and the displacement stays.
+
+# %%
+characters = character_counts(texts.shakespeare())
+play = simplex.logits(jnp.asarray(characters.counts / characters.counts.sum()))
+
+
+def distance(logits):
+    return jnp.linalg.norm(logits - jnp.broadcast_to(play, logits.shape), axis=-1)
+
+
+rms = {}
+for T in (1.0, 0.8):
+    for step_size in (0.08, 0.02, 0.005):
+        generations = round(20 / step_size)
+        runs = run_traces(
+            loop(step_size, T),
+            play,
+            generations,
+            key=jax.random.key(1),
+            num_replicates=32,
+            observe=distance,
+            save_at=[generations],
+        )
+        rms[T, step_size] = float(jnp.sqrt(jnp.mean(runs.value**2)))
+        print(f"T = {T}, step size {step_size:5}: rms displacement {rms[T, step_size]:.3f}")
+
+# %% [markdown]
+# **Claim 3.** A surprise takes back $2\eta$ at once. So the model swings for ever, ever more
+# slowly. A simulation that jumps from surprise to surprise follows it, here up to generation
+# $e^{60}$:
+
+# %%
+log_generations = np.linspace(1, 60, 400)
+swings = run_events(
+    loop(0.5),
+    jnp.zeros(2),
+    log_generations,
+    key=jax.random.key(2),
+    num_replicates=4,
+    observe=lambda logits: logits[0] - logits[1],
+)
+fig, ax = plt.subplots(figsize=(5.2, 2.4))
+ax.plot(log_generations, log_generations, ":", log_generations, -log_generations, ":", color="0.6")
+ax.plot(log_generations, swings.value, linewidth=0.9)
+ax.set(xlabel="logarithm of the generation", ylabel="logit gap")
+print("switches of each run:", np.asarray(swings.num_switches[-1]))
+
+# %% [markdown]
+# On probabilities instead of logits, every run freezes:
+
+# %%
+frozen = fp.run(
+    fp.Loop(corpus=fp.Fresh(1), learner=fp.MixtureStep(0.5)),
+    jnp.zeros(2),
+    400,
+    key=jax.random.key(3),
+    num_replicates=8,
+    observe=simplex.tail_probability,
+    save_at=[10, 100, 400],
+    progress=False,
+).value
+for n, tail in zip((10, 100, 400), frozen, strict=True):
+    print(f"generation {n:3}: probability of the loser at most {tail.max():.0e}")
+
+# %% [markdown]
+# **What is remembered**, against the law of the closed form:
 
 # %%
 late = run_events(
@@ -278,20 +291,31 @@ for log_n, leaders in zip((25.0, 50.0), late.value, strict=True):
     print(f"log n = {log_n}: leads {memory[log_n]}, law {law}, standard error 0.03")
 
 # %% [markdown]
-# ## Other temperatures
-#
-# Below temperature 1 one outcome is drawn for ever in the end. Which one? For small steps the
-# initial mode, but for a probability that is exponentially small:
+# **The verdicts** of the equations used here, made again:
 
 # %%
-statement("traces.winner")
-print(register["traces.winner"].assumes)
-verdicts["traces.winner", "proof"] = proof("traces.winner")
-verdicts["traces.winner", "process"] = confrontation("traces.winner")
+verdicts = {}
+for label in (
+    "traces.martingale",
+    "traces.displacement",
+    "traces.displacement_bound",
+    "traces.catenoid",
+    "traces.first_surprise",
+    "traces.switches",
+    "traces.two_charts",
+    "traces.transience",
+    "traces.winner",
+):
+    verdicts[label] = confront.verify(label)
+    display(register[label], verdicts[label])
 
 # %% [markdown]
-# There is a worst step size in between: moderate steps forget the mode more than one huge step
-# does. From odds of $e^{1/2}$ at $T=0.8$:
+# ## Where it breaks
+#
+# **Below temperature 1** there is a drift, and one outcome is drawn for ever in the end. Which
+# one? For small steps the initial mode, but for a probability that is exponentially small
+# (`traces.winner`). There is a worst step size in between: moderate steps forget the mode more
+# than one huge step does. From odds of $e^{1/2}$ at $T=0.8$:
 
 # %%
 won = {}
@@ -310,33 +334,73 @@ for step_size in (0.1, 0.5, 2.0, 20.0):
 print("its initial probability is 0.622, sampled at T = 0.8 it is 0.651; standard error 0.011")
 
 # %% [markdown]
-# Above temperature 1 there is a stationary law, and it is not always near the uniform model. Just
-# above 1, with $v=\eta/(1-1/T)$, it is a mixture of Gaussians: about the uniform model, about the
-# edges' middles, and about the corners, which win when $v$ is large.
+# **Above temperature 1** there is a stationary law, and it is not always near the uniform model.
+# Just above 1, with $v=\eta/(1-1/T)$, it is a mixture of Gaussians: about the uniform model, about
+# the edges' middles, and about the corners, which win when $v$ is large.
 
 # %%
-statement("traces.stationary_mixture")
+display(register["traces.stationary_mixture"])
 for v in (0.5, 2.0, 6.0):
     square = float(traces.stationary_mixture(3, v))
     print(f"v = {v}: mean square of the logits {square:5.2f}; one Gaussian would have {v}")
 
 # %% [markdown]
+# **Small steps.** The catenoid, the winner and the stationary laws are limits of small steps; the
+# martingale, the displacement, the swings and the transience hold for every step size.
+
+# %% [markdown]
+# ## Exercises
+#
+# The cell after each exercise holds an answer, folded away; it runs, and asserts what it says.
+#
+# ### Exercise 1
+#
+# A model is trained at $T=1$ for a time $S=10$ with steps of size 0.01, one sample each. It has two
+# outcomes. How far can its logits be expected to move (root mean square)? What if each step uses
+# the mean of 100 samples?
+
+# %% tags=["answer"]
+# √((1 - 1/K) η S / B) = √(0.05) = 0.22, and a tenth of it.
+for batch in (1, 100):
+    square = float(traces.displacement_bound(2, 10.0, 0.01, batch))
+    assert np.isclose(square, 0.05 / batch)
+    print(f"batch {batch}: {square**0.5:.4f}")
+
+# %% [markdown]
+# ### Exercise 2
+#
+# From even odds one step of size 20 was taken. After how many generations is it as likely as not
+# that the other outcome has been drawn again?
+
+# %% tags=["answer"]
+# (1 + 2ηn e^{-z})^{-1/(2η)} = 1/2 at n = (2^{2η} - 1) e^z / (2η), z = η = 20: 1.3e19.
+half = (2**40 - 1) * np.exp(20) / 40
+assert np.isclose(float(traces.first_surprise(20.0, 20.0, half)), 0.5)
+print(f"{half:.2e} generations")
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Two outcomes start with the logits $(2, -2)$. With which probability does the first one lead at
+# generation $e^{50}$? With which has it led all the time? When is the first probability down to
+# 51%?
+
+# %% tags=["answer"]
+# 1/2 + 2/50 = 0.54; 4/50 = 0.08; 2/log n = 0.01 at log n = 200, generation 10^87.
+model = jnp.array([2.0, -2.0])
+assert np.isclose(float(traces.memory(model, 50.0)[0]), 0.54)
+assert np.isclose(float(traces.survival(2, 4.0, 50.0)), 0.08)
+assert np.isclose(float(traces.memory(model, 200.0)[0]), 0.51)
+
+# %% [markdown]
 # ## What was shown
 
 # %%
-for (label, _), verdict in verdicts.items():
-    assert verdict.passed, f"{label}: {verdict.summary}"
-assert {label for label, _ in verdicts} == {
-    "traces.martingale",
-    "traces.displacement",
-    "traces.displacement_bound",
-    "traces.catenoid",
-    "traces.first_surprise",
-    "traces.switches",
-    "traces.two_charts",
-    "traces.transience",
-    "traces.winner",
-}
+for label, verdict in verdicts.items():
+    assert verdict.passed, f"{label}: {verdict}"
+assert mean == [0, 0, 0], "the logits are no martingale"
+assert square_residual == variance_residual == length_residual == calm_residual == 0
+assert sp.expand(chart - (1 - eta**2)) == 0, "claim 3: on probabilities"
 for coarse, fine in ((0.08, 0.02), (0.02, 0.005)):
     assert 0.4 < rms[1.0, fine] / rms[1.0, coarse] < 0.6, "claim 2: not the root of the step size"
 assert rms[0.8, 0.005] > 0.9 * rms[0.8, 0.02], "at T = 0.8 the drift must stay"
@@ -349,4 +413,5 @@ for log_n, frequencies in memory.items():
     law = np.asarray(traces.memory(jnp.array([4.0, -1.0, -3.0]), log_n))
     assert np.abs(frequencies - law).max() < 0.13, "the memory is another one"
 assert won[2.0] < 0.622 < won[20.0] < won[0.1], "moderate steps must forget the most"
+assert {"traces.martingale", "traces.first_surprise", "traces.two_charts"} <= set(verdicts)
 print("all assertions hold")

@@ -60,7 +60,10 @@ def test_stored_notebook_was_run_from_top_to_bottom_without_error(name):
 def test_stored_bytes_are_small_and_hold_no_trace_of_the_machine(name):
     notebook = stored(name)
     assert notebook["metadata"] == {"kernelspec": execute.KERNEL}
-    assert all(cell["metadata"] == {} for cell in notebook["cells"])
+    assert [c["metadata"] for c in notebook["cells"]] == [
+        c["metadata"] for c in execute.read(name)["cells"]
+    ]
+    assert all(cell["metadata"] in ({}, execute.ANSWER) for cell in notebook["cells"])
     assert [c["id"] for c in notebook["cells"]] == [
         f"cell-{number:03d}" for number in range(len(notebook["cells"]))
     ]

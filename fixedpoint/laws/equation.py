@@ -3,6 +3,8 @@
 An `Equation` is a claim that three things must agree on: its proof (SymPy), its JAX solution and
 the simulated process. It is written once, as a SymPy object; the paper prints that very object.
 
+A notebook shows an equation, and each step of its proof, as mathematics.
+
 Vectors are `sympy.IndexedBase` with outcomes counted from 1 to `NUM_OUTCOMES`, so that one
 expression serves every number of outcomes: `total(sp.exp(theta[i]), i)` is the partition sum. An
 expression with `OUTCOME` free stands for the whole vector.
@@ -75,7 +77,11 @@ MODULES = [{"root": _root}, "mpmath"]
 """What an expression is evaluated with."""
 
 
-@dataclass(frozen=True)
+LONGEST_SHOWN = 600
+"""Characters of LaTeX up to which a notebook shows the residual of a step."""
+
+
+@dataclass(frozen=True, repr=False)
 class Step:
     """One step of a proof: a residual, formed from the definitions, that must vanish.
 
@@ -96,17 +102,29 @@ class Step:
 
     def remainders(self) -> list[Any]:
         """What is left of each residual: zeros where the step closes."""
-        parts = (
-            self.residual
-            if isinstance(self.residual, (list, tuple, sp.Matrix))
-            else [self.residual]
-        )
         reduce = self.reduce if self.method == "symbolic" else self._at_points
-        return [0 if sp.sympify(part).is_zero else reduce(sp.sympify(part)) for part in parts]
+        return [0 if part.is_zero else reduce(part) for part in self._parts()]
+
+    def _parts(self) -> list[Expression]:
+        several = isinstance(self.residual, (list, tuple, sp.Matrix))
+        return [sp.sympify(part) for part in (self.residual if several else [self.residual])]
 
     def closes(self) -> bool:
         """Whether every residual reduces to 0."""
         return all(remainder == 0 for remainder in self.remainders())
+
+    def __repr__(self) -> str:
+        """Say the claim, not the whole residual."""
+        return f"<Step {self.claim!r}>"
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: the claim, whether it closes, and what must vanish."""
+        how = "" if self.method == "symbolic" else " (at 30 rational points)"
+        text = f"{'✓' if self.closes() else '✗'} {markdown(self.claim)}{how}"
+        latex = sp.latex(next((part for part in self._parts() if part != 0), sp.S.Zero))
+        if latex == "0" or len(latex) > LONGEST_SHOWN:
+            return text
+        return f"{text}\n\n$${latex} = 0$$"
 
     def _at_points(self, part: Expression, num_points: int = 30, digits: int = 50) -> Any:
         """Return 0 if the residual vanishes at random rational points, else its largest value."""
@@ -122,6 +140,11 @@ class Step:
                 ]
                 largest = max(largest, abs(mpmath.mpmathify(function(*point))))
             return 0 if largest < mpmath.mpf(10) ** -digits else sp.Float(largest, 5)
+
+
+def markdown(text: str) -> str:
+    """A plain sentence as Markdown: what would be taken for markup is escaped."""
+    return "".join(f"\\{sign}" if sign in "\\`*_<|$[]~" else sign for sign in text)
 
 
 def _labels(symbol: Any, indexed: Iterable[Any]) -> bool:
@@ -149,7 +172,7 @@ class Edge:
     expected: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equation:
     """A claim of the theory under one label.
 
@@ -214,6 +237,17 @@ class Equation:
             relation = r"\simeq"
         printer = _Printer()
         return f"{printer.doprint(self.lhs)} {relation} {printer.doprint(self.rhs)}"
+
+    def __repr__(self) -> str:
+        """Say the label, not every symbol."""
+        return f"<Equation {self.label} ({self.kind})>"
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: label, kind, statement, the equation, its conditions."""
+        return (
+            f"`{self.label}` ({self.kind}): {markdown(self.statement)}\n\n$${self.latex()}$$\n\n"
+            f"*Assumes:* {markdown(self.assumes)} *Source:* {markdown(self.source)}."
+        )
 
     def evaluate(
         self, arguments: Mapping[str, Any], near_miss: str | None = None, digits: int = 50
