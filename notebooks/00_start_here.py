@@ -136,9 +136,9 @@ for ax, (title, loop) in zip(axes, ways.items(), strict=True):
         labels=names,
         colors=["#bd1f01", "#3f90da", "#94a4a2"],
     )
-    ax.set(title=title, xlabel="generation")
+    ax.set(title=title, xlabel="generation", xticks=[0, 4, 8, 12])
 axes[0].set_ylabel("KL from the start (nats)")
-axes[0].legend(loc="upper left")
+_ = axes[0].legend(loc="upper left")
 
 # %% [markdown]
 # ## How far to trust it

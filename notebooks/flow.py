@@ -272,7 +272,7 @@ left.plot(refitted[:, 1:] - refitted[:, :1], "o-", markersize=3, linewidth=1)
 left.set(title="refits", xlabel="generation", ylabel="logit below the mode's (nats)")
 right.semilogx(times, online[:, 1:] - online[:, :1], linewidth=1)
 right.set(title="own teacher", xlabel="time (rate × steps)")
-right.legend([f"outcome {i}" for i in range(2, 6)])
+_ = right.legend([f"outcome {i}" for i in range(2, 6)])
 
 # %%
 gaps = online[:, 1] - online[:, -1]

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -19,6 +20,18 @@ execute = importlib.util.module_from_spec(specification)
 specification.loader.exec_module(execute)
 
 NAMES = execute.names()
+COURSE = "00_start_here"
+LAWS = [name for name in NAMES if name != COURSE]
+SECTIONS = (
+    "What is asked",
+    "The derivation",
+    "The closed form",
+    "The confrontation",
+    "Where it breaks",
+    "Exercises",
+    "What was shown",
+)
+"""The sections of a law's notebook, in their order."""
 
 
 def cells(notebook):
@@ -38,8 +51,44 @@ def labels_asserted(source):
     return {s for s in strings if isinstance(s, str)} & set(equations())
 
 
-def test_there_are_notebooks():
-    assert "tempering" in NAMES
+def test_there_is_a_notebook_a_law_and_one_to_start_with():
+    assert COURSE in NAMES
+    assert {"tempering", "flow", "traces"} <= set(LAWS) <= {e.law for e in equations().values()}
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_has_its_sections_in_order(name):
+    text = "\n".join(source for kind, source in cells(execute.read(name)) if kind == "markdown")
+    assert tuple(re.findall(r"^## (.*)", text, flags=re.MULTILINE)) == SECTIONS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_exercises_have_their_answers_folded_in_the_next_cell(name):
+    found = execute.read(name).cells
+    asked = [
+        number
+        for number, cell in enumerate(found)
+        if re.search(r"^### Exercise", cell.source, re.M)
+    ]
+    assert len(asked) == 3
+    assert [n for n, cell in enumerate(found) if cell.metadata] == [n + 1 for n in asked]
+    for number in asked:
+        answer = found[number + 1]
+        assert answer.cell_type == "code"
+        tree = ast.parse(answer.source)
+        assert any(isinstance(node, ast.Assert) for node in ast.walk(tree))
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_law_shows_mathematics_and_verdicts(name):
+    outputs = [
+        "".join(output.get("data", {}).get(kind, ""))
+        for cell in stored(name)["cells"]
+        for output in cell.get("outputs", [])
+        for kind in ("text/latex", "text/markdown")
+    ]
+    assert sum(output.startswith("$\\displaystyle") for output in outputs) >= 4
+    assert sum("evaluated, confronted**" in output for output in outputs) >= 4
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,6 +108,7 @@ def test_stored_notebook_was_run_from_top_to_bottom_without_error(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_stored_bytes_are_small_and_hold_no_trace_of_the_machine(name):
     notebook = stored(name)
+    assert " at 0x" not in json.dumps(notebook), "an object is shown by its address"
     assert notebook["metadata"] == {"kernelspec": execute.KERNEL}
     assert [c["metadata"] for c in notebook["cells"]] == [
         c["metadata"] for c in execute.read(name)["cells"]
