@@ -32,6 +32,9 @@ VERBS = ("laws", "verify", "cite", "predict", "reproduce")
 
 PLOT_SUFFIXES = (".pdf", ".png", ".svg")
 
+PART_COLOURS = ("#bd1f01", "#3f90da", "#b9b9b9")
+"""Of lost modes, temperature and the rest in a plot: those of the paper."""
+
 SHOWN_GENERATIONS = 40
 """More generations than these are thinned out on the screen (never in --json and --output)."""
 
@@ -57,7 +60,9 @@ distribution, or with --samples that many draws. Several contexts, i.e. an input
 Per generation: entropy in nats; the mode and its probability; the effective number of outcomes,
 exp(entropy); how many outcomes survive, i.e. have a probability above 0; the Kullback-Leibler
 divergence from generation 0, KL(p_n || p_0), in nats; and the recovery temperature, at which
-sampling that generation would bring generation 0 back as far as a temperature can. Of more than
+sampling that generation would bring generation 0 back as far as a temperature can. The divergence
+is split into lost modes (undone by nothing), temperature (undone by another) and the rest: of the
+last generation on the screen, of each in --json, --output and --plot. Of more than
 1,000 generations those of the series 1, 2, 5, 10, 20, ... are reported.
 
 examples:
@@ -534,6 +539,7 @@ def print_prediction(
     why = found.note.replace("`", "").partition(";")[0]
     _say("law", found.law or f"no closed form, the loop was run: {why}")
     _say("limit", _limit(found, model))
+    _say("change", _change(found))
     _say("recovery", _recovery(found))
     if found.ending is not None:
         _say("loss", _mean_time(found.ending.first_loss, "until an outcome is lost", found))
@@ -560,7 +566,7 @@ def _process(options: argparse.Namespace) -> str:
     runs = _replicates(options)
     return (
         f"Each generation: {', '.join(draws)}; full refit to {options.samples:,} samples. "
-        f"Means of {runs:,} runs (seed {options.seed or 0}); 0.52(1) has the standard error 0.01."
+        f"Means of {runs:,} runs (seed {options.seed or 0}) ± their standard errors."
     )
 
 
@@ -585,13 +591,28 @@ def _name(model: "Distribution", index: int) -> str:
 
 
 def _column(means: Any, errors: Any) -> list[str]:
-    """A column of numbers with the same decimals; with errors, each with two digits of its own."""
-    if errors is not None:
-        return [_with_error(m, e) for m, e in zip(means, errors, strict=True)]
+    """A column of numbers with the same decimals, each with its standard error if it has one."""
+    if errors is not None and any(e > 1e-12 * abs(m) for m, e in zip(means, errors, strict=True)):
+        return _with_errors(means, errors)
     largest = max((abs(m) for m in means if math.isfinite(m)), default=0.0)
     if all(m == round(m) for m in means if math.isfinite(m)):
         return [_figure(m, 0) for m in means]
     return [_figure(m, _decimals(largest)) for m in means]
+
+
+def _with_errors(means: Any, errors: Any) -> list[str]:
+    """Means ± standard errors, point below point: two digits of the largest error are shown."""
+    largest = max(e for e in errors if math.isfinite(e))
+    decimals = max(0, 1 - math.floor(math.log10(largest)))
+    shown = [
+        f"± {e:,.{decimals}f}" if math.isfinite(e) and e > 1e-12 * abs(m) else ""
+        for m, e in zip(means, errors, strict=True)
+    ]
+    width = max(map(len, shown))
+    return [
+        f"{m:,.{decimals}f} {error:>{width}}" if math.isfinite(m) else f"– {'':{width}}"
+        for m, error in zip(means, shown, strict=True)
+    ]
 
 
 def _decimals(largest: float) -> int:
@@ -612,14 +633,6 @@ def _figure(value: float, decimals: int | None = None) -> str:
     return f"{value:,.{decimals}f}"
 
 
-def _with_error(value: float, error: float) -> str:
-    """A mean with its standard error in units of the last digit: 0.521(11) is 0.521 ± 0.011."""
-    if not math.isfinite(error) or error <= 1e-12 * abs(value):
-        return _figure(value)
-    decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:,.{decimals}f}({error * 10**decimals:.0f})"
-
-
 def _table(columns: Sequence[tuple[str, str, list[str]]]) -> Iterator[str]:
     """Two lines of header and the rows, right-aligned."""
     widths = [max(len(title), len(unit), *map(len, cells)) for title, unit, cells in columns]
@@ -627,7 +640,7 @@ def _table(columns: Sequence[tuple[str, str, list[str]]]) -> Iterator[str]:
     for row in (*zip(*((title, unit) for title, unit, _ in columns), strict=True), *rows):
         line = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         if line.strip():
-            yield line
+            yield line.rstrip()
 
 
 def _say(what: str, text: str) -> None:
@@ -657,19 +670,36 @@ def _mean_time(value: float | None, until: str, found: "Prediction") -> str:
     return f"{time} generations on average{over} {until}: exact; the table is simulated"
 
 
+def _change(found: "Prediction") -> str:
+    """The divergence of the last generation, and the three parts it is the sum of."""
+    from fixedpoint.prediction import PARTS
+
+    means = {name: float(found.mean(name)[0][-1]) for name in ("kl_from_start", *PARTS)}
+    # What is nothing but rounding, beside the whole, is nothing.
+    whole = means["kl_from_start"]
+    shown = [_figure(0.0 if m < 1e-9 * whole else m, 4) for m in means.values()]
+    lost, temperature, rest = shown[1:]
+    return (
+        f"{shown[0]} nats from generation 0 to {found.generations[-1]:,}: lost modes {lost}, "
+        f"temperature {temperature}, rest {rest}"
+    )
+
+
 def _recovery(found: "Prediction") -> str:
     last = f"{found.generations[-1]:,}"
-    value = float(found.mean("recovery_temperature")[0][-1])
+    means, errors = found.mean("recovery_temperature")
+    value = float(means[-1])
     if math.isnan(value):
         return f"none: no temperature brings generation 0 back from generation {last}"
     if found.law is not None and not found.sampled:
         how = "restores generation 0 exactly"
     else:
-        mean = "(the mean of the runs that have one)" if found.sampled else ""
+        mean = "(mean of the runs that have one)" if found.sampled else ""
         how = (
             f"{mean} restores what a temperature can: not lost outcomes, nor other changes of shape"
         )
-    return f"sampling generation {last} at temperature {value:.6g} {how.strip()}"
+    at = f"{value:.6g}" if errors is None else _with_errors(means[-1:], errors[-1:])[0].strip()
+    return f"sampling generation {last} at temperature {at} {how.strip()}"
 
 
 def _draw(
@@ -679,41 +709,26 @@ def _draw(
     options: argparse.Namespace,
     model: "Distribution",
 ) -> None:
-    """Draw entropy, effective number and mode probability against the generation."""
+    """Draw the change from generation 0 in its three parts, and the entropy, by generation."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     from fixedpoint.prediction import EVERY_GENERATION
 
     style: dict[Any, Any] = {"svg.hashsalt": "fixedpoint", "font.size": 9, "axes.spines.top": False}
-    with mpl.rc_context({**style, "axes.spines.right": False}):
-        figure = Figure(figsize=(9, 2.9), layout="constrained")
-        for axes, (name, title) in zip(
-            figure.subplots(1, 3),
-            (
-                ("entropy", "entropy (nats)"),
-                ("effective_number", "effective number of outcomes"),
-                ("mode_probability", "probability of the mode"),
-            ),
-            strict=True,
-        ):
-            means, errors = found.mean(name)
-            marker = "o" if found.generations.size <= SHOWN_GENERATIONS else None
-            axes.plot(found.generations, means, marker=marker, markersize=3, color="C0")
-            if errors is not None:
-                axes.fill_between(
-                    found.generations, means - errors, means + errors, alpha=0.3, linewidth=0
-                )
-            if found.limit is not None:
-                axes.axhline(found.limit.figures[name], color="0.5", linestyle="--", linewidth=1)
-                axes.plot([], [], color="0.5", linestyle="--", linewidth=1, label="limit")
-                axes.legend(frameon=False)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    with mpl.rc_context({**style, "axes.spines.right": False, "legend.frameon": False}):
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        change, entropy = figure.subplots(1, 2)
+        _draw_change(change, found)
+        _draw_entropy(entropy, found)
+        for axes in (change, entropy):
             if found.generations[-1] > EVERY_GENERATION:
                 axes.set_xscale("symlog")
+            else:
+                axes.locator_params(axis="x", integer=True)
+            axes.set_xlim(0, max(1, found.generations[-1]))
+            axes.set_ylim(bottom=0)
             axes.set_xlabel("generation")
-            axes.set_title(title, fontsize=9)
         title = f"{_description(model)}\n{_process(options)}"
         figure.suptitle(title, fontsize=8, x=0.01, ha="left", parse_math=False)
         dates = {"pdf": ("CreationDate", "ModDate", "Producer", "Creator"), "svg": ("Date",)}
@@ -721,6 +736,53 @@ def _draw(
         if suffix == "png":
             metadata = {"Software": None}
         figure.savefig(file, format=suffix, metadata=metadata, dpi=200)
+
+
+def _draw_change(axes: Any, found: "Prediction") -> None:
+    """The divergence from generation 0 as the area of its three parts."""
+    from fixedpoint.prediction import PARTS
+
+    # Rounding may leave a part just below 0.
+    parts = [found.mean(name)[0].clip(min=0) for name in PARTS]
+    names = ("lost modes: undone by nothing", "temperature: undone by another", "the rest")
+    axes.stackplot(
+        found.generations, parts, labels=names, colors=PART_COLOURS, linewidth=0, alpha=0.9
+    )
+    whole, errors = found.mean("kl_from_start")
+    axes.plot(found.generations, whole, color="0.2", linewidth=1)
+    if errors is not None:
+        axes.errorbar(found.generations, whole, errors, color="0.2", linewidth=0, elinewidth=0.8)
+    axes.set_title("divergence from generation 0 (nats)", fontsize=9, loc="left")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="upper left")  # as they lie on each other
+    if not whole.max() > 0:
+        axes.set_ylim(0, 1)
+
+
+def _draw_entropy(axes: Any, found: "Prediction") -> None:
+    """The entropy, with its limit; of samples, the mean with its standard error."""
+    means, errors = found.mean("entropy")
+    marker = "o" if found.generations.size <= SHOWN_GENERATIONS else None
+    axes.plot(found.generations, means, marker=marker, markersize=3, color="0.2", clip_on=False)
+    if errors is not None:
+        axes.fill_between(
+            found.generations, means - errors, means + errors, color="0.2", alpha=0.3, linewidth=0
+        )
+    if found.limit is not None:
+        limit = found.limit.figures["entropy"]
+        axes.axhline(limit, color="0.5", linestyle="--", linewidth=1, clip_on=False)
+        axes.annotate(
+            f"limit {_figure(limit)}",
+            (1, limit),
+            (0, 3),
+            ("axes fraction", "data"),
+            "offset points",
+            color="0.4",
+            ha="right",
+        )
+    axes.set_title("entropy (nats)", fontsize=9, loc="left")
+    if not means.max() > 0:
+        axes.set_ylim(0, 1)
 
 
 def reproduce(options: argparse.Namespace) -> int:

@@ -25,7 +25,10 @@ from fixedpoint.loop import Fresh, Loop, Temperature, run
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
 """The figures that describe one model."""
 
-FIGURES = (*STATE, "kl_from_start", "recovery_temperature")
+PARTS = ("kl_lost_modes", "kl_temperature", "kl_rest")
+"""What the divergence from generation 0 is the sum of: `simplex.decomposition`."""
+
+FIGURES = (*STATE, "kl_from_start", *PARTS, "recovery_temperature")
 """The figures of a generation, by the names that the command's JSON gives them."""
 
 BLOCK = 2**22
@@ -221,6 +224,12 @@ def _temper(
     recovery = np.where(usable, inverse_temperatures, np.nan)
     ones = np.ones(len(rows))
     figures["recovery_temperature"] = recovery[:, None] * ones
+    # No temperature loses an outcome, but the end of cooling does: there the divergence is
+    # -log of what the modes had.
+    change = figures["kl_from_start"]
+    figures["kl_lost_modes"] = np.where(np.isinf(inverse_temperatures)[:, None], change, 0.0)
+    figures["kl_temperature"] = change - figures["kl_lost_modes"]
+    figures["kl_rest"] = np.zeros_like(change)
     # Zero times a logit of -inf is still -inf: at b = 0 every outcome with a chance is a mode.
     flat = np.argmax(np.isfinite(rows), axis=-1)
     first = np.where((inverse_temperatures > 0)[:, None], np.argmax(rows, axis=-1), flat)
@@ -245,13 +254,17 @@ class _Observe(eqx.Module):
     start: Any
 
     def __call__(self, logits: Any) -> dict[str, Any]:
+        parts = simplex.decomposition(logits, self.start)
         return {
             "entropy": simplex.entropy(logits),
             "mode_probability": simplex.mode_probability(logits),
             "effective_number": simplex.effective_number(logits),
             "surviving": simplex.num_surviving(logits),
             "kl_from_start": simplex.kl_divergence(logits, self.start),
-            "recovery_temperature": simplex.decomposition(logits, self.start).inverse_temperature,
+            "kl_lost_modes": parts.lost_modes,
+            "kl_temperature": parts.temperature,
+            "kl_rest": parts.rest,
+            "recovery_temperature": parts.inverse_temperature,
         }
 
 
