@@ -698,7 +698,7 @@ def _recovery(found: "Prediction") -> str:
         how = (
             f"{mean} restores what a temperature can: not lost outcomes, nor other changes of shape"
         )
-    at = f"{value:.6g}" if errors is None else _with_errors(means[-1:], errors[-1:])[0].strip()
+    at = f"{value:.6g}" if errors is None else _column(means[-1:], errors[-1:])[0].strip()
     return f"sampling generation {last} at temperature {at} {how.strip()}"
 
 

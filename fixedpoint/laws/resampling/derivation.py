@@ -149,6 +149,7 @@ HETEROZYGOSITY = register(
         symbols={"logits0": theta, "num_samples": n, "generation": t},
         assumes=FULL_REFIT,
         source=WRIGHT_FISHER,
+        cites=("fisher1930", "wright1931"),
         near_misses={
             "exponential decay": gini() * sp.exp(-t / n),
             "diploid: 2n samples": gini() * (1 - 1 / (2 * n)) ** t,
@@ -212,6 +213,7 @@ FIXATION_PROBABILITY = register(
             WRIGHT_FISHER + "; for refits of exponential families Jangjoo, di Sarra, Marsili, "
             "Roudi, Phys. Rev. Lett. 136, 197301 (2026)"
         ),
+        cites=("fisher1930", "wright1931", "jangjoo2026"),
         near_misses={
             "the squared probabilities": sp.exp(2 * theta[i]) / total(sp.exp(2 * theta[j]), j),
             "every outcome alike": 1 / K + 0 * theta[i],
