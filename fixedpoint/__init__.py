@@ -1,7 +1,9 @@
 """What becomes of a softmax model that is sampled, trained on its samples, and sampled again.
 
 The process: a `Loop` is a sampler, a corpus and a learner; `run` simulates it in generations,
-`flow` in continuous time. The theory: one module of `fixedpoint.laws` per law,
+`flow` in continuous time. `run_resampling` (refits to n samples) and `run_traces` (one gradient
+step on a few samples) run the same loops faster, over long horizons and in large ensembles. The
+theory: one module of `fixedpoint.laws` per law,
 
     tempering   infinite samples, full training: logits θ₀T⁻ⁿ
     flow        infinite samples, finite training: gradient flow between two generations
@@ -35,6 +37,8 @@ from fixedpoint.loop import (
     Trajectory,
     flow,
     run,
+    run_resampling,
+    run_traces,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ __all__ = [
     "laws",
     "potential",
     "run",
+    "run_resampling",
+    "run_traces",
     "simplex",
     "solve",
 ]

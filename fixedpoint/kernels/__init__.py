@@ -1,11 +1,12 @@
 """The inner loops, one a file, and the one place that runs them on the machine.
 
 ```
-sums.py      every generation of pure tempering from two sums over a table of logits
-traces.py    a tile of single-trace replicates through all their generations
-random.py    random numbers inside a loop
-exponential.py   2^t and e^t in few operations
-driver.py    tiles, devices and compiler options
+sums.py         every generation of pure tempering from two sums over a table of logits
+traces.py       a tile of single-trace replicates through all their generations
+resampling.py   a tile of replicates refitted to few samples, from their counts alone
+random.py       random numbers inside a loop
+exponential.py  2^t and e^t in few operations
+driver.py       tiles, devices and compiler options
 ```
 
 Kernels are pure functions of JAX arrays, not jitted, each tested against a slow and obvious twin.

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-__all__ = ["next_uniform", "seeds"]
+__all__ = ["mixed_words", "next_uniform", "seeds"]
 
 # Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
 _SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
@@ -42,3 +42,20 @@ def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]
     uniform = (output >> dtype.type(size - kept)).astype(f"float{size}") * 2.0**-kept
     mixed = low ^ high
     return uniform, (rotated(low, a) ^ mixed ^ (mixed << dtype.type(b)), rotated(mixed, c))
+
+
+def mixed_words(states: Array, number: int) -> tuple[Array, Array]:
+    """The next 64-bit words of splitmix64, (number, ...), for each state, and the states after.
+
+    Any number of words is one elementwise pass, where `next_uniform` takes one step after another:
+    for generations that use many numbers at a time.
+
+    References:
+        Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA.
+    """
+    word = states.dtype.type
+    steps = jnp.arange(1, number + 1).astype(states.dtype).reshape(-1, *[1] * states.ndim)
+    z = states[None] + word(0x9E3779B97F4A7C15) * steps
+    z = (z ^ (z >> word(30))) * word(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> word(27))) * word(0x94D049BB133111EB)
+    return z ^ (z >> word(31)), states + word((0x9E3779B97F4A7C15 * number) % 2**64)

@@ -5,7 +5,8 @@
 ```
 
 `samplers` say what is drawn, `corpora` what is trained on, `learners` how; `run` iterates them,
-`flow` follows them in continuous time.
+`flow` follows them in continuous time. `run_resampling` and `run_traces` are `run` for two kinds of
+loop, many times faster.
 """
 
 from .corpora import Accumulated as Accumulated
@@ -22,6 +23,7 @@ from .learners import GradientSteps as GradientSteps
 from .learners import Learner as Learner
 from .learners import MixtureStep as MixtureStep
 from .learners import Refit as Refit
+from .resampling import run_resampling as run_resampling
 from .run import Loop as Loop
 from .run import Trajectory as Trajectory
 from .run import run as run
@@ -30,3 +32,4 @@ from .samplers import Nucleus as Nucleus
 from .samplers import Sampler as Sampler
 from .samplers import Temperature as Temperature
 from .samplers import TopK as TopK
+from .traces import run_traces as run_traces

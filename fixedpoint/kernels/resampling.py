@@ -1,0 +1,254 @@
+"""Refits to a few samples: a tile of replicates through many generations of sampling.
+
+Two kernels and a table. `thermometer` draws the counts of a few outcomes: each of n uniform numbers
+is compared with every cumulative probability, N_k = #{j : u_j < C_k} − #{j : u_j < C_{k−1}}, which
+is n·K comparisons and nothing else. `walk` follows two outcomes, a Markov chain on the counts
+0..n of the first: with one alias table for each of its n + 1 states (`alias_tables`), a generation
+is one look-up. Both stop when every replicate of the tile is absorbed.
+
+References:
+    Walker (1977), An efficient method for generating discrete random variables with general
+    distributions, ACM Trans. Math. Softw. 3, 253.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, UInt
+
+from fixedpoint.kernels.random import mixed_words
+
+__all__ = ["alias_tables", "thermometer", "walk"]
+
+_LOOK = 32
+"""Generations between two looks at whether a tile is absorbed."""
+_DRAWS = 4
+"""Words that are compared in one pass, two samples each."""
+
+
+def thermometer(
+    tabled: bool,
+    num_samples: int,
+    words: UInt[Array, " tile"],
+    counts: Int[Array, "tile outcomes"],
+    length: Array,
+    sampler: Any,
+) -> tuple[Array, Array]:
+    """Run a tile of replicates for some generations.
+
+    Args:
+        tabled: whether `sampler` is a table of weights, one for each count 0..n; otherwise it is a
+            tuple of functions of the logits.
+        num_samples: n.
+        words: the generators' states.
+        counts: of each outcome.
+        length: how many generations.
+        sampler: what makes weights of counts.
+
+    Returns:
+        The generators' states and the counts.
+    """
+    num_words = -(-num_samples // 2)
+    num_words += -num_words % _DRAWS
+    surplus = 2 * num_words - num_samples  # numbers that must be above every threshold
+    num_outcomes = counts.shape[1]
+    running = np.tril(np.ones((num_outcomes, num_outcomes)))
+
+    def weights(counts: Array) -> Array:
+        if tabled:
+            return sampler[counts]
+        logits = jnp.where(counts > 0, jnp.log(counts / num_samples), -jnp.inf).T
+        for one in sampler:
+            logits = one(logits)
+        return jnp.exp(logits - logits.max(-1, keepdims=True)).T
+
+    def generation(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        words, counts = state
+        weight = weights(counts)
+        # Whole numbers in float64 add up exactly in any order: an outcome of weight 0 has its
+        # neighbour's threshold to the last bit, and is never drawn.
+        units = jnp.floor(weight * (2.0**32 / weight.sum(0, keepdims=True)))
+        cumulative = jnp.asarray(running) @ units
+        last = cumulative == cumulative[-1:]
+        threshold = (cumulative - 2.0**31).astype(jnp.int32)
+        drawn, words = mixed_words(words, num_words)
+        halves = jnp.stack([drawn >> np.uint64(32), drawn & np.uint64(2**32 - 1)], 1)
+        numbers = lax.bitcast_convert_type(halves.astype(jnp.uint32), jnp.int32)
+        if surplus:
+            used = np.arange(2 * num_words).reshape(num_words, 2, 1) < num_samples
+            numbers = jnp.where(used, numbers, 2**31 - 1)
+        numbers = numbers.reshape(-1, 2 * _DRAWS, numbers.shape[-1])
+
+        def compare(index: Array, below: Array) -> Array:
+            some = lax.dynamic_index_in_dim(numbers, index, 0, keepdims=False)
+            for number in some:  # unrolled: one pass over the thresholds
+                below = below + (number[None] < threshold)
+            return below
+
+        below = lax.fori_loop(0, len(numbers), compare, jnp.zeros_like(threshold))
+        below = jnp.where(last, num_samples, below)
+        return words, jnp.diff(below, axis=0, prepend=jnp.zeros_like(below[:1]))
+
+    def unfinished(counts: Array) -> Array:
+        return jnp.any(counts.max(0) < num_samples)
+
+    words, counts = _until_absorbed(generation, unfinished, (words, counts.T), length)
+    return words, counts.T
+
+
+def walk(
+    num_columns: int,
+    num_samples: int,
+    words: UInt[Array, " tile"],
+    count: Int[Array, " tile"],
+    length: Array,
+    table: UInt[Array, " entries"],
+) -> tuple[Array, Array]:
+    """Follow the count of the first of two outcomes for some generations.
+
+    Args:
+        num_columns: of the table, a power of two.
+        num_samples: n.
+        words: the generators' states.
+        count: of the first outcome.
+        length: how many generations.
+        table: of `alias_tables`, flat.
+
+    Returns:
+        The generators' states and the counts.
+    """
+    column_bits, threshold_bits = _bits(num_columns, num_samples)
+
+    def shift(number: int) -> Array:
+        return jnp.asarray(number, jnp.uint64)
+
+    def generation(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
+        words, count = state
+        (drawn,), words = mixed_words(words, 1)
+        column = drawn >> shift(64 - column_bits)
+        place = count * num_columns + column.astype(jnp.int32)
+        entry = table.at[place].get(mode="promise_in_bounds")
+        kept = (drawn << shift(column_bits)) >> shift(64 - threshold_bits)
+        threshold = entry & shift(2**threshold_bits - 1)
+        alias = (entry >> shift(threshold_bits)) & shift(num_columns - 1)
+        first = entry >> shift(threshold_bits + column_bits)
+        column = jnp.where(kept < threshold, column, alias)
+        return words, (first + column).astype(count.dtype)
+
+    def unfinished(count: Array) -> Array:
+        return jnp.any((count > 0) & (count < num_samples))
+
+    return _until_absorbed(generation, unfinished, (words, count), length)
+
+
+def _until_absorbed(generation: Any, unfinished: Any, state: Any, length: Array) -> Any:
+    """Generations until the last one or until all replicates are absorbed."""
+
+    def some(carry: Any) -> Any:
+        state, left = carry
+        now = jnp.minimum(left, _LOOK)
+        return lax.fori_loop(0, now, generation, state), left - now
+
+    def more(carry: Any) -> Array:
+        (_, counts), left = carry
+        return (left > 0) & unfinished(counts)
+
+    return lax.while_loop(more, some, (state, length))[0]
+
+
+def _bits(num_columns: int, num_samples: int) -> tuple[int, int]:
+    """How many of an entry's 64 bits are column and threshold; the rest is the first count."""
+    column_bits = num_columns.bit_length() - 1
+    return column_bits, min(52, 64 - column_bits - num_samples.bit_length())
+
+
+def alias_tables(
+    num_samples: int, probabilities: Float[np.ndarray, " states"]
+) -> tuple[np.ndarray, int]:
+    """One alias table for each of the laws Bin(n, p), p the given probabilities.
+
+    A table covers the counts within nine standard deviations, in a power of two of columns; an
+    entry packs the first count of the row, the alias of the column and the threshold below which
+    the column itself is taken.
+
+    Args:
+        num_samples: n.
+        probabilities: p, each in [0, 1].
+
+    Returns:
+        The entries, flat, and the number of columns.
+
+    Validity:
+        The binomial probabilities to about 1e-12 relative; what lies outside of a row is below
+        1e-18. The thresholds have 38 bits at least for n ≤ 10⁴. A count of probability 0 has no
+        entry (`tests/kernels/test_resampling.py`).
+    """
+    n, p = num_samples, np.asarray(probabilities, float)
+    num_columns = 1 << int(np.ceil(np.log2(max(2.0, min(n + 1, 9 * np.sqrt(n) + 8)))))
+    column_bits, threshold_bits = _bits(num_columns, n)
+    first = np.clip(np.rint(n * p).astype(int) - num_columns // 2, 0, max(0, n + 1 - num_columns))
+    entries = np.empty((len(p), num_columns), np.uint64)
+    for rows in np.array_split(np.arange(len(p)), max(1, len(p) * num_columns // 2**21)):
+        mass = _binomial_masses(n, p[rows], first[rows], num_columns)
+        threshold, alias = _sweep(mass * num_columns)
+        whole = np.minimum(np.rint(threshold * 2.0**threshold_bits), 2**threshold_bits - 1)
+        entries[rows] = (
+            (first[rows, None].astype(np.uint64) << np.uint64(column_bits + threshold_bits))
+            | (alias.astype(np.uint64) << np.uint64(threshold_bits))
+            | whole.astype(np.uint64)
+        )
+    return entries.ravel(), num_columns
+
+
+def _binomial_masses(n: int, p: np.ndarray, first: np.ndarray, num_columns: int) -> np.ndarray:
+    """Bin(n, p) at `first` + 0, 1, …; relative to the mode, whose mass is the largest."""
+    k = np.arange(n)
+    log_choose = np.concatenate([[0.0], np.cumsum(np.log((n - k) / (k + 1)))])
+    counts = first[:, None] + np.arange(num_columns)
+    inside = counts <= n
+    counts = np.minimum(counts, n)
+    certain = (p <= 0) | (p >= 1)
+    odds = np.where(certain, 0.5, p)
+    mode = np.minimum(np.floor((n + 1) * odds), n).astype(int)
+    log_odds = np.log(odds) - np.log1p(-odds)
+    log_mass = log_choose[counts] - log_choose[mode][:, None]
+    log_mass += (counts - mode[:, None]) * log_odds[:, None]
+    mass = np.where(inside, np.exp(log_mass), 0)
+    sure = np.where(p >= 1, n, 0)
+    mass = np.where(certain[:, None], inside & (counts == sure[:, None]), mass)
+    return mass / mass.sum(1, keepdims=True)
+
+
+def _sweep(load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds and aliases of rows of loads with mean 1, each row with one heap in the middle.
+
+    All rows at once, a column of each at every step: either a light column is filled up by the
+    heavy one at hand, or that one, become light, is filled up by the next heavy one.
+    """
+    num_rows, num_columns = load.shape
+    heavy = load > 1
+    begin = heavy.argmax(1)
+    end = num_columns - 1 - heavy[:, ::-1].argmax(1)
+    # Column by column in memory: neighbouring rows are at about the same column all the time.
+    flat, row = load.T.ravel(), np.arange(num_rows)
+    threshold, alias = np.ones(load.size), np.zeros(load.size, np.int64)
+    light, current = np.where(begin == 0, end + 1, 0), begin
+    left = flat[current * num_rows + row]
+    for _ in range(num_columns):
+        at_end = current == end
+        fill = (light < num_columns) & ((left > 1) | at_end)
+        following = np.where(at_end, end, current + 1)
+        next_load = flat[np.where(fill, light, following) * num_rows + row]
+        here = np.where(fill, light, current) * num_rows + row
+        threshold[here] = np.where(fill, next_load, np.where(at_end, 1, left))
+        alias[here] = np.where(fill, current, following)
+        left = left - 1 + next_load
+        light = light + fill
+        light = np.where(light == begin, end + 1, light)
+        current = np.where(fill, current, following)
+    threshold = np.minimum(threshold, 1)
+    return threshold.reshape(-1, num_rows).T, alias.reshape(-1, num_rows).T

@@ -1,0 +1,393 @@
+"""Refits to finitely many samples, fast: the cost of a generation follows the surviving outcomes.
+
+`run` carries any loop; a refit to n samples is a Markov chain on counts that loses outcomes for
+ever, and most of what `run` does is spent on outcomes that are long lost. `run_resampling` runs the
+same loop on counts and looks, at generations 1, 2, …, 8, 10, 12, 15, …, at what is left of each
+replicate:
+
+- *one outcome*: it is absorbed, nothing remains to be done;
+- *two outcomes* (n ≤ 10⁴): one look-up a generation, in the alias tables of the chain on 0..n;
+- *few samples* (n ≤ 256): n uniform numbers against the cumulative probabilities;
+- *else*: NumPy's multinomial draws, on all cores.
+
+In between the survivors alone are kept. The first generation, from a distribution that all
+replicates share, inverts the distribution function where there are fewer samples than outcomes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, PyTree, Real
+
+from fixedpoint import checks
+from fixedpoint.kernels import driver
+from fixedpoint.kernels.random import seeds
+from fixedpoint.kernels.resampling import alias_tables, thermometer, walk
+from fixedpoint.loop.corpora import Fresh, branch
+from fixedpoint.loop.learners import Refit
+from fixedpoint.loop.run import Loop, Trajectory
+from fixedpoint.loop.samplers import MinP, Nucleus, Sampler, Temperature, TopK
+from fixedpoint.loop.traces import logarithmic_generations
+
+__all__ = ["run_resampling"]
+
+_WALK, _THERMOMETER = 10_000, 256
+"""The largest number of samples for which each of the kernels is the fastest (measured)."""
+_TILE = 256
+
+
+def run_resampling(
+    loop: Loop,
+    logits: Real[Array, " outcomes"],
+    num_generations: int,
+    *,
+    key: Array,
+    num_replicates: int,
+    observe: PyTree[Callable[[Array], PyTree]] = None,
+    save_at: Sequence[int] | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Trajectory:
+    """Run a loop that refits to n fresh samples, for many replicates or generations or outcomes.
+
+    One generation counts n draws from the sampler's distribution and becomes the counts' shares,
+
+        N ~ Multinomial(n, sampler(p)),    p' = N/n.
+
+    The same law as `run` with the same arguments, from other random numbers. Use it where `run`
+    takes too long; `run` for every other corpus or learner, under transformations, and where the
+    numbers must come from `jax.random` alone.
+
+    Args:
+        loop: `Loop(samplers, Fresh(n), Refit())`; the samplers Temperature, TopK, Nucleus, MinP.
+        logits: The initial model, shape (num_outcomes,); -inf is a lost outcome.
+        num_generations: How many generations, at least 0.
+        key: A random key.
+        num_replicates: How many independent runs.
+        observe: What to save of the logits (of one replicate): a function, or a tuple, list or
+            dict of functions, as for `run`. None saves the logits.
+        save_at: The generations to save, increasing; by default about nine per decade
+            (`logarithmic_generations`).
+        devices: The devices that share the replicates where a kernel runs them; by default all
+            local ones. NumPy's part runs on all cores.
+
+    Returns:
+        The saved generations and values, of shape (S, num_replicates, ...).
+
+    Raises:
+        ValueError: If the loop is not of that form, an argument is out of its range, or float64
+            is not enabled.
+
+    Validity:
+        Draws are exact up to the resolution of the probabilities: 2⁻³² for n ≤ 256, 2⁻³⁸ of a
+        column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
+        exactly. Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
+        not on the number of replicates, the saved generations or the devices. Memory does not grow
+        with the generations. Tests against the exact chain and all histories:
+        `tests/loop/test_resampling.py`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> loop = fp.Loop(fp.Temperature(1.0), fp.Fresh(num_samples=50), fp.Refit())
+        >>> runs = fp.run_resampling(
+        ...     loop, jnp.zeros(1000), 10_000, key=jax.random.key(0), num_replicates=3,
+        ...     observe=fp.simplex.num_surviving, save_at=[0, 10_000],
+        ... )
+        >>> runs.value.tolist()
+        [[1000, 1000, 1000], [1, 1, 1]]
+    """
+    samplers, num_samples = _parts(loop)
+    checks.check_logits(logits)
+    start = jnp.asarray(logits, jnp.result_type(float))
+    if start.ndim != 1:
+        raise ValueError(f"`logits` must have the shape (num_outcomes,); got {start.shape}.")
+    if start.dtype != jnp.float64:
+        raise ValueError("`jax_enable_x64` must be on for `run_resampling`; got float32.")
+    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
+    num_replicates = checks.check_count(num_replicates, "num_replicates")
+    saved = logarithmic_generations(num_generations) if save_at is None else np.asarray(save_at)
+    if saved.size == 0 or np.any(np.diff(saved) <= 0) or not 0 <= saved[0] <= saved[-1]:
+        raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
+    if saved[-1] > num_generations:
+        raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
+    devices = tuple(jax.local_devices() if devices is None else devices)
+    engine = _Engine(samplers, num_samples, start, key, devices)
+    observed = jax.jit(jax.vmap(functools.partial(_observed, observe)))
+    parts = []
+    # A block of replicates at a time, so that the memory is that of some millions of counts.
+    size = max(1, 2**23 // len(start) // engine.group) * engine.group
+    with ThreadPoolExecutor(_num_cores()) as pool:
+        for first in range(0, num_replicates, size):
+            number = min(size, num_replicates - first)
+            series = [
+                jax.tree.map(np.asarray, observed(logits[:number]))
+                for logits in engine.run(first, number, saved, pool)
+            ]
+            parts.append(jax.tree.map(lambda *leaves: np.stack(leaves), *series))
+    value = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves, 1)), *parts)
+    return Trajectory(generation=jnp.asarray(saved), value=value)
+
+
+def _parts(loop: Loop) -> tuple[tuple[Sampler, ...], int]:
+    """Samplers and number of samples of a loop that refits to fresh samples."""
+    # Samplers that look at an outcome's number would not allow the lost ones to be left out.
+    known = all(type(one) in (Temperature, TopK, Nucleus, MinP) for one in loop.samplers)
+    corpus, learner = loop.corpus, loop.learner
+    refit = type(corpus) is Fresh and type(learner) is Refit and not float(learner.pseudo_counts)
+    if not (known and refit):
+        raise ValueError(
+            "`loop` must be Loop(samplers, Fresh(n), Refit()) with the samplers of this package "
+            f"and without pseudo-counts; `run` takes every loop. Got {loop}."
+        )
+    return loop.samplers, corpus.num_samples  # type: ignore[union-attr]
+
+
+def _observed(observe: Any, logits: Array) -> Any:
+    if observe is None:
+        return logits
+    return jax.tree.map(lambda function: function(logits), observe, is_leaf=callable)
+
+
+def _num_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _looks(last: int) -> Iterator[int]:
+    """Generations at which the survivors are counted: 1, 2, 3, 4, 5, 6, 7, 8, 10, 12 and so on."""
+    generation = 1
+    while generation < last:
+        yield generation
+        generation += max(1, generation // 4)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _tempered(parts: Any, leaves: Any, logits: Array) -> Array:
+    """The probabilities that are drawn from."""
+    for sampler in jax.tree.unflatten(parts, leaves):
+        logits = sampler(logits)
+    weights = jnp.exp(logits - logits.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)
+
+
+@functools.lru_cache(maxsize=2)
+def _tables(num_samples: int, probabilities: bytes, devices: tuple[Any, ...]) -> tuple[Array, int]:
+    """The alias tables of the chain, on every device."""
+    entries, num_columns = alias_tables(num_samples, np.frombuffer(probabilities))
+    everywhere = NamedSharding(Mesh(np.asarray(devices), ("rows",)), PartitionSpec())
+    return jax.device_put(entries, everywhere), num_columns
+
+
+class _Engine:
+    """Blocks of replicates as counts on the survivors, each advanced by what suits it."""
+
+    def __init__(
+        self,
+        samplers: tuple[Sampler, ...],
+        num_samples: int,
+        start: Float[Array, " outcomes"],
+        key: Array,
+        devices: tuple[Any, ...],
+    ) -> None:
+        self.samplers, self.n, self.key, self.devices = samplers, num_samples, key, devices
+        self.start = start
+        probabilities = self.probabilities(np.asarray(start)[None])[0]
+        self.first = np.flatnonzero(probabilities > 0)
+        self.p = probabilities[self.first]
+        # Replicates that share a NumPy generator; always run together, whoever asks for them.
+        self.group = 1 << int(np.clip(16 - np.log2(len(self.first)), 2, 8))
+        self.weights = self._weights()
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        leaves, parts = jax.tree.flatten(self.samplers)
+        return np.asarray(_tempered(parts, leaves, logits))
+
+    def _weights(self) -> np.ndarray | None:
+        """The weight of every count 0..n where it depends on the count alone."""
+        if len(self.samplers) != 1 or type(self.samplers[0]) is not Temperature:
+            return None
+        temperature = float(self.samplers[0].temperature)
+        if temperature * 280 < np.log2(self.n) + 1:  # weights would come near underflow
+            return None
+        share = np.arange(self.n + 1) / self.n
+        return np.where(share > 0, share ** (1 / temperature), 0.0)
+
+    # --- The course of a block ---
+
+    def run(
+        self, first: int, number: int, saved: np.ndarray, pool: ThreadPoolExecutor
+    ) -> Iterator[Array]:
+        """Yield the logits (replicates, outcomes) at each saved generation."""
+        number += -number % self.group
+        last, rows = int(saved[-1]), 1 << int(np.ceil(np.log2(number)))
+        words = seeds(branch(self.key, 0), jnp.float64, first + number)[first:, 0]
+        self.words = np.array(words)
+        groups = range(first // self.group, (first + number) // self.group)
+        entropy = jax.vmap(lambda g: jax.random.bits(branch(branch(self.key, 1), g), (4,)))
+        generators = [
+            np.random.Generator(np.random.SFC64(np.random.SeedSequence(list(map(int, one)))))
+            for one in entropy(jnp.arange(groups.start, groups.stop))
+        ]
+        looks, wanted = set(_looks(last)), set(saved.tolist())
+        if 0 in wanted:
+            yield jnp.broadcast_to(self.start, (number, len(self.start)))
+        if last == 0:
+            return
+        self.support, self.counts = self._first_generation(generators, pool)
+        if 1 in wanted:
+            yield self._logits()
+        self._look()
+        for now, then in itertools.pairwise(sorted({1, last, *looks, *wanted} - {0})):
+            self._advance(then - now, rows, generators, pool)
+            if then in wanted:
+                yield self._logits()
+            if then in looks:
+                self._look()
+
+    def _logits(self) -> Array:
+        """Of all outcomes, from the survivors' counts."""
+        logits = np.full((len(self.counts), len(self.start)), -np.inf)
+        row, column = np.nonzero(self.counts)
+        counts = self.counts[row, column]
+        logits[row, self.support[row, column]] = np.log(counts / self.n)
+        return jnp.asarray(logits)
+
+    def _look(self) -> None:
+        """Leave the lost outcomes out, in order, and decide what advances each replicate."""
+        alive = self.counts > 0
+        number = alive.sum(1)
+        order = np.argsort(~alive, axis=1, kind="stable")[:, : number.max()]
+        self.support = np.take_along_axis(self.support, order, 1)
+        self.counts = np.take_along_axis(self.counts, order, 1)
+        small = self.n <= _THERMOMETER
+        width = np.where(small, 1 << np.ceil(np.log2(np.maximum(number, 2))).astype(int), 0)
+        width = np.where((number == 2) & (self.n <= _WALK), 2, width)
+        # The kernel's width of each replicate: 1 is absorbed, 2 a walk, 0 is NumPy's.
+        self.width = np.where(number == 1, 1, width)
+
+    def _advance(self, length: int, rows: int, generators: list, pool: ThreadPoolExecutor) -> None:
+        numpy_done = pool.map(
+            lambda group: self._draw_group(group, generators[group], length), range(len(generators))
+        )
+        for width in np.unique(self.width[self.width > 1]).tolist():
+            which = np.flatnonzero(self.width == width)
+            if width == 2 and self.n <= _WALK:
+                self._walk(which, length, rows)
+            else:
+                self._thermometer(which, width, length, rows)
+        list(numpy_done)
+
+    # --- What advances them ---
+
+    def _first_generation(
+        self, generators: list, pool: ThreadPoolExecutor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        few = self.n < len(self.p)
+        cumulative = np.cumsum(self.p)
+        # Against a uniform number that rounds to the whole.
+        top = np.nextafter(cumulative[-1], 0)
+
+        def draw(generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+            if not few:
+                counts = _multinomial(generator, self.n, np.tile(self.p, (self.group, 1)))
+                return np.tile(np.arange(len(self.p)), (self.group, 1)), counts
+            points = generator.random((self.group, self.n)) * cumulative[-1]
+            drawn = np.searchsorted(cumulative, np.minimum(points, top), side="right")
+            return _histograms(np.sort(drawn, axis=1))
+
+        supports, counts = zip(*pool.map(draw, generators), strict=True)
+        return self.first[np.concatenate(supports)], np.concatenate(counts).astype(np.int32)
+
+    def _draw_group(self, group: int, generator: np.random.Generator, length: int) -> None:
+        """NumPy's draws for those of a group that are too large for the kernels."""
+        of_group = slice(group * self.group, (group + 1) * self.group)
+        rows = group * self.group + np.flatnonzero(self.width[of_group] == 0)
+        if not len(rows):
+            return
+        counts = self.counts[rows]
+        counts = counts[:, : max(1, int((counts > 0).sum(1).max()))]
+        for generation in range(length):
+            if generation % 16 == 0 and np.all(counts.max(1) == self.n):
+                break
+            counts = _multinomial(generator, self.n, self._drawn(counts))
+        self.counts[rows, : counts.shape[1]] = counts
+
+    def _drawn(self, counts: np.ndarray) -> np.ndarray:
+        if self.weights is not None:
+            weights = self.weights[counts]
+            return weights / weights.sum(1, keepdims=True)
+        rows, width = (
+            1 << int(np.ceil(np.log2(len(counts)))),
+            1 << (counts.shape[1] - 1).bit_length(),
+        )
+        padded = np.zeros((rows, width))
+        padded[:, 0] = 1
+        padded[: len(counts), : counts.shape[1]] = counts
+        with np.errstate(divide="ignore"):
+            logits = np.log(padded)
+        return self.probabilities(logits)[: len(counts), : counts.shape[1]]
+
+    def _walk(self, which: np.ndarray, length: int, rows: int) -> None:
+        count = np.arange(self.n + 1)
+        with np.errstate(divide="ignore"):
+            logits = np.log(np.stack([count, self.n - count], 1) / self.n)
+        p = np.ascontiguousarray(self.probabilities(logits)[:, 0])
+        table, num_columns = _tables(self.n, p.tobytes(), self.devices)
+        first = np.zeros(rows, np.int32)
+        first[: len(which)] = self.counts[which, 0]
+        words, first = self._run(walk, (num_columns, self.n), which, first, (length, table))
+        self.words[which], self.counts[which, 0] = words, first
+        self.counts[which, 1] = self.n - first
+
+    def _thermometer(self, which: np.ndarray, width: int, length: int, rows: int) -> None:
+        counts = np.zeros((rows, width), np.int32)
+        counts[:, 0] = self.n  # what is not filled is absorbed from the beginning
+        columns = min(width, self.counts.shape[1])
+        counts[: len(which), :columns] = self.counts[which, :columns]
+        tabled = self.weights is not None
+        sampler = jnp.asarray(self.weights) if tabled else self.samplers
+        static = (tabled, self.n)
+        words, counts = self._run(thermometer, static, which, counts, (length, sampler))
+        self.words[which], self.counts[which, :columns] = words, counts[:, :columns]
+
+    def _run(
+        self, kernel: Callable, static: tuple, which: np.ndarray, counts: np.ndarray, whole: tuple
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Always as many rows, so that few programs are compiled."""
+        words = np.zeros(len(counts), np.uint64)
+        words[: len(which)] = self.words[which]
+        split = jnp.asarray(words), jnp.asarray(counts)
+        whole = (jnp.asarray(whole[0]), *whole[1:])
+        results = driver.run(kernel, split, whole, tile=_TILE, static=static, devices=self.devices)
+        return tuple(np.asarray(result)[: len(which)] for result in results)  # type: ignore[return-value]
+
+
+def _multinomial(generator: np.random.Generator, n: int, p: np.ndarray) -> np.ndarray:
+    """Counts of n draws for each row of p."""
+    counts = generator.multinomial(n, p)
+    # NumPy gives what rounding left over to the last outcome, be its probability 0.
+    for row in np.flatnonzero((counts[:, -1] > 0) & (p[:, -1] == 0)):
+        counts[row, p[row].argmax()] += counts[row, -1]
+        counts[row, -1] = 0
+    return counts
+
+
+def _histograms(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct numbers of each sorted row and how often they occur, padded with zeros."""
+    new = np.ones(drawn.shape, bool)
+    new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+    place = np.cumsum(new, 1) - 1
+    support, counts = np.zeros_like(drawn), np.zeros_like(drawn)
+    rows = np.broadcast_to(np.arange(len(drawn))[:, None], drawn.shape)
+    support[rows, place] = drawn
+    np.add.at(counts, (rows, place), 1)
+    return support, counts

@@ -1,0 +1,196 @@
+"""The fast engine for refits to few samples against the exact chain."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.special import gammaincc
+
+import fixedpoint as fp
+from fixedpoint.loop import resampling
+from fixedpoint.loop.resampling import run_resampling
+
+REPLICATES = 20_000
+TWO, THREE = jnp.log(jnp.array([0.7, 0.3])), jnp.log(jnp.array([0.55, 0.3, 0.15]))
+# The largest number of samples for the walk and for the thermometer: who draws is decided by them.
+ENGINES = {"walk": (10_000, 0), "thermometer": (0, 256), "NumPy": (0, 0), "all": (10_000, 256)}
+
+
+def resampling_loop(num_samples, *samplers):
+    return fp.Loop(samplers or fp.Temperature(1.0), fp.Fresh(num_samples))
+
+
+def chi_square(counts, chain, law):
+    """The probability of a worse agreement of the counts, shape (R, K), with the exact law."""
+    place = {tuple(state): index for index, state in enumerate(chain.counts.tolist())}
+    found = np.zeros(len(law))
+    for state, number in zip(*np.unique(counts, axis=0, return_counts=True), strict=True):
+        found[place[tuple(state.tolist())]] += number
+    assert np.all(found[law == 0] == 0)
+    order = np.argsort(-law)
+    expected, found = law[order] * len(counts), found[order]
+    rest = int((expected >= 8).sum())  # rare states are one
+    expected = np.append(expected[:rest], expected[rest:].sum())
+    found = np.append(found[:rest], found[rest:].sum())
+    if expected[-1] < 8:
+        expected = np.append(expected[:-2], expected[-2:].sum())
+        found = np.append(found[:-2], found[-2:].sum())
+    statistic = ((found - expected) ** 2 / expected).sum()
+    return float(gammaincc((len(expected) - 1) / 2, statistic / 2))
+
+
+def exact(loop_of, num_outcomes):
+    return fp.chain.from_loop(resampling_loop(*loop_of), num_outcomes)
+
+
+def compare(loop_of, start, generations, key):
+    loop, n = resampling_loop(*loop_of), loop_of[0]
+    chain = exact(loop_of, len(start))
+    runs = run_resampling(
+        loop, start, max(generations), key=key, num_replicates=REPLICATES, save_at=generations
+    )
+    counts = np.rint(np.exp(runs.value) * n).astype(int)
+    assert np.all(counts.sum(-1) == n)
+    first = chain.first_generation(start)
+    return [
+        chi_square(found, chain, fp.chain.law(chain, generation - 1, first))
+        for generation, found in zip(generations, counts, strict=True)
+    ]
+
+
+FEW = [("walk", 0.5), ("thermometer", 2.0)]
+ALL = [(engine, temperature) for engine in ENGINES for temperature in (0.5, 1.0, 2.0)]
+
+
+def slow_but(few, every):
+    return [one if one in few else pytest.param(*one, marks=pytest.mark.slow) for one in every]
+
+
+@pytest.mark.parametrize(("engine", "temperature"), slow_but(FEW, ALL))
+def test_law_of_two_outcomes_is_the_exact_chains(key, monkeypatch, engine, temperature):
+    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    assert min(compare((7, fp.Temperature(temperature)), TWO, [1, 3, 10], key)) > 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["thermometer", "NumPy", "all"])
+@pytest.mark.parametrize("samplers", [(0.6,), (1.7,), (1.7, fp.TopK(2))])
+def test_law_of_three_outcomes_is_the_exact_chains(key, monkeypatch, engine, samplers):
+    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    loop_of = (6, fp.Temperature(samplers[0]), *samplers[1:])
+    assert min(compare(loop_of, THREE, [2, 6], key)) > 1e-6
+
+
+def test_the_comparison_tells_near_misses_apart(key):
+    chain = exact((7, fp.Temperature(1.0)), 2)
+    runs = run_resampling(
+        resampling_loop(7), TWO, 3, key=key, num_replicates=REPLICATES, save_at=[3]
+    )
+    counts = np.rint(np.exp(runs.value[0]) * 7).astype(int)
+    first = chain.first_generation(TWO)
+    for wrong in (1, 3):  # one generation less or more
+        assert chi_square(counts, chain, fp.chain.law(chain, wrong, first)) < 1e-9
+
+
+@pytest.mark.parametrize("num_samples", [301, pytest.param(2000, marks=pytest.mark.slow)])
+def test_two_outcomes_with_many_samples(key, num_samples):
+    """Mean and variance at T = 1, where they are known: a martingale, 1 − (1 − 1/n)^t."""
+    generation = num_samples // 4
+    runs = run_resampling(
+        resampling_loop(num_samples),
+        TWO,
+        generation,
+        key=key,
+        num_replicates=4000,
+        observe=lambda logits: jnp.exp(logits[0]),
+        save_at=[generation],
+    )
+    variance = 0.21 * (1 - (1 - 1 / num_samples) ** generation)
+    deviations = runs.value[0] - 0.7
+    assert abs(deviations.mean()) < 5 * np.sqrt(variance / 4000)
+    # Near the normal law: the fourth moment is below three times the square of the variance.
+    assert abs((deviations**2).mean() - variance) < 5 * variance * np.sqrt(2 / 4000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_samples", "num_outcomes"), [(30, 500), (400, 60)])
+def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcomes):
+    p = 1 / np.arange(1, num_outcomes + 1)
+    runs = run_resampling(
+        resampling_loop(num_samples),
+        jnp.log(p),
+        20,
+        key=key,
+        num_replicates=1000,
+        observe={"alive": fp.simplex.num_surviving, "first": lambda logits: jnp.exp(logits[0])},
+        save_at=[1, 5, 20],
+    )
+    for index, generation in enumerate([1, 5, 20]):
+        expected = fp.chain.survivors(p / p.sum(), num_samples, generation)
+        # Survivors are negatively associated: their number varies less than a Poisson variate.
+        error = np.sqrt(expected / 1000)
+        assert abs(runs.value["alive"][index].mean() - expected) < 5 * error
+    share = 1 / p.sum()
+    variance = share * (1 - share) * (1 - (1 - 1 / num_samples) ** 20)
+    assert abs(runs.value["first"][2].mean() - share) < 5 * np.sqrt(variance / 1000)
+
+
+def test_a_lost_outcome_stays_lost(key):
+    start = jnp.where(jnp.arange(40) % 3 == 1, -jnp.inf, jnp.linspace(1.0, -3.0, 40))
+    runs = run_resampling(resampling_loop(300), start, 60, key=key, num_replicates=8)
+    alive = np.isfinite(runs.value)
+    assert np.all(alive[1:] <= alive[:-1])
+    assert alive[0].sum() == 8 * np.isfinite(start).sum()
+    np.testing.assert_allclose(np.exp(runs.value).sum(-1)[1:], 1, rtol=1e-12)
+
+
+def test_numpys_leftovers_go_to_no_lost_outcome():
+    class Leftover:
+        def multinomial(self, n, p):
+            return np.array([[2, 3, 1], [1, 4, 1]])
+
+    p = np.array([[0.2, 0.8, 0.0], [0.1, 0.8, 0.1]])
+    counts = resampling._multinomial(Leftover(), 6, p)  # pyright: ignore[reportArgumentType]
+    assert counts.tolist() == [[2, 4, 0], [1, 4, 1]]
+
+
+@pytest.mark.parametrize("num_samples", [pytest.param(20, marks=pytest.mark.slow), 500])
+def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
+    loop, start = resampling_loop(num_samples, fp.Temperature(1.2)), jnp.linspace(0.0, -2.0, 9)
+    few = run_resampling(loop, start, 40, key=key, num_replicates=3, save_at=[7, 40])
+    many = run_resampling(loop, start, 60, key=key, num_replicates=300, save_at=[0, 40, 60])
+    np.testing.assert_array_equal(few.value[1], many.value[1, :3])
+    np.testing.assert_allclose(many.value[0], jnp.tile(start, (300, 1)), rtol=1e-14)
+    assert len({tuple(row) for row in np.asarray(many.value[1]).tolist()}) > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"loop": fp.Loop()}, "`loop` must be Loop"),
+        ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "without pseudo-counts"),
+        ({"logits": jnp.zeros((2, 2))}, "`logits` must have the shape"),
+        ({"num_generations": -1}, "`num_generations` must be"),
+        ({"num_replicates": 0}, "`num_replicates` must be"),
+        ({"save_at": [3, 2]}, "`save_at` must increase"),
+        ({"save_at": [11]}, "`save_at` must increase"),
+    ],
+)
+def test_misuse_is_named(change, message):
+    arguments = {
+        "loop": resampling_loop(5),
+        "logits": THREE,
+        "num_generations": 10,
+        "key": jax.random.key(0),
+        "num_replicates": 2,
+        **change,
+    }
+    with pytest.raises(ValueError, match=message):
+        run_resampling(
+            arguments.pop("loop"),
+            arguments.pop("logits"),
+            arguments.pop("num_generations"),
+            **arguments,
+        )
