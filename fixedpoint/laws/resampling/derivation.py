@@ -286,6 +286,7 @@ SPECTRUM = register(
         symbols={"num_samples": n, "order": order},
         assumes=FULL_REFIT + " K = 2; for K outcomes the same values, more often.",
         source="known: Feller, Proc. 2nd Berkeley Symp. 227 (1951)",
+        cites=("feller1951",),
         near_misses={
             "powers of the slowest": (1 - 1 / n) ** (order * (order - 1) / 2),
             "without replacement: (n)_j/n! ": sp.Product(1 - k / (n + 1), (k, 0, order - 1)),
@@ -463,6 +464,7 @@ FIXATION_TIME = register(
         symbols={"logits0": theta, "num_samples": n},
         assumes=FULL_REFIT + " The initial model is generation 0.",
         source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
+        cites=("kingman1982", "mohle1999"),
         near_misses={
             "the first draw not counted": total(w(probability(i), n), i) - 1,
             "diffusion": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
@@ -525,6 +527,7 @@ FIXATION_TIME_DIFFUSION = register(
         symbols={"logits0": theta, "num_samples": n},
         assumes=FULL_REFIT + " n → ∞ at fixed probabilities.",
         source="known: Kimura and Ohta, Genetics 61:763 (1969), for two alleles; Ewens 2004",
+        cites=("kimura1969", "ewens2004"),
         near_misses={
             "diploid": -4 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
             "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
@@ -672,6 +675,7 @@ SURVIVORS = register(
         symbols={"logits0": theta, "num_samples": n, "generation": t},
         assumes=FULL_REFIT + " G(x, n, s) = E x^{A_s}.",
         source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
+        cites=("kingman1982", "mohle1999"),
         near_misses={
             "n ancestors for ever": alive(lambda x: x**n),
             "off by one generation": alive(lambda x: G(x, n, t)),
@@ -876,6 +880,7 @@ FIRST_EXTINCTION = register(
             "known as a sum over all subsets (Littler, Math. Biosci. 25:151, 1975); the integral "
             "is derived here"
         ),
+        cites=("littler1975",),
         near_misses={
             "until one is left": -2
             * n
