@@ -2,17 +2,20 @@
 
 ```
 sums.py         every generation of pure tempering from two sums over a table of logits
+spectrum.py     … from a few dozen numbers, for hundreds of temperatures
+observables.py  what follows from either; the temperature of a given entropy
 traces.py       a tile of single-trace replicates through all their generations
 resampling.py   a tile of replicates refitted to few samples, from their counts alone
 random.py       random numbers inside a loop
-exponential.py  2^t and e^t in few operations
+exponential.py  2^t, e^t and log z in few operations
 driver.py       tiles, devices and compiler options
 ```
 
 Kernels are pure functions of JAX arrays, not jitted, each tested against a slow and obvious twin.
 """
 
+from .observables import Sweep as Sweep
+from .observables import sweep as sweep
+from .observables import temperature_for_entropy as temperature_for_entropy
 from .sums import PartitionSums as PartitionSums
-from .sums import Sweep as Sweep
 from .sums import partition_sums as partition_sums
-from .sums import sweep as sweep

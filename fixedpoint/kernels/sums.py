@@ -25,23 +25,21 @@ Sums run over the entries that are not modes, and the modes are counted: near a 
 its full relative accuracy, hence so does an entropy of 1e-200.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
-from fixedpoint.checks import check_logits, check_outcomes, check_temperature
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import LOG2_E, power_of_two
 
-__all__ = ["PartitionSums", "Sweep", "partition_sums", "sweep"]
+__all__ = ["PartitionSums", "add", "fused_sums", "partition_sums"]
 
-_LANES = 1024
+LANES = 1024
+"""Rows shorter than this are handled together."""
 
 
 class PartitionSums(NamedTuple):
@@ -58,24 +56,6 @@ class PartitionSums(NamedTuple):
     slope: Float[Array, "inverse_temperatures ..."]
     num_modes: Int[Array, "..."]
     num_outcomes: Int[Array, "..."]
-
-
-class Sweep(NamedTuple):
-    """Observables of a table of distributions at several inverse temperatures.
-
-    Attributes:
-        entropy: Shannon entropy in nats.
-        mode_probability: probability of a mode (of each of them where they tie).
-        effective_number: exp(entropy).
-        kl_from_start: KL(tempered || the row at inverse temperature 1), in nats.
-        surviving: number of outcomes with a positive probability.
-    """
-
-    entropy: Float[Array, "inverse_temperatures ..."]
-    mode_probability: Float[Array, "inverse_temperatures ..."]
-    effective_number: Float[Array, "inverse_temperatures ..."]
-    kl_from_start: Float[Array, "inverse_temperatures ..."]
-    surviving: Int[Array, "inverse_temperatures ..."]
 
 
 def partition_sums(
@@ -112,7 +92,7 @@ def partition_sums(
     b = jnp.asarray(inverse_temperatures, jnp.result_type(float))
     *batch, K = logits.shape
     sums = driver.tiled(
-        lambda rows: _tile_sums(rows, b), [logits.reshape(-1, K)], tile=max(1, _LANES // K)
+        lambda rows: _tile_sums(rows, b), [logits.reshape(-1, K)], tile=max(1, LANES // K)
     )
     return PartitionSums(
         *(jnp.moveaxis(sums[i], -1, 0).reshape(len(b), *batch) for i in (0, 1)),
@@ -141,7 +121,7 @@ def fused_sums(
         x = columns.astype(dtype) - top  # again for each b: cheaper than to fetch it
         weight = power(scale * x)
         zero = jnp.zeros((), dtype)
-        return lax.reduce((jnp.where(x < 0, weight, 0), x * weight), (zero, zero), _add, (0,))
+        return lax.reduce((jnp.where(x < 0, weight, 0), x * weight), (zero, zero), add, (0,))
 
     rest, slope = (
         jnp.where(at_zero_temperature[:, None], 0, sums) for sums in lax.map(sums, scale)
@@ -149,7 +129,8 @@ def fused_sums(
     return PartitionSums(rest, slope, num_modes, num_outcomes)
 
 
-def _add(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, ...]:
+def add(a: Sequence[Array], b: Sequence[Array]) -> tuple[Array, ...]:
+    """The sum of several numbers at once, for `lax.reduce`."""
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
@@ -167,7 +148,7 @@ def _tile_sums(
     # A lost outcome becomes x = 0, like a mode: both are left out of `rest`, and 0 · exp(0) = 0 in
     # `slope` where -inf · exp(-inf) would be NaN. The padding of the last block is 0 as well.
     x = jnp.where(x == -jnp.inf, 0, x)
-    lanes = min(K, _LANES)
+    lanes = min(K, LANES)
     blocks = jnp.pad(x, ((0, 0), (0, -K % lanes))).reshape(len(x), -1, lanes).swapaxes(0, 1)
 
     def sums(b: Array) -> tuple[Array, Array]:
@@ -181,93 +162,3 @@ def _tile_sums(
 
     rest, slope = (jnp.where(at_zero_temperature, 0, value.T) for value in lax.map(sums, finite))
     return PartitionSums(rest, slope, num_modes, num_outcomes)
-
-
-def _observables(
-    sums: Callable[[Array, Array], PartitionSums], logits: Array, inverse_temperatures: Array
-) -> Sweep:
-    """Read the observables off the partition sums; b = 1 is summed last, as the reference."""
-    dtype = jnp.result_type(float)
-    b = jnp.append(jnp.asarray(inverse_temperatures, dtype), jnp.ones((), dtype))
-    rest, slope, num_modes, num_outcomes = sums(logits, b)
-    b = b.reshape(-1, *[1] * num_modes.ndim)
-    excess = rest + (num_modes - 1)[None]  # S₀ − 1
-    log_partition = jnp.log1p(excess)
-    mean = slope / (1 + excess)  # E x, and b E x → 0 as b → ∞
-    at_zero_temperature = jnp.isinf(b)
-    finite_b = jnp.where(at_zero_temperature, 1, b)
-    entropy = log_partition - finite_b * mean  # both terms ≥ 0: nothing cancels
-    divergence = (finite_b - 1) * mean - log_partition + log_partition[-1:]
-    surviving = jnp.where(at_zero_temperature, num_modes[None], num_outcomes[None])
-    observables = (
-        entropy,
-        1 / (1 + excess),
-        jnp.exp(entropy),
-        jnp.maximum(divergence, 0),
-        surviving,
-    )
-    return Sweep(*(value[:-1] for value in observables))
-
-
-def sweep(
-    logits: Real[ArrayLike, "... num_outcomes"],
-    inverse_temperatures: Real[ArrayLike, " inverse_temperatures"] | Sequence[float],
-    *,
-    devices: Sequence[Any] | None = None,
-) -> Sweep:
-    r"""Observables of every row of a table at every inverse temperature.
-
-    With S₀, S₁ of `partition_sums`: the entropy is log S₀ − b S₁/S₀, the mode's probability 1/S₀,
-    the effective number exp(entropy), and the divergence from the row at b = 1 (generation 0 of
-    pure tempering, where generation n has b = T⁻ⁿ) is (b − 1) S₁/S₀ − log S₀(b) + log S₀(1).
-
-    Args:
-        logits: the distributions θ, one per row; -inf for a lost outcome. Best kept in float32 when
-            large: the arithmetic is done in JAX's default precision all the same.
-        inverse_temperatures: b ≥ 0; inf is the limit of zero temperature (uniform on the modes),
-            0 that of infinite temperature (uniform on the outcomes not lost).
-        devices: the devices that share the rows; by default all local ones. A CPU with many cores
-            counts as one device unless `jax_num_cpu_devices` says otherwise.
-
-    Returns:
-        The observables; the inverse temperatures are the leading axis of each.
-
-    Raises:
-        ValueError: an inverse temperature is negative or NaN, or a row of logits holds NaN or +inf
-            or no finite entry (not checked under a transformation such as `jax.jit`).
-
-    Validity:
-        Exact. In float64 the entropy, mode probability and effective number are within 1e-12
-        relative, an entropy near a vertex too. The divergence is within 2e-15 times the size of
-        its terms (about log K): 1e-12 relative unless it is below a thousandth of that, that is,
-        unless b is close to 1. Tests: `tests/kernels/test_sums.py`.
-
-    Example:
-        >>> result = sweep(jnp.log(jnp.array([[4.0, 2.0, 1.0]])), jnp.array([0.0, 1.0, jnp.inf]))
-        >>> [round(float(p), 12) for p in result.mode_probability[:, 0]]  # 1/3, 4/7, 1
-        [0.333333333333, 0.571428571429, 1.0]
-        >>> [int(number) for number in result.surviving[:, 0]]
-        [3, 3, 1]
-    """
-    if isinstance(logits, Tracer) or isinstance(inverse_temperatures, Tracer):
-        return _observables(partition_sums, jnp.asarray(logits), jnp.asarray(inverse_temperatures))
-    check_outcomes(logits, "logits")
-    b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
-    if b.ndim != 1:
-        raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
-    *batch, num_outcomes = np.shape(logits)
-    table = jnp.asarray(logits).reshape(-1, num_outcomes)
-    result = driver.run(
-        _observables,
-        [table],
-        [jnp.asarray(b, float)],
-        static=(fused_sums,),
-        tile=max(1, min(_LANES // num_outcomes, len(table))),
-        axis=1,
-        reassociate=True,
-        devices=devices,
-    )
-    result = Sweep(*(value.reshape(len(b), *batch) for value in result))
-    if not jnp.isfinite(result.entropy).all():  # one look at the result spares a pass beforehand
-        check_logits(logits)
-    return result

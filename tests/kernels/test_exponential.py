@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 
 from fixedpoint.kernels import exponential as module
-from fixedpoint.kernels.exponential import exponential, power_of_two
+from fixedpoint.kernels.exponential import exponential, logarithm, power_of_two
 
 
 def relative_errors(function, reference, points):
@@ -30,6 +30,15 @@ def test_exponentials():
     errors = relative_errors(exponential, mpmath.exp, points)
     assert np.all(errors < (4 + 2 * np.abs(points)) * 1e-16)
     assert errors.max() > 2e-15  # the statement is no understatement
+
+
+def test_logarithms():
+    points = np.concatenate([np.geomspace(1e-300, 1e300, 2001), np.linspace(0.5, 2.1, 2001)])
+    found = np.asarray(jax.jit(logarithm)(jnp.asarray(points)))
+    with mpmath.workdps(40):
+        exact = [mpmath.log(mpmath.mpf(float(x))) for x in points]
+        errors = np.array([abs(float(a - b)) for a, b in zip(found, exact, strict=True)])
+    assert np.all(errors <= 4e-16 * np.maximum(1, np.abs(found)))
 
 
 def test_far_below_it_is_zero():
