@@ -15,6 +15,10 @@ Any number of outcomes at temperature 1, without their states:
     survivors          mean number of outcomes left at generation t
     ancestors          law of the number of ancestors of n samples, t generations back
 
+Single traces of two outcomes, which move along the line:
+
+    traces_mean        mean of an observable after a million generations, by a transfer operator
+
 All of it is host code in NumPy, in float64, and needs `jax_enable_x64`.
 """
 
@@ -29,3 +33,5 @@ from .neutral import fixation_time as fixation_time
 from .neutral import survivors as survivors
 from .states import Chain as Chain
 from .states import from_loop as from_loop
+from .traces import TracesMean as TracesMean
+from .traces import traces_mean as traces_mean
