@@ -1,18 +1,32 @@
 """What becomes of a softmax model that is sampled, trained on its samples, and sampled again.
 
-The process: a `Loop` is a sampler, a corpus and a learner; `run` simulates it in generations,
-`flow` in continuous time. `run_resampling` (refits to n samples) and `run_traces` (one gradient
-step on a few samples) run the same loops faster, over long horizons and in large ensembles. The
-theory: one module of `fixedpoint.laws` per law,
+The theory, one module of `fixedpoint.laws` per law:
 
-    tempering   infinite samples, full training: logits θ₀T⁻ⁿ
-    flow        infinite samples, finite training: gradient flow between two generations
-    traces      one sample or a small batch at a time
+    law         the loop that it governs                     what it says
+    tempering   infinite samples, full training              logits θ₀T⁻ⁿ
+    flow        infinite samples, finite training            gradient flow; collapse as 1/n
+    traces      one sample or a small batch at a time        T = 1: a martingale, never settling
+    resampling  a refit to n samples                         an outcome not drawn is lost for ever
 
-and `solve` finds the law of a loop. Where there is no formula, `chain` computes exactly: the finite
-Markov chain of a loop that draws n samples. Logits have the shape (..., num_outcomes); `-inf` marks
-an outcome that is lost for ever. Importing the package loads neither SymPy nor Matplotlib nor
-Diffrax.
+The process: a `Loop` is a sampler, a corpus and a learner.
+
+    run, flow           simulate it, in generations or in continuous time
+    run_resampling,     ... faster, over long horizons and in large ensembles: refits to n samples,
+    run_traces          and gradient steps on a few samples
+    solve               finds the law that governs a loop, or says what stands in the way
+    chain               where there is no formula: the exact Markov chain of a loop with n samples
+    simplex             what is read off a distribution: entropies, divergences, decomposition
+    confront            compares proof, solution and process: the verdict on an equation
+
+Logits have the shape (..., num_outcomes); `-inf` marks an outcome that is lost for ever. Importing
+the package loads neither SymPy nor Matplotlib nor Diffrax.
+
+Example:
+    >>> import jax.numpy as jnp
+    >>> import fixedpoint as fp
+    >>> law = fp.solve(fp.Loop(sampler=fp.Temperature(0.5)), jnp.log(jnp.array([0.75, 0.25])))
+    >>> print(law.law, fp.simplex.probabilities(law.logits(2)).round(3))  # odds 3 : 1 → 81 : 1
+    tempering.logits [0.988 0.012]
 """
 
 import importlib

@@ -8,7 +8,7 @@ import pytest
 
 import fixedpoint
 
-MODULES = sorted(
+MODULES = ["fixedpoint"] + sorted(
     module.name for module in pkgutil.walk_packages(fixedpoint.__path__, "fixedpoint.")
 )
 
