@@ -8,9 +8,8 @@ import pytest
 
 import fixedpoint
 
-MODULES = ["fixedpoint"] + sorted(
-    module.name for module in pkgutil.walk_packages(fixedpoint.__path__, "fixedpoint.")
-)
+INSIDE = pkgutil.walk_packages(fixedpoint.__path__, "fixedpoint.")
+MODULES = ["fixedpoint", *sorted(module.name for module in INSIDE)]
 
 
 @pytest.mark.parametrize("name", MODULES)
