@@ -1,12 +1,13 @@
 """Single traces: a tile of replicates of one model, through all its generations.
 
-The model of a tile is kept as (num_outcomes, tile), for two outcomes as the gap (tile,): the
-replicates are the last axis, on which every operation is elementwise. `fixedpoint.loop.traces` says
-what is computed and checks the arguments.
+The replicates are the last axis of everything, on which every operation is elementwise. The model
+has three forms: the gap of two outcomes, the weights e^θ of more, the logits themselves.
+`fixedpoint.loop.traces` says what is computed and checks the arguments.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from fixedpoint.kernels.exponential import exponential
 from fixedpoint.kernels.random import next_uniform
 
 __all__ = ["simulate"]
@@ -24,6 +26,7 @@ def simulate(
     observe: Callable[[Array], Any],
     num_samples: int,
     is_one: bool,
+    reach: float,
     words: Array,
     start: Array,
     lengths: Array,
@@ -37,6 +40,8 @@ def simulate(
         observe: a function of the logits, shape (tile, num_outcomes).
         num_samples: B, the samples of a generation.
         is_one: whether the temperature is 1, which saves an exponential.
+        reach: a bound of η and η/T up to which the weights themselves are carried (for one sample
+            without weight decay); 0 carries the logits.
         words: the generators' states, shape (tile, 2).
         start: the logits at generation 0, shape (num_outcomes,).
         lengths: how many generations pass before each observation.
@@ -47,66 +52,206 @@ def simulate(
     Returns:
         What was observed, shape (S, tile, ...).
     """
-    two = len(start) == 2
-
-    def observed(model: Array) -> Any:
-        return observe(jnp.stack([model / 2, -model / 2], -1) if two else model[: len(start)].T)
-
-    def generation(_: Any, state: Any) -> Any:
-        advance = _gap_generation if two else _logits_generation
-        return advance(state, step_size, weight_decay, temperature, num_samples, is_one)
-
-    def until_saved(state: Any, length: Array) -> Any:
-        state = lax.fori_loop(0, length, generation, state)
-        return state, observed(state[0])
-
-    return lax.scan(until_saved, (_initial(start, len(words)), (*words.T,)), lengths)[1]
-
-
-def _initial(start: Array, size: int) -> Array:
-    """The model at generation 0 for every replicate of a tile."""
+    parameters = step_size, weight_decay, temperature
     if len(start) == 2:
-        return jnp.full(size, start[0] - start[1])
-    block = _block_size(len(start))
-    padded = jnp.pad(start, (0, -len(start) % block), constant_values=-jnp.inf)
-    return jnp.tile(padded[:, None], (1, size))
+        model: Any = _Gap(parameters, num_samples, is_one)
+    elif reach:
+        model = _Weights(parameters, is_one, reach, len(start))
+    else:
+        model = _Logits(parameters, num_samples, is_one, len(start))
+
+    def until_saved(carry: Any, length: Array) -> Any:
+        # The state is refreshed at fixed generations, whatever is saved in between.
+        def stretch(carry: Any) -> Any:
+            state, passed, left = carry
+            now = jnp.minimum(left, _REFRESH - passed % _REFRESH)
+            state = lax.fori_loop(0, now, lambda _, state: model.generation(state), state)
+            passed = passed + now
+            state = lax.cond(passed % _REFRESH == 0, model.refreshed, lambda state: state, state)
+            return state, passed, left - now
+
+        state, passed, _ = lax.while_loop(lambda carry: carry[2] > 0, stretch, (*carry, length))
+        return (state, passed), observe(model.logits(state))
+
+    state = model.initial(start, (*words.T,))
+    return lax.scan(until_saved, (state, jnp.zeros_like(lengths[0])), lengths)[1]
 
 
-def _gap_generation(state, step_size, weight_decay, temperature, num_samples, is_one):
-    """One generation of two outcomes, in the gap z = θ₁ − θ₂."""
-    gap, words = state
-    p = 1 / (1 + jnp.exp(-gap))
-    drawn = p if is_one else 1 / (1 + jnp.exp(-gap / temperature))
+_REFRESH = 1024
+"""Generations after which carried weights are computed anew from one set of logits."""
 
-    def draw(_, carry):
-        count, words = carry
+
+class _Gap:
+    """Two outcomes, in the gap z = θ₁ − θ₂: the state is (z, words)."""
+
+    def __init__(self, parameters: tuple, num_samples: int, is_one: bool) -> None:
+        self.parameters, self.num_samples, self.is_one = parameters, num_samples, is_one
+
+    def initial(self, start: Array, words: Any) -> Any:
+        return jnp.full(words[0].shape, start[0] - start[1]), words
+
+    def logits(self, state: Any) -> Array:
+        return jnp.stack([state[0] / 2, -state[0] / 2], -1)
+
+    def refreshed(self, state: Any) -> Any:
+        return state
+
+    def generation(self, state: Any) -> Any:
+        gap, words = state
+        step_size, weight_decay, temperature = self.parameters
+        odds = _exponential(-gap)  # of the second outcome
+        drawn_odds = odds if self.is_one else _exponential(-gap * (1 / temperature))
+
+        def draw(_: Any, carry: Any) -> Any:
+            count, words = carry
+            uniform, words = next_uniform(words)
+            return count + (uniform * (1 + drawn_odds) < 1), words
+
+        count, words = _repeat(self.num_samples, draw, (jnp.zeros_like(gap), words))
+        decay = 1 - step_size * weight_decay
+        return decay * gap + 2 * step_size * (count / self.num_samples - 1 / (1 + odds)), words
+
+
+def _exponential(y: Array) -> Array:
+    return exponential(jnp.minimum(y, 708.0)) if y.dtype == jnp.float64 else jnp.exp(y)
+
+
+class _Weights:
+    """K outcomes in a = e^θ and b = e^{θ/T}: the state is (a, b, prepared, words).
+
+    One sample changes the weights by the factors e^{−ηp}, and e^{η} for the outcome drawn: short
+    polynomials instead of exponentials. What the next generation needs of all outcomes together
+    (sums, and the point drawn) is prepared at the end of each; carried from one to the next it is
+    computed once, where XLA would otherwise compute it again for every outcome.
+
+    Up to `_FLAT` outcomes are compared with the point all at once. More are arranged in blocks of
+    about √K: (blocks, block, tile).
+    """
+
+    def __init__(self, parameters: tuple, is_one: bool, reach: float, num_outcomes: int) -> None:
+        self.step_size, _, temperature = parameters
+        self.is_one, self.inverse = is_one, 1 / temperature
+        self.num_outcomes = num_outcomes
+        flat = num_outcomes <= _FLAT
+        self.block = num_outcomes if flat else int(np.ceil(np.sqrt(num_outcomes)))
+        self.decay = _decay_polynomial(reach)
+        self.running = jnp.asarray(np.tril(np.ones((self.block, self.block))))
+        self.num_blocks = -(-num_outcomes // self.block)
+        self.running_blocks = jnp.asarray(np.tril(np.ones((self.num_blocks, self.num_blocks))))
+
+    def initial(self, start: Array, words: Any) -> Any:
+        padding = self.num_blocks * self.block - self.num_outcomes
+        theta = jnp.pad(start, (0, padding), constant_values=-jnp.inf)
+        theta = theta.reshape(self.num_blocks, self.block, 1)
+        theta = jnp.broadcast_to(theta, (*theta.shape[:2], *words[0].shape))
         uniform, words = next_uniform(words)
-        return count + (uniform < drawn), words
+        return self._from(theta, (uniform,), words)
 
-    count, words = _repeat(num_samples, draw, (jnp.zeros_like(gap), words))
-    decay = 1 - step_size * weight_decay
-    return decay * gap + 2 * step_size * (count / num_samples - p), words
+    def logits(self, state: Any) -> Array:
+        a = state[0]
+        theta = jnp.log(a.reshape(-1, a.shape[-1])[: self.num_outcomes]).T
+        return theta - theta.mean(-1, keepdims=True)
 
+    def refreshed(self, state: Any) -> Any:
+        theta = jnp.log(state[0])
+        return self._from(theta - theta.max((0, 1), keepdims=True), *state[2:])
 
-def _logits_generation(state, step_size, weight_decay, temperature, num_samples, is_one):
-    """One generation of K outcomes, in the logits; rows of padding have the logit -inf."""
-    logits, words = state
-    weights = jnp.exp(logits)
-    blocks = _block_sums(weights)
-    normaliser = blocks.sum(0, keepdims=True)
-    drawn = weights if is_one else jnp.exp(logits / temperature)
-    drawn_blocks = blocks if is_one else _block_sums(drawn)
-    rows = jnp.arange(len(logits))[:, None]
+    def _from(self, theta: Array, prepared: Any, words: Any) -> Any:
+        a = jnp.exp(theta)
+        b = a if self.is_one else jnp.exp(theta * self.inverse)
+        return self._prepared(a, b, prepared[-1], words)
 
-    def draw(_, carry):
-        counts, words = carry
+    def _prepared(self, a: Array, b: Array, uniform: Array, words: Any) -> Any:
+        rate = self.step_size / a.sum((0, 1))
+        sums = self.running @ b[0] if self.num_blocks == 1 else self.running_blocks @ b.sum(1)
+        return a, b, (sums, uniform * sums[-1], rate, uniform), words
+
+    def generation(self, state: Any) -> Any:
+        a, b, (sums, point, rate, _), words = state
+        hit = self._hit(b, sums, point)
+        y = -a * rate[None, None]
+
+        def moved(weight: Array, y: Array, step_size: Array) -> Array:
+            weight = weight * self.decay(y)
+            return weight + jnp.where(hit, jnp.expm1(step_size) * weight, 0)
+
+        a = moved(a, y, self.step_size)
+        inverse = self.inverse
+        b = a if self.is_one else moved(b, y * inverse, self.step_size * inverse)
         uniform, words = next_uniform(words)
-        return counts + (rows == _search(drawn, drawn_blocks, uniform)[None]), words
+        return self._prepared(a, b, uniform, words)
 
-    counts, words = _repeat(num_samples, draw, (jnp.zeros_like(logits), words))
-    decay = 1 - step_size * weight_decay
-    step = step_size * (counts / num_samples - weights / normaliser)
-    return decay * logits + step, words
+    def _hit(self, b: Array, sums: Array, point: Array) -> Array:
+        """Whether each outcome is the one drawn, C(i-1) ≤ point < C(i)."""
+        if self.num_blocks == 1:
+            return ((sums > point[None]) & (sums - b[0] <= point[None]))[None]
+        block = jnp.minimum((sums <= point[None]).sum(0), self.num_blocks - 1)
+        below = jnp.take_along_axis(sums, jnp.maximum(block - 1, 0)[None], 0)[0]
+        left = point - jnp.where(block > 0, below, 0)
+        inside = jnp.take_along_axis(b, block[None, None], 0)[0]
+        place = jnp.minimum((self.running @ inside <= left[None]).sum(0), self.block - 1)
+        return (jnp.arange(self.num_blocks)[:, None, None] == block[None, None]) & (
+            jnp.arange(self.block)[None, :, None] == place[None, None]
+        )
+
+
+_FLAT = 48
+
+
+def _decay_polynomial(reach: float) -> Callable[[Array], Array]:
+    """e^y on [−reach, 0], the Taylor polynomial with a remainder below 3e-16."""
+    coefficients = [1.0]
+    while reach ** len(coefficients) / math.factorial(len(coefficients)) > 3e-16:
+        coefficients.append(1 / math.factorial(len(coefficients)))
+
+    def decay(y: Array) -> Array:
+        value = jnp.full_like(y, coefficients[-1])
+        for coefficient in reversed(coefficients[:-1]):
+            value = value * y + coefficient
+        return value
+
+    return decay
+
+
+class _Logits:
+    """K outcomes in the logits, (num_outcomes, tile), padded with -inf: the state is (θ, words)."""
+
+    def __init__(
+        self, parameters: tuple, num_samples: int, is_one: bool, num_outcomes: int
+    ) -> None:
+        self.parameters, self.num_samples, self.is_one = parameters, num_samples, is_one
+        self.num_outcomes = num_outcomes
+
+    def initial(self, start: Array, words: Any) -> Any:
+        padding = -len(start) % _block_size(len(start))
+        padded = jnp.pad(start, (0, padding), constant_values=-jnp.inf)
+        return jnp.tile(padded[:, None], (1, len(words[0]))), words
+
+    def logits(self, state: Any) -> Array:
+        return state[0][: self.num_outcomes].T
+
+    def refreshed(self, state: Any) -> Any:
+        return state
+
+    def generation(self, state: Any) -> Any:
+        logits, words = state
+        step_size, weight_decay, temperature = self.parameters
+        weights = jnp.exp(logits)
+        blocks = _block_sums(weights)
+        normaliser = blocks.sum(0, keepdims=True)
+        drawn = weights if self.is_one else jnp.exp(logits / temperature)
+        drawn_blocks = blocks if self.is_one else _block_sums(drawn)
+        rows = jnp.arange(len(logits))[:, None]
+
+        def draw(_: Any, carry: Any) -> Any:
+            counts, words = carry
+            uniform, words = next_uniform(words)
+            return counts + (rows == _search(drawn, drawn_blocks, uniform)[None]), words
+
+        counts, words = _repeat(self.num_samples, draw, (jnp.zeros_like(logits), words))
+        decay = 1 - step_size * weight_decay
+        step = step_size * (counts / self.num_samples - weights / normaliser)
+        return decay * logits + step, words
 
 
 def _repeat(times: int, body: Callable, carry: Any) -> Any:

@@ -7,8 +7,10 @@ replicates, where the work of one generation is a few exponentials. `run_traces`
 - *Random numbers* come from a xoroshiro generator inside the loop, one per replicate, seeded with
   the key and the replicate's number alone: nothing is drawn or stored in advance.
 - *Tiles.* Replicates are run in tiles that stay in the cache, each through all its generations.
-- *Two outcomes* are carried as the gap z = θ₁ − θ₂ of the logits: one exponential a generation.
-- *More outcomes* are searched in two levels (a block of √K outcomes, then one of the block).
+- *Two outcomes* are carried as the gap z = θ₁ − θ₂ of the logits.
+- *More outcomes* are carried as the weights e^θ and e^{θ/T}, which one sample changes by factors
+  near 1: short polynomials instead of exponentials. (Several samples, weight decay or large steps:
+  the logits are carried.) They are searched in blocks of √K.
 - *Memory* holds the saved observables alone, whatever the number of generations.
 """
 
@@ -70,8 +72,9 @@ def run_traces(
         ValueError: If the loop is not of that form, or an argument is out of its range.
 
     Validity:
-        Exact arithmetic of the rule; the samples are exact up to the resolution of the uniform
-        numbers (2⁻⁵² in float64). In float32 a gap of the logits stops growing near 15, where its
+        The rule to rounding: after t generations the logits are within about t · 1e-15 of it, for
+        the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵²
+        in float64). In float32 a gap of the logits stops growing near 15, where its
         increments fall below the rounding: use float64 for long horizons. Replicate r depends on
         the key and r alone; not on the other replicates, the saved generations or the devices.
 
@@ -104,12 +107,20 @@ def run_traces(
         jnp.asarray(number, start.dtype)
         for number in (learner.step_size, learner.weight_decay, sampler.temperature)
     ]
+    num_outcomes = len(start)
+    reach = _reach(loop, start)
+    if num_outcomes == 2:
+        tile = 256
+    elif reach:
+        tile = int(np.clip(8192 // num_outcomes, 16, 256))
+    else:
+        tile = int(np.clip(4096 // num_outcomes, 16, 512))
     value = driver.run(
         simulate,
         [seeds(key, start.dtype, num_replicates)],
         [start, jnp.asarray(np.diff(saved, prepend=0)), *numbers],
-        static=(observe or _itself, corpus.num_samples, float(sampler.temperature) == 1),
-        tile=int(np.clip(4096 // len(start), 16, 512)),
+        static=(observe or _itself, corpus.num_samples, float(sampler.temperature) == 1, reach),
+        tile=tile,
         axis=1,
         devices=devices,
     )
@@ -158,6 +169,19 @@ def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
             f"0 < T < inf and one full-batch step; `run` takes every loop. Got {loop}."
         )
     return sampler, corpus, learner  # type: ignore[return-value]
+
+
+def _reach(loop: Loop, start: Array) -> float:
+    """A bound of the changes of θ and θ/T, one of a few; 0 if weights cannot be carried."""
+    sampler, corpus, learner = parts(loop)
+    temperature, step_size = float(sampler.temperature), float(learner.step_size)
+    smallest = min(temperature, 1.0)
+    # Logits fall by the logarithm of the generations: 40 is more than any run's.
+    within = (float(jnp.abs(start).max()) + 40) / smallest < 700
+    single = corpus.num_samples == 1 and not float(learner.weight_decay)
+    if not (single and within and start.dtype == jnp.float64):
+        return 0.0
+    return next((reach for reach in (1 / 32, 1 / 8, 1 / 2) if step_size / smallest <= reach), 0.0)
 
 
 def _itself(logits: Array) -> Array:

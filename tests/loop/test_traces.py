@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
+from fixedpoint.loop import traces
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
 from fixedpoint.loop.traces import logarithmic_generations, run_traces
 
@@ -109,6 +110,18 @@ def test_single_precision_stays_single(key):
     assert runs.value.dtype == jnp.float32
     error = jnp.sqrt(20 * 0.64 / 4 / 2000)
     assert jnp.all(jnp.abs(runs.value[0].mean(0) - MODELS[3]) < 5 * error)
+
+
+@pytest.mark.parametrize(("num_outcomes", "temperature"), [(3, 0.7), (60, 1.0)])
+def test_carried_weights_take_the_steps_of_carried_logits(
+    key, monkeypatch, num_outcomes, temperature
+):
+    """The same samples: 1,100 generations, beyond a refreshment of the weights."""
+    arguments = (trace_loop(0.1, 1, temperature), jnp.linspace(0.6, -0.6, num_outcomes), 1100)
+    weights = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
+    monkeypatch.setattr(traces, "_reach", lambda *_: 0.0)
+    logits = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
+    np.testing.assert_allclose(weights.value, logits.value, atol=2e-12)
 
 
 def test_logarithmic_generations():
