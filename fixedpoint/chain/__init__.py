@@ -9,6 +9,8 @@ are the states of a Markov chain, and what is asked of it is linear algebra.
     stationary         the law that stays, where real data or pseudo-counts keep outcomes alive
     quasi_stationary   the law before absorption, and its rate: the leading eigenvalue
 
+    spectrum           all eigenvalues; leading_spectrum: the first of them, for large n, fast
+
 Any number of outcomes at temperature 1, without their states:
 
     fixation_time      mean time until one outcome is left
@@ -31,6 +33,9 @@ from .absorption import stationary as stationary
 from .neutral import ancestors as ancestors
 from .neutral import fixation_time as fixation_time
 from .neutral import survivors as survivors
+from .spectrum import Spectrum as Spectrum
+from .spectrum import leading_spectrum as leading_spectrum
+from .spectrum import spectrum as spectrum
 from .states import Chain as Chain
 from .states import from_loop as from_loop
 from .traces import TracesMean as TracesMean

@@ -17,7 +17,7 @@ from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Target
 from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.run import Loop
 
-__all__ = ["Chain", "binomial", "from_loop"]
+__all__ = ["Chain", "binomial", "drawn_probabilities", "from_loop"]
 
 LARGEST = 6_000
 """Most states of a chain: its matrix then takes 0.3 GB, and the elimination half a minute."""
@@ -205,6 +205,22 @@ def from_loop(
         np.add.at(lumped.T, classes, matrix.T)
         matrix = lumped
     return Chain(states, matrix, absorbing, loop, start)
+
+
+def drawn_probabilities(
+    loop: Loop,
+) -> tuple[list[tuple[float, np.ndarray]], int, Bool[np.ndarray, " states"]]:
+    """What the states of two outcomes draw with: probabilities (n + 1, 2), n, and the absorbing.
+
+    With sampled real data a state has several models: one entry for each, with its probability.
+    """
+    num_samples = _check_markov(loop, None)
+    states = all_counts(2, num_samples)
+    models, absorbing = [], np.ones(len(states), bool)
+    for weight, drawn in _drawn(loop, states, None):
+        models.append((weight, np.exp(drawn)))
+        absorbing &= ((drawn > -np.inf) == (states == num_samples)).all(-1)
+    return models, num_samples, absorbing
 
 
 # --- The loop, called with given counts -----------------------------------------------------------
