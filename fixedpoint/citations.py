@@ -15,6 +15,9 @@ YEAR = "2026"
 def software() -> str:
     """The BibTeX entry of this software: the facts of `CITATION.cff`.
 
+    Returns:
+        The entry, under the key `fixedpoint`.
+
     Example:
         >>> print(software().splitlines()[0])
         @misc{fixedpoint,
@@ -30,7 +33,10 @@ def software() -> str:
 
 
 def articles() -> dict[str, str]:
-    """Every article of `laws/references.bib`: its key and its BibTeX entry.
+    """Every article of `laws/references.bib`.
+
+    Returns:
+        For each key its BibTeX entry, in the order of the file.
 
     Example:
         >>> articles()["mei2020"].startswith("@misc{mei2020,")

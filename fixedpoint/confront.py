@@ -83,7 +83,16 @@ class Comparison:
 
 @dataclass(frozen=True, repr=False)
 class Verdict:
-    """The three comparisons of one equation. A notebook shows them as a list."""
+    """The three comparisons of one equation. A notebook shows them as a list.
+
+    Attributes:
+        label: the equation's label.
+        kind: "exact", "asymptotic", "bound" or "conjecture".
+        statement: the claim in one plain sentence.
+        proved: whether its proof closes.
+        evaluated: whether the solution agrees with the expression at 50 digits.
+        confronted: whether the process agrees with the solution, and rejects the near misses.
+    """
 
     label: str
     kind: str
@@ -150,6 +159,10 @@ def verify(label: str) -> Verdict:
 
     Raises:
         KeyError: no equation has that label.
+
+    Example:
+        >>> print(verify("tempering.composition").mark)
+        proved, evaluated, confronted
     """
     equation = equations()[label]
     with jax.enable_x64(True):
@@ -181,6 +194,10 @@ def verify_all(
 
     Raises:
         KeyError: an equation is not registered.
+
+    Example:
+        >>> [verdict.label for verdict in verify_all([])]
+        []
     """
     chosen = list(equations() if labels is None else labels)
     verdicts = []
@@ -202,7 +219,20 @@ def verify_all(
 
 
 def prove(equation: Equation) -> Comparison:
-    """Run the steps of the proof."""
+    """Run the steps of the proof.
+
+    Args:
+        equation: a registered equation.
+
+    Returns:
+        "passed" if SymPy closes every step, "checked" if some were checked at rational points,
+        "none" for a conjecture, else "failed".
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> prove(equations()["tempering.recovery"]).summary
+        '3 steps close'
+    """
     if equation.proof is None:
         return Comparison("none", "no proof: a conjecture, with its numerical evidence")
     steps = list(equation.proof())
@@ -220,7 +250,20 @@ def prove(equation: Equation) -> Comparison:
 
 
 def evaluate(equation: Equation) -> Comparison:
-    """Compare the JAX solution with the SymPy expression at drawn points and at the edges."""
+    """Compare the JAX solution with the SymPy expression at drawn points and at the edges.
+
+    Args:
+        equation: a registered equation.
+
+    Returns:
+        "passed" if the largest relative error is within the equation's accuracy, else "failed";
+        the details have the error of each point.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> evaluate(equations()["flow.multiplier"]).passed
+        True
+    """
     solution = implementation(equation, "solution")
     details: dict[str, Any] = {}
     points = [(arguments, None) for arguments in draw(equation)]
@@ -248,7 +291,21 @@ def evaluate(equation: Equation) -> Comparison:
 
 
 def confront(equation: Equation) -> Comparison:
-    """Compare the simulated process with the solution, and require it to reject the near misses."""
+    """Compare the simulated process with the solution, and require it to reject the near misses.
+
+    Args:
+        equation: a registered equation.
+
+    Returns:
+        "passed" if every observation is within its stated error of the solution, or within
+        `THRESHOLD` of its standard errors, and the same observations put every near miss outside.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> compared = confront(equations()["tempering.composition"])
+        >>> compared.passed, min(compared.rejected.values()) > 1
+        (True, True)
+    """
     observed = implementation(equation, "process")()
     observations = [observed] if isinstance(observed, Observation) else list(observed)
     solution = implementation(equation, "solution")
@@ -295,13 +352,42 @@ def confront(equation: Equation) -> Comparison:
 
 
 def implementation(equation: Equation, side: str) -> Callable[..., Any]:
-    """The function behind a label: `fixedpoint.laws.<law>.<side>.<quantity>`."""
+    """The function behind a label: `fixedpoint.laws.<law>.<side>.<quantity>`.
+
+    Args:
+        equation: a registered equation.
+        side: "solution" or "process".
+
+    Returns:
+        The function of the label's name.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> implementation(equations()["tempering.logits"], "solution").__name__
+        'logits'
+    """
     module: ModuleType = importlib.import_module(f"fixedpoint.laws.{equation.law}.{side}")
     return getattr(module, equation.quantity)
 
 
 def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]]:
-    """Draw points from the domain of an equation; the same ones every time."""
+    """Draw points from the domain of an equation; the same ones every time.
+
+    Args:
+        equation: a registered equation.
+        num_points: how many.
+
+    Returns:
+        Keyword arguments of the solution, one dictionary a point; none without a domain.
+
+    Raises:
+        ValueError: the domain names an unknown kind of argument.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> sorted(draw(equations()["flow.multiplier"], 1)[0])
+        ['num_outcomes', 'temperature', 'time']
+    """
     if not equation.domain:
         return []
     rng = random.Random(equation.label)
@@ -325,7 +411,20 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
 
 
 def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
-    """Largest error over the largest finite entry of the reference; infinities must agree."""
+    """Largest error over the largest finite entry of the reference; infinities must agree.
+
+    Args:
+        value: what was computed.
+        reference: what it should be: a number or nested lists of numbers, with all their digits.
+        up_to_shift: whether both are logits, defined up to a common constant.
+
+    Returns:
+        The relative error; infinite where shapes, infinities or signs differ.
+
+    Example:
+        >>> float(relative_error(np.array([1.0, 2.02]), [1.0, 2.0])).__round__(12)
+        0.01
+    """
     expected = np.array(_floats(reference))
     if value.shape != expected.shape:
         return np.inf
@@ -434,13 +533,31 @@ def _times(excess: float) -> str:
 
 
 def record_path() -> Path:
-    """Where the verdicts of the last verification are kept, in the user's cache folder."""
+    """Where the verdicts of the last verification are kept, in the user's cache folder.
+
+    Returns:
+        The path of a JSON file, which need not exist.
+
+    Example:
+        >>> record_path().name
+        'verdicts.json'
+    """
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "fixedpoint" / "verdicts.json"
 
 
 def store(verdicts: Iterable[Verdict]) -> None:
-    """Merge verdicts into the record of the last verification."""
+    """Merge verdicts into the record of the last verification.
+
+    Args:
+        verdicts: the new ones; those of other equations stay as they are.
+
+    Raises:
+        OSError: the file cannot be written.
+
+    Example:
+        >>> store([])
+    """
     path = record_path()
     merged = {**load(), **{v.label: v.as_dict() for v in verdicts}}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -450,7 +567,15 @@ def store(verdicts: Iterable[Verdict]) -> None:
 
 
 def load() -> dict[str, dict[str, Any]]:
-    """The record of the last verification, by label; empty if there is none."""
+    """The record of the last verification.
+
+    Returns:
+        Per label what `Verdict.as_dict` gives; empty if nothing was recorded.
+
+    Example:
+        >>> isinstance(load(), dict)
+        True
+    """
     try:
         return json.loads(record_path().read_text())
     except (OSError, ValueError):

@@ -53,7 +53,12 @@ class Distribution:
 
 
 class Counts(NamedTuple):
-    """Counted outcomes: `outcomes[k]` occurred `counts[k]` times, the most frequent first."""
+    """Counted outcomes, the most frequent first.
+
+    Attributes:
+        outcomes: their names.
+        counts: how often each occurred.
+    """
 
     outcomes: tuple[str, ...]
     counts: np.ndarray

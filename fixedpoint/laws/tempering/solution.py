@@ -195,6 +195,9 @@ def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
         >>> import jax.numpy as jnp
         >>> limit(jnp.array([1.0, 1.0, 0.0]), 0.9)
         Array([  0.,   0., -inf], dtype=float64)
+
+    References:
+        Elementary.
     """
     T = jnp.asarray(checks.check_temperature(temperature))
     return simplex.temper(logits, jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)))
@@ -224,6 +227,9 @@ def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
         >>> import jax.numpy as jnp
         >>> [x.item() for x in runners_up(jnp.array([2.0, 1.5, 2.0, 0.0]))]
         [0.5, 2, 1]
+
+    References:
+        Elementary.
     """
     x = simplex.temper(logits, 1.0)
     second = jnp.max(jnp.where(x < 0, x, -jnp.inf), -1, keepdims=True)
@@ -261,6 +267,9 @@ def mode_limit(
     Example:
         >>> print(f"{mode_limit(0.7, 2, 3, 0.5, 3):.6e}")  # 1.5 exp(-5.6)
         5.546796e-03
+
+    References:
+        Derived here.
     """
     B = _power(temperature, -jnp.asarray(checks.check_nonnegative(generation, "generation")))
     ratio = jnp.asarray(num_runners_up) / jnp.asarray(num_modes)
@@ -293,6 +302,9 @@ def tail(
         >>> import jax.numpy as jnp
         >>> print(f"{tail(jnp.log(jnp.array([0.75, 0.25])), 0.5, 1):.6f}")  # 1/10
         0.100000
+
+    References:
+        Elementary.
     """
     return simplex.tail_probability(_generation(logits, temperature, generation))
 
@@ -327,6 +339,9 @@ def generations_to_collapse(
     Example:
         >>> print(f"{generations_to_collapse(0.7, 2, 3, 0.9, 1e-2):.2f}")
         18.68
+
+    References:
+        Derived here.
     """
     T = jnp.asarray(checks.check_temperature(temperature))
     checks.check_positive(tolerance, "tolerance")
@@ -367,6 +382,9 @@ def divergence(
         >>> theta = jnp.log(jnp.array([0.75, 0.25]))
         >>> print(f"{divergence(theta, 1.0, 0.0):.6f}")  # log 2 - S = 0.75 log 1.5 - 0.25 log 2
         0.130812
+
+    References:
+        Derived here.
     """
     checks.check_temperature(inverse_temperature, "inverse_temperature")
     checks.check_temperature(inverse_temperature_other, "inverse_temperature_other")
@@ -402,6 +420,9 @@ def uniform_limit(
         >>> import jax.numpy as jnp
         >>> print(f"{uniform_limit(jnp.array([1.0, -1.0]), 2.0, 3):.6f}")  # 2⁻⁶/2
         0.007812
+
+    References:
+        Derived here.
     """
     second, third = _series(logits, temperature, generation)
     return second / 2 + third / 3
@@ -433,6 +454,9 @@ def uniform_limit_reverse(
         >>> import jax.numpy as jnp
         >>> print(f"{uniform_limit_reverse(jnp.array([2.0, -1.0, -1.0]), 10.0, 1):.6f}")
         0.010333
+
+    References:
+        Derived here.
     """
     second, third = _series(logits, temperature, generation)
     return second / 2 + third / 6
@@ -476,6 +500,9 @@ def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float
         >>> import jax.numpy as jnp
         >>> print(f"{entropy_slope(jnp.array([1.0, -1.0]), 0.5):.6f}")  # -0.5/cosh(0.5)**2
         -0.393224
+
+    References:
+        Textbook thermodynamics: the heat capacity is β² times the variance of the energy.
     """
     checks.check_nonnegative(inverse_temperature, "inverse_temperature")
     theta, beta = simplex.per_distribution(logits, inverse_temperature)
@@ -555,6 +582,9 @@ def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float
     Example:
         >>> recovery(0.5, 3)
         Array(8., dtype=float64, weak_type=True)
+
+    References:
+        Derived here.
     """
     checks.check_temperature(temperature)
     checks.check_nonnegative(generation, "generation")
@@ -588,6 +618,9 @@ def storage_cold(
     Example:
         >>> print(f"{storage_cold(6.91, 0.8, 745.13):.1f}")
         21.0
+
+    References:
+        Derived here.
     """
     checks.check_positive(logit_range, "logit_range")
     T = jnp.asarray(checks.check_temperature(temperature, positive=True))
@@ -622,6 +655,9 @@ def storage_hot(
     Example:
         >>> print(f"{storage_hot(2.0, 2.0**-24, 0.1):.2f}")
         19.68
+
+    References:
+        Derived here.
     """
     T = jnp.asarray(checks.check_temperature(temperature, positive=True))
     return jnp.log1p(tolerance * (T - 1) / (T * roundoff)) / jnp.log(T)
@@ -668,6 +704,9 @@ def storage_horizon(
         3.91
         >>> print(f"{storage_horizon(6.91, 0.5, jnp.float32, stored_as='logits'):.1f}")
         125.2
+
+    References:
+        Elementary.
     """
     if stored_as not in ("probabilities", "logits"):
         raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
@@ -716,6 +755,9 @@ def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*ba
         >>> import jax.numpy as jnp
         >>> print(f"{potential(jnp.zeros(2), 3.0):.6f}")  # 2 log 2
         1.386294
+
+    References:
+        Thermodynamic integration, dF/dT = -S; its use for self-training is derived here.
     """
     return potentials.potential(logits, temperature)
 
@@ -745,6 +787,9 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
         >>> theta = jnp.log(jnp.array([0.75, 0.25]))
         >>> print(f"{ascent(theta, 0.5):.6f}")  # log(0.9² + 0.1²)/2 - log(0.75² + 0.25²)/2
         0.135776
+
+    References:
+        Derived here.
     """
     T = jnp.asarray(checks.check_temperature(temperature, positive=True))
     start, first, second = (simplex.temper(logits, power) for power in (1.0, T, T**2))
@@ -787,6 +832,9 @@ def exponential_family(
     Example:
         >>> print(exponential_family(3.0, -1.0, 0.5, 1))  # gamma's shape: 1 + (3 - 1)/0.5
         5.0
+
+    References:
+        Derived here. For a Gaussian with the bias λ = T: Alemohammad et al., arXiv:2307.01850.
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(generation, "generation")
@@ -822,6 +870,9 @@ def gaussian(
     Example:
         >>> [x.item() for x in gaussian(1.0, 4.0, 0.5, 2)]
         [1.0, 1.0]
+
+    References:
+        With λ = T: Alemohammad et al., arXiv:2307.01850.
     """
     checks.check_positive(variance, "variance")
     return jnp.asarray(mean), jnp.asarray(variance) * _scale(temperature, generation)
@@ -856,6 +907,9 @@ def log_normal(
     Example:
         >>> [x.item() for x in log_normal(1.0, 0.5, 0.5, 1)]
         [0.75, 0.25]
+
+    References:
+        Elementary.
     """
     checks.check_positive(variance, "variance")
     scale = _scale(temperature, generation)
@@ -893,6 +947,9 @@ def gamma(
         [5.0, 4.0]
         >>> [f"{gamma(0.8, 1.0, 0.5, n)[0]:.1f}" for n in (1, 2, 3)]
         ['0.6', '0.2', '-0.6']
+
+    References:
+        Elementary.
     """
     checks.check_positive(shape, "shape")
     checks.check_positive(rate, "rate")
@@ -926,6 +983,9 @@ def geometric(
     Example:
         >>> geometric(0.5, 0.5, 1).item()
         0.25
+
+    References:
+        Elementary.
     """
     checks.check_fraction(ratio, "ratio")
     return jnp.exp(exponential_family(jnp.log(ratio), 0.0, temperature, generation))
@@ -955,6 +1015,9 @@ def pareto(
     Example:
         >>> pareto(3.0, 2.0, 1).item()
         1.5
+
+    References:
+        Elementary.
     """
     checks.check_positive(exponent, "exponent")
     return exponential_family(exponent, 0.0, temperature, generation)
@@ -985,6 +1048,9 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
     Example:
         >>> print(f"{poisson(100.0, 0.8):.4f}")  # about 100 - (1 - 0.8)/2
         99.8998
+
+    References:
+        Derived here.
     """
     checks.check_positive(mean, "mean")
     checks.check_temperature(temperature, positive=True)
@@ -1017,6 +1083,9 @@ def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
     Example:
         >>> print(f"{poisson_drift(0.5):.2f}")
         -0.25
+
+    References:
+        Derived here.
     """
     return (jnp.asarray(checks.check_temperature(temperature)) - 1) / 2
 
@@ -1047,6 +1116,9 @@ def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     Example:
         >>> print(f"{cone(4.0):.4f}")  # 16/18, not 4
         0.8889
+
+    References:
+        Derived here.
     """
     beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
     return 4 * beta / (2 + jnp.exp2(beta))
@@ -1077,6 +1149,9 @@ def cone_two_contexts(
     Example:
         >>> print(f"{cone_two_contexts(3.0, 1.0):.3f}")
         0.689
+
+    References:
+        Derived here.
     """
     beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
     x = jnp.abs(jnp.asarray(offset)) / 2
