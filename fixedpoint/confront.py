@@ -161,7 +161,7 @@ def verify(label: str) -> Verdict:
         KeyError: no equation has that label.
 
     Example:
-        >>> print(verify("tempering.composition").mark)
+        >>> print(verify("tempering.storage_hot").mark)
         proved, evaluated, confronted
     """
     equation = equations()[label]
@@ -261,7 +261,7 @@ def evaluate(equation: Equation) -> Comparison:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> evaluate(equations()["flow.multiplier"]).passed
+        >>> evaluate(equations()["tempering.storage_hot"]).passed
         True
     """
     solution = implementation(equation, "solution")
@@ -302,7 +302,7 @@ def confront(equation: Equation) -> Comparison:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> compared = confront(equations()["tempering.composition"])
+        >>> compared = confront(equations()["tempering.storage_hot"])
         >>> compared.passed, min(compared.rejected.values()) > 1
         (True, True)
     """
