@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import mpmath
 import sympy as sp
@@ -33,6 +33,8 @@ LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
 """A model that has lost an outcome."""
+LOST_ENTROPY = math.log1p(math.exp(-1)) + 1 / (1 + math.e)
+"""Its entropy: two outcomes, one logit apart."""
 FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
@@ -907,7 +909,391 @@ FIRST_EXTINCTION = register(
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
+def entropy(p: Sequence[Any]) -> Any:
+    """−Σ p log p of numbers or symbols, with 0 log 0 = 0."""
+    return -sum(x * sp.log(x) for x in p if x != 0)
+
+
+def model_entropy() -> Any:
+    """−Σ p log p of the initial model."""
+    return -total(probability(i) * sp.log(probability(i)), i)
+
+
+def divergence(q: Sequence[Any], p: Sequence[Any]) -> Any:
+    """KL(q‖p), with 0 log 0 = 0."""
+    return sum(y * (sp.log(y) - sp.log(x)) for y, x in zip(q, p, strict=True) if y != 0)
+
+
+def prove_entropy_budget() -> list[Step]:
+    """The cross-entropy is linear in p', whose mean is p."""
+    gaps, linear = [], []
+    for p, size in ((shares(2), 2), (shares(2), 4), (shares(3), 2), (shares(3), 3)):
+        refit = lambda c, m=size: [sp.Rational(a, m) for a in c]  # noqa: E731
+        left = mean(p, size, lambda c, f=refit: entropy(f(c)))
+        paid = mean(p, size, lambda c, f=refit, p=p: divergence(f(c), p))
+        gaps.append(left - entropy(p) + paid)
+    p = shares(3)
+    for a in range(3):
+        # −Σ E[p'_i] log p_i with E p' = p, any n.
+        linear.append((moment(p, [int(a == b) for b in range(3)]) / n - p[a]) * sp.log(p[a]))
+    return [
+        Step("E[−Σ p' log p] = S(p), any n: the cross-entropy is linear in p'  (K = 3)", linear),
+        Step(
+            "S(p') + KL(p'‖p) = −Σ p' log p, so E S(p') = S(p) − E KL(p'‖p)  (K = 2, 3)",
+            gaps,
+            reduce=log_free,
+        ),
+        Step("in the end one outcome is left, of entropy 0", entropy([1, 0])),
+    ]
+
+
+def log_free(expression: Any) -> Any:
+    """Expand with each logarithm of a symbol as a symbol of its own; numbers' ones in primes."""
+    expression = sp.expand_log(sp.expand(expression), force=True)
+    logarithms = {x: sp.Dummy() for x in expression.atoms(sp.log)}
+    return sp.expand(expression.xreplace(logarithms))
+
+
+ENTROPY_BUDGET = register(
+    Equation(
+        label="resampling.entropy_budget",
+        kind="exact",
+        statement=(
+            "The divergences between successive models add up, in the mean, to the initial "
+            "entropy, for every number of samples: each generation pays what it changes."
+        ),
+        lhs=sp.Symbol(r"{\sum_{t\ge0}\mathbb{E}\,\mathrm{KL}(p_{t+1}\Vert p_t)}"),
+        rhs=model_entropy(),
+        symbols={"logits0": theta},
+        assumes=FULL_REFIT + " E S(p') = S(p) − E KL(p'‖p) in every generation.",
+        source=DERIVED + "; martingale of sufficient statistics: Jangjoo et al., PRL 136, 197301",
+        near_misses={
+            "twice the entropy": 2 * model_entropy(),
+            "the largest entropy": sp.log(K) + 0 * theta[1],
+            "the collision entropy": -sp.log(power_sum(2)),
+            "the heterozygosity": gini(),
+        },
+        proof=prove_entropy_budget,
+        domain={"logits0": ("vector", -4, 4)},
+        edges=(
+            Edge({"logits0": LOST}, LOST_ENTROPY),
+            Edge({"logits0": FIXED}, 0.0),
+            Edge({"logits0": [0.5] * 4}, math.log(4)),
+            Edge({"logits0": [40.0, 0.0]}),
+        ),
+    )
+)
+
+
+def toll(p: Sequence[Any]) -> Any:
+    """Leading order of n E[S(p') − S(p)]."""
+    return diffusion_operator(lambda *x: entropy(x), p)
+
+
+def prove_entropy_toll() -> list[Step]:
+    """Second order of the entropy: its Hessian is minus the inverse covariance."""
+    return [
+        Step(
+            "½ Σ p_i(δ_ij − p_j) ∂²_ij S = −(K − 1)/2  (K = 2, 3, 4)",
+            [toll(p) + sp.Rational(len(p) - 1, 2) for p in map(shares, (2, 3, 4))],
+        )
+    ]
+
+
+def num_alive() -> Any:
+    """How many outcomes have a positive probability."""
+    return total(sp.Piecewise((1, sp.exp(theta[i]) > 0), (0, True)), i)
+
+
+ENTROPY_TOLL = register(
+    Equation(
+        label="resampling.entropy_toll",
+        kind="asymptotic",
+        statement=(
+            "A generation of n samples costs d/(2n) nats of entropy; d is the number of live "
+            "parameters, one less than the outcomes alive."
+        ),
+        lhs=sp.Symbol(r"{S(p)-\mathbb{E}\,S(p')}"),
+        rhs=(num_alive() - 1) / (2 * n),
+        symbols={"logits0": theta, "num_samples": n},
+        assumes=FULL_REFIT + " Leading order for n → ∞ at fixed probabilities.",
+        source=(
+            "known: the bias of Miller 1955 and Madow; for its iteration in population genetics "
+            "Allelic Entropy and Times until Loss or Fixation, Genes 14:1751 (2023)"
+        ),
+        near_misses={
+            "one more parameter": num_alive() / (2 * n),
+            "per sample, not half": (num_alive() - 1) / n,
+            "twice: diploid": (num_alive() - 1) / (4 * n),
+            "a share of the entropy": model_entropy() / n,
+        },
+        proof=prove_entropy_toll,
+        domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 1, 10**6)},
+        edges=(
+            Edge({"logits0": LOST, "num_samples": 4}, 1 / 8),
+            Edge({"logits0": FIXED, "num_samples": 4}, 0.0),
+            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+        ),
+    )
+)
+
+
+def prove_entropy_lifetime() -> list[Step]:
+    """Dynkin's formula with the toll."""
+    S0, d, time = sp.symbols("S_0 d t", positive=True)
+    return [
+        *prove_entropy_toll(),
+        Step(
+            "S₀ = Σ_t d_t/(2n): d generations-times-parameters cost d/(2n) nats",
+            2 * n * sp.integrate(d / (2 * n), (time, 0, S0 / d)) - S0,
+        ),
+        Step(
+            "two outcomes: −2n Σ(1−p) log(1−p) is the same",
+            2 * entropy(shares(2)) + 2 * sum((1 - x) * sp.log(1 - x) for x in shares(2)),
+        ),
+    ]
+
+
+ENTROPY_LIFETIME = register(
+    Equation(
+        label="resampling.entropy_lifetime",
+        kind="asymptotic",
+        statement=(
+            "The number of outcomes alive beyond one, summed over all generations, is 2nS₀ in the "
+            "mean: the entropy is used up at 1/(2n) nats per live parameter."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\sum_{t\ge0}(\#\{i: p_{t,i}>0\}-1)}"),
+        rhs=2 * n * model_entropy(),
+        symbols={"logits0": theta, "num_samples": n},
+        assumes=FULL_REFIT + " Leading order for n → ∞ at fixed probabilities; S₀ in nats.",
+        source=(
+            "known: Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, "
+            "Genes 14:1751 (2023)"
+        ),
+        near_misses={
+            "diploid": 4 * n * model_entropy(),
+            "entropy in bits": 2 * n * model_entropy() / sp.log(2),
+            "the time until one is left": -2
+            * n
+            * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+        },
+        proof=prove_entropy_lifetime,
+        domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 1, 10**6)},
+        edges=(
+            Edge({"logits0": LOST, "num_samples": 4}, 8 * LOST_ENTROPY),
+            Edge({"logits0": FIXED, "num_samples": 4}, 0.0),
+            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+        ),
+    )
+)
+
+
 # --- Truncation -----------------------------------------------------------------------------------
+
+
+class NotAfter(sp.Function):
+    """1 if an outcome does not come after another, by probability and then by index; else 0."""
+
+    def _mpmathcode(self, printer: Any) -> str:
+        values, first, second = (printer._print(x) for x in cast(Any, self.args))
+        return f"int(({values}[{first}], -{first}) >= ({values}[{second}], -{second}))"
+
+    def _latex(self, printer: Any) -> str:
+        first, second = (printer._print(x) for x in cast(Any, self.args)[1:])
+        return rf"[{first} \preceq {second}]"
+
+
+step = implemented_function("H", lambda x: int(x > 0))
+num_kept = sp.Symbol("k", integer=True, positive=True)
+l = sp.Symbol("l", integer=True, positive=True)  # noqa: E741
+
+
+def is_kept(index: Any, number: Any = num_kept) -> Any:
+    """1 if an outcome is one of the k most probable."""
+    return step(number + HALF - total(NotAfter(theta, l, index), l))
+
+
+def kept_probability(number: Any = num_kept) -> Any:
+    """The probability of outcome i after keeping the k most probable ones."""
+    whole = total(is_kept(j, number) * sp.exp(theta[j]), j)
+    return is_kept(i, number) * sp.exp(theta[i]) / whole
+
+
+def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
+    """Σ_i (1 − power(1 − p_i)) over the truncated model."""
+    return total(1 - power(1 - kept_probability(number)), i)
+
+
+def prove_truncation() -> list[Step]:
+    """Truncation acts once; what follows is a refit of k outcomes."""
+    p = sp.symbols("p1:4", positive=True)
+    k_top = p[:2]
+    kept = [x / sum(k_top) for x in k_top]
+    drawn = mean(kept, 3, lambda c: sum(int(a > 0) for a in c))
+    formula = sum(1 - (1 - x) ** 3 for x in kept)
+    return [
+        Step("the k kept outcomes add up to 1  (k = 2)", sum(kept) - 1),
+        Step(
+            "generation 1: E[#alive] = Σ (1 − (1 − p_i)^n) over the kept ones  (n = 3)",
+            drawn - formula,
+        ),
+        *prove_survivors(),
+    ]
+
+
+TRUNCATION = register(
+    Equation(
+        label="resampling.truncation",
+        kind="exact",
+        statement=(
+            "Keeping the k most probable outcomes acts in the first generation alone: the "
+            "survivors are those of the truncated model."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}"),
+        rhs=truncated(lambda x: G(x, n, t - 1)),
+        symbols={"logits0": theta, "num_samples": n, "generation": t, "kept": num_kept},
+        assumes=FULL_REFIT + " Drawn from the k most probable outcomes; t ≥ 1; H is the unit step.",
+        source=DERIVED,
+        near_misses={
+            "no truncation": alive(lambda x: G(x, n, t - 1)) + 0 * num_kept,
+            "at most k": sp.Min(num_kept, alive(lambda x: G(x, n, t - 1))),
+            "one outcome more": truncated(lambda x: G(x, n, t - 1), num_kept + 1),
+            "off by one generation": truncated(lambda x: G(x, n, t)),
+        },
+        proof=prove_truncation,
+        domain={
+            "logits0": ("vector", -3, 3),
+            "num_samples": ("integer", 1, 20),
+            "generation": ("integer", 1, 20),
+            "kept": ("integer", 1, 6),
+        },
+        edges=(
+            Edge({"logits0": LOGITS, "num_samples": 6, "generation": 0, "kept": 2}, 4.0),
+            Edge({"logits0": LOGITS, "num_samples": 6, "generation": 3, "kept": 9}),
+            Edge({"logits0": [0.5] * 4, "num_samples": 6, "generation": 3, "kept": 2}),
+            Edge({"logits0": LOST, "num_samples": 6, "generation": 3, "kept": 3}),
+            Edge({"logits0": LOGITS, "num_samples": 6, "generation": 3, "kept": 1}, 1.0),
+        ),
+    )
+)
+
+nucleus = sp.Symbol("pi", positive=True)
+
+
+def up_to(index: Any) -> Any:
+    """S_i: the probability of an outcome and of all before it."""
+    return total(sp.exp(theta[l]) * NotAfter(theta, l, index), l) / total(sp.exp(theta[j]), j)
+
+
+def prove_nucleus_support() -> list[Step]:
+    """A set of the m most probable is left alone exactly if p_m > (1 − π) S_m."""
+    p, p_next, S, mass, m = sp.symbols("p p_+ S pi m", positive=True)
+    return [
+        Step(
+            "m outcomes stay iff S_{m−1} < πS_m, which is p_m > (1 − π) S_m",
+            (mass * S - (S - p)) - (p - (1 - mass) * S),
+            reduce=sp.expand,
+        ),
+        Step(
+            "p_m/S_m falls with m, p_m S_{m+1} − p_{m+1} S_m = (p_m − p_{m+1}) S_m + p_m p_{m+1}: "
+            "the condition holds up to one m*, and a cut from m > m* never goes below m*, where "
+            "S_{m*−1} < πS_{m*} ≤ πS_m",
+            p * (S + p_next) - p_next * S - (p - p_next) * S - p * p_next,
+            reduce=sp.expand,
+        ),
+        Step(
+            "p_m ≤ S_m/m: so m* < 1/(1 − π), nearly reached by equal outcomes",
+            (S / m - (1 - mass) * S) - S * (1 / m - (1 - mass)),
+            reduce=sp.expand,
+        ),
+    ]
+
+
+NUCLEUS_SUPPORT = register(
+    Equation(
+        label="resampling.nucleus_support",
+        kind="exact",
+        statement=(
+            "Nucleus sampling with infinitely many samples cuts, generation by generation, down to "
+            "the m* outcomes with p_m > (1 − π)(p_1 + … + p_m), and there it stops."
+        ),
+        lhs=sp.Symbol(r"{m^*}"),
+        rhs=total(step(probability() - (1 - nucleus) * up_to(i)), i),
+        symbols={"logits0": theta, "mass": nucleus},
+        assumes="Infinite samples; every generation is the exact refit to the nucleus of mass π.",
+        source=DERIVED,
+        near_misses={
+            "1/(1 − π) outcomes": 1 / (1 - nucleus) + 0 * theta[1],
+            "the first nucleus": total(step(nucleus - up_to(i) + probability()), i),
+            "π instead of 1 − π": total(step(probability() - nucleus * up_to(i)), i),
+            "one outcome": 1 + 0 * theta[1] + 0 * nucleus,
+        },
+        proof=prove_nucleus_support,
+        domain={"logits0": ("vector", -3, 3), "mass": ("real", 0.3, 0.99)},
+        edges=(
+            Edge({"logits0": [0.0] * 40, "mass": 0.905}, 10.0),
+            Edge({"logits0": [-math.log(m) for m in range(1, 10_001)], "mass": 0.9}, 4.0),
+            Edge({"logits0": [-math.log(m) for m in range(1, 10_001)], "mass": 0.99}, 25.0),
+            Edge({"logits0": [-1.5 * math.log(m) for m in range(1, 50_001)], "mass": 0.95}, 5.0),
+            Edge({"logits0": LOST, "mass": 1.0}, 2.0),
+            Edge({"logits0": LOGITS, "mass": 0.0}, 1.0),
+            Edge({"logits0": FIXED, "mass": 0.5}, 1.0),
+        ),
+    )
+)
+
+
+def prove_nucleus_boundary() -> list[Step]:
+    """The generator of two outcomes between δ and 1 − δ."""
+    p, delta = sp.symbols("p delta", positive=True)
+    S = lambda x: -x * sp.log(x) - (1 - x) * sp.log(1 - x)  # noqa: E731
+    time = 2 * (S(p) - S(delta))
+    return [
+        Step("½ p(1−p) d²/dp² of 2[S(p) − S(δ)] is −1", p * (1 - p) / 2 * sp.diff(time, p, 2) + 1),
+        Step("it is 0 at p = δ and 1 − δ", [time.subs(p, delta), time.subs(p, 1 - delta)]),
+        Step(
+            "the smaller outcome is cut when the larger one reaches π: δ = 1 − π",
+            (1 - delta) - nucleus - ((1 - nucleus) - delta),
+        ),
+    ]
+
+
+def bounded_time(edge: Any) -> Any:
+    """2n [S(p) − S(δ)] at p = 1/(1 + e^{−z})."""
+    return 2 * n * (binary_entropy(z) + edge * sp.log(edge) + (1 - edge) * sp.log(1 - edge))
+
+
+NUCLEUS_BOUNDARY = register(
+    Equation(
+        label="resampling.nucleus_boundary",
+        kind="asymptotic",
+        statement=(
+            "Nucleus sampling moves the absorbing boundary of two outcomes from 0 to 1 − π: the "
+            "mean time is 2n[S(p) − S(1 − π)]."
+        ),
+        lhs=sp.Symbol(r"{\mathbb{E}\,T_{\mathrm{fix}}}"),
+        rhs=bounded_time(1 - nucleus),
+        symbols={"logit_gap": z, "mass": nucleus, "num_samples": n},
+        assumes=(
+            FULL_REFIT.replace("own samples", "samples of its nucleus of mass π")
+            + " K = 2, 1 − π < p < π, n(1 − π) ≫ 1; leading order."
+        ),
+        source=DERIVED,
+        near_misses={
+            "the boundary not moved": 2 * n * binary_entropy(z) + 0 * nucleus,
+            "half of it on each side": bounded_time((1 - nucleus) / 2),
+            "diploid": 2 * bounded_time(1 - nucleus),
+            "the truncated entropy": 2 * n * nucleus * binary_entropy(z),
+        },
+        proof=prove_nucleus_boundary,
+        domain={
+            "logit_gap": ("real", -1, 1),
+            "mass": ("real", 0.75, 0.999),
+            "num_samples": ("integer", 10, 10**6),
+        },
+        edges=(Edge({"logit_gap": 0.0, "mass": 1.0, "num_samples": 100}, 200 * math.log(2)),),
+    )
+)
 
 
 # --- A temperature --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from fixedpoint import chain, simplex
 from fixedpoint.chain import from_loop
 from fixedpoint.chain.states import binomial
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import Fresh, Loop, Refit, Temperature, run
+from fixedpoint.loop import Exact, Fresh, Loop, Nucleus, Refit, Temperature, TopK, run
 from fixedpoint.loop.enumeration import enumerate_histories
 
 START = (0.5, 0.3, 0.2)
@@ -268,7 +268,140 @@ def first_extinction() -> Observation:
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
+def mean_cost(start: list[float], num_samples: int) -> float:
+    """Mean of Σ_t KL(p_{t+1}‖p_t): every state's mean divergence, as often as it is visited."""
+    counts, visits, _ = until_decided(refit_loop(num_samples), start)
+    loop = refit_loop(num_samples)
+    with np.errstate(divide="ignore"):
+        models = [*np.log(counts[visits > 0]), np.array(start)]
+    cost = 0.0
+    for model, often in zip(models, [*visits[visits > 0], 1.0], strict=True):
+        after = enumerate_histories(loop, jnp.array(model), 1)
+        paid = simplex.kl_divergence(after.logits[-1], jnp.array(model))
+        cost += often * float(after.mean(paid))
+    return cost
+
+
+def entropy_budget() -> list[Observation]:
+    """Divergences between successive models, over the visited states of the chain."""
+    observations = []
+    for probs, num_samples in (((0.7, 0.3), 6), (START, 3), (START, 1)):
+        start = logits_of(probs)
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}: all generations of the absorbing chain",
+                arguments={"logits0": start},
+                value=mean_cost(start, num_samples),
+                tolerance=1e-11,
+            )
+        )
+    return observations
+
+
+def entropy_toll() -> list[Observation]:
+    """The loss of entropy in one generation, over all corpora."""
+    observations = []
+    for probs, num_samples in (((0.7, 0.3), 50), (START, 40)):
+        start = logits_of(probs)
+        after = enumerate_histories(refit_loop(num_samples), jnp.array(start), 1)
+        loss = simplex.entropy(jnp.array(start)) - after.mean(simplex.entropy(after.logits[-1]))
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}: all corpora listed",
+                arguments={"logits0": start, "num_samples": num_samples},
+                value=loss,
+                # The next term is (Σ 1/p − 1)/(12 n²).
+                tolerance=sum(1 / p for p in probs) / (6 * num_samples**2),
+            )
+        )
+    return observations
+
+
+def entropy_lifetime() -> list[Observation]:
+    """Outcomes alive beyond one, over all generations of the chain of three."""
+    num_samples = 40
+    counts, visits, _ = until_decided(refit_loop(num_samples), logits_of(START))
+    return [
+        Observation(
+            what="K = 3, n = 40: the absorbing chain",
+            arguments={"logits0": logits_of(START), "num_samples": num_samples},
+            value=len(START) - 1 + visits @ ((counts > 0).sum(-1) - 1),
+            tolerance=np.log(num_samples),
+        )
+    ]
+
+
 # --- Truncation -----------------------------------------------------------------------------------
+
+
+def truncation() -> list[Observation]:
+    """Outcomes alive under top-k, all histories of four outcomes listed."""
+    start, kept = logits_of((0.4, 0.1, 0.3, 0.2)), 3
+    observations = []
+    for num_samples, num_generations in ((3, 1), (3, 3), (4, 2)):
+        loop = Loop(TopK(kept), Fresh(num_samples), Refit())
+        end = enumerate_histories(loop, jnp.array(start), num_generations)
+        observations.append(
+            Observation(
+                what=f"K = 4, k = 3, n = {num_samples}, {num_generations} generations: all listed",
+                arguments={
+                    "logits0": start,
+                    "num_samples": num_samples,
+                    "generation": num_generations,
+                    "kept": kept,
+                },
+                value=end.mean(jnp.sum(jnp.isfinite(end.logits[-1]), -1).astype(float)),
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
+def nucleus_support() -> list[Observation]:
+    """The exact refit to the nucleus, until nothing is cut any more."""
+    observations = []
+    for exponent, mass in ((1.0, 0.9), (1.5, 0.95), (0.8, 0.95), (0.5, 0.8)):
+        start = (-exponent * np.log(np.arange(1, 61))).tolist()
+        end = run(
+            Loop(Nucleus(mass), Exact(), Refit()),
+            jnp.array(start),
+            60,
+            observe=simplex.num_surviving,
+            save_at=[60],
+            progress=False,
+        )
+        observations.append(
+            Observation(
+                what=f"60 words with exponent {exponent}, nucleus {mass}: 60 generations",
+                arguments={"logits0": start, "mass": mass},
+                value=end.value[0],
+                tolerance=0.5,
+            )
+        )
+    return observations
+
+
+def nucleus_boundary() -> list[Observation]:
+    """Times of two outcomes under nucleus sampling, by elimination."""
+    num_samples, mass = 400, 0.8999  # just below 360/400: no tie with rounding
+    loop = Loop(Nucleus(mass), Fresh(num_samples), Refit())
+    time = chain.absorption(from_loop(loop)).mean
+    # The boundary is overshot by 0.58 standard deviations of one generation.
+    delta = 1 - mass
+    overshoot = 0.6 * np.sqrt(delta * (1 - delta) / num_samples)
+    return [
+        Observation(
+            what=f"n = 400, nucleus {mass}, p = {share}: the absorbing chain",
+            arguments={
+                "logit_gap": float(np.log(share / (1 - share))),
+                "mass": mass,
+                "num_samples": num_samples,
+            },
+            value=time[round(share * num_samples)],
+            tolerance=2 * num_samples * overshoot * np.log((1 - delta) / delta),
+        )
+        for share in (0.5, 0.3)
+    ]
 
 
 # --- A temperature --------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def _differ(log_p: Array, sizes: Array, times: Array) -> Array:
 def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
     """Σ_k times_k (1 − p_max^k)."""
     sizes, times = jnp.asarray(sizes, log_p.dtype), jnp.asarray(times, log_p.dtype)
-    return -jnp.sum(times * jnp.expm1(sizes * jnp.max(log_p, -1, keepdims=True)), -1)
+    return -jnp.expm1(jnp.multiply.outer(jnp.max(log_p, -1), sizes)) @ times
 
 
 def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -501,7 +501,195 @@ def _skewed(z: np.ndarray, variance: float, third: float) -> np.ndarray:
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
+def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
+    """Sum of the divergences of all generations: the initial entropy (`resampling.entropy_budget`).
+
+        Σ_{t≥0} E KL(p_{t+1}‖p_t) = S(p₀),   since E S(p') = S(p) − E KL(p'‖p)
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+
+    Returns:
+        The sum in nats.
+
+    Validity:
+        Exact at T = 1 for every number of samples and outcomes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> round(float(entropy_budget(jnp.zeros(2))), 6)  # log 2, for one sample or a million
+        0.693147
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    return simplex.entropy(logits0)
+
+
+def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+    """Mean loss of entropy in one generation: d/(2n) (`resampling.entropy_toll`).
+
+    Args:
+        logits0: The model; -inf marks a lost outcome.
+        num_samples: n, large.
+
+    Returns:
+        S(p) − E S(p') in nats, with d the number of outcomes alive minus 1.
+
+    Validity:
+        Asymptotic for n → ∞ at T = 1: the probabilities alive must be large against 1/n. The exact
+        loss is E KL(p'‖p) (`entropy_budget`).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(entropy_toll(jnp.zeros(5), 8))  # 4/16
+        0.25
+
+    References:
+        Miller, Note on the bias of information estimates (1955).
+    """
+    alive = simplex.num_surviving(logits0)
+    dtype = simplex.log_probabilities(logits0).dtype
+    return (alive - 1).astype(dtype) / (2 * jnp.asarray(num_samples))
+
+
+def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+    """Generations times live parameters: E Σ_t d_t ≃ 2nS₀ (`resampling.entropy_lifetime`).
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+        num_samples: n, large.
+
+    Returns:
+        The mean of Σ_t (number of outcomes alive at t − 1), generation 0 included.
+
+    Validity:
+        Asymptotic for n → ∞ at T = 1; relative error of order log(n)/n per outcome (2.6% for three
+        equal outcomes and n = 60). With two outcomes it is the time until one is left.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> round(float(entropy_lifetime(jnp.zeros(2), 100)), 4)  # 200 log 2
+        138.6294
+
+    References:
+        Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, Genes 14:1751
+        (2023).
+    """
+    return 2 * jnp.asarray(num_samples) * simplex.entropy(logits0)
+
+
 # --- Truncation -----------------------------------------------------------------------------------
+
+
+def truncation(
+    logits0: Logits, num_samples: int, generation: int | Sequence[int], kept: int
+) -> Float[Array, "*batch"]:
+    """Mean number of outcomes left if the k most probable are drawn (`resampling.truncation`).
+
+    It is `survivors` of the model truncated to its k most probable outcomes: from the first
+    generation on there are no more than k, and truncation does nothing.
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+        num_samples: n ≥ 1, a Python integer.
+        generation: t ≥ 0, a Python integer; or several, which become the last axis.
+        kept: k ≥ 1, a Python integer.
+
+    Returns:
+        The mean number of outcomes with a positive probability; at t = 0 that of the initial model.
+
+    Raises:
+        ValueError: If an argument is not an integer of its range.
+
+    Validity:
+        As `survivors`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(truncation(jnp.zeros(10), 2, 1, 2))  # as two equal outcomes
+        1.5
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    kept = checks.check_count(kept, "kept")
+    theta = simplex.log_probabilities(logits0)
+    rank = jnp.argsort(jnp.argsort(-theta, -1, stable=True), -1)
+    left = survivors(jnp.where(rank < kept, theta, -jnp.inf), num_samples, generation)
+    whole = simplex.num_surviving(theta).astype(theta.dtype)
+    whole = whole.reshape(whole.shape + (1,) * np.ndim(generation))
+    return jnp.where(np.asarray(generation) == 0, whole, left)
+
+
+def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
+    """Outcomes that nucleus sampling leaves in the end (`resampling.nucleus_support`).
+
+        m* = #{m : p_m > (1 − π)(p_1 + … + p_m)},   p_1 ≥ p_2 ≥ …
+
+    Args:
+        logits0: The initial model; -inf marks a lost outcome.
+        mass: π in [0, 1], the probability that the nucleus reaches.
+
+    Returns:
+        m*, below 1/(1 − π): the nucleus is applied in every generation until nothing is cut.
+
+    Raises:
+        ValueError: If the mass is not in [0, 1].
+
+    Validity:
+        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) holds exactly, the
+        rule cuts but rounding decides: ten equal outcomes and π = 0.9.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> words = -jnp.log(jnp.arange(1, 10_001))  # p ∝ 1/m
+        >>> float(nucleus_support(words, 0.9)), float(nucleus_support(words, 0.99))
+        (4.0, 25.0)
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    checks.check_fraction(mass, "mass")
+    p, mass = simplex.per_distribution(simplex.probabilities(logits0), mass)
+    ranked = -jnp.sort(-p, -1)
+    # Written with 1 − π, not with S_{m−1} < π S_m, which would cancel.
+    stays = ranked > (1 - mass) * jnp.cumsum(ranked, -1)
+    return jnp.maximum(jnp.sum(stays, -1), 1).astype(p.dtype)
+
+
+def nucleus_boundary(
+    logit_gap: Number, mass: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Time until one of two is left under nucleus sampling (`resampling.nucleus_boundary`).
+
+        E T ≃ 2n [S(p) − S(δ)],   δ = 1 − π,   S(x) = −x log x − (1 − x) log(1 − x)
+
+    Args:
+        logit_gap: z = log(p/q), with 1 − π < p < π.
+        mass: π in (1/2, 1].
+        num_samples: n, large against 1/(1 − π).
+
+    Returns:
+        The mean time in generations. The outcome wins with the chance (p − δ)/(1 − 2δ).
+
+    Validity:
+        Asymptotic, K = 2, T = 1, for n → ∞. The chain jumps over the boundary: take
+        δ − 0.58 √(δ(1 − δ)/n) for δ to halve the number of digits lost (heuristic).
+
+    Example:
+        >>> round(float(nucleus_boundary(0.0, 0.9, 400)), 1)  # 800 (log 2 − S(0.1)); exactly 307.8
+        294.5
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    z, n = jnp.asarray(logit_gap, float), jnp.asarray(num_samples)
+    delta = 1 - jnp.asarray(mass, z.dtype)
+    log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
+    S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
+    edge = -jax.scipy.special.xlogy(delta, delta) - jax.scipy.special.xlog1py(1 - delta, -delta)
+    return 2 * n * (S - edge)
 
 
 # --- A temperature --------------------------------------------------------------------------------

@@ -1,0 +1,226 @@
+"""The closed forms of resampling at T = 1: known numbers, edges, precision, large sizes."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fixedpoint import chain
+from fixedpoint.laws import resampling
+from fixedpoint.laws.resampling import solution
+
+LOGITS = jnp.array([1.0, 0.2, -1.2])
+WORDS = -1.5 * jnp.log(jnp.arange(1, 201.0))
+
+
+def two(p):
+    return jnp.array([np.log(p), np.log1p(-p)])
+
+
+@pytest.mark.parametrize(
+    ("p", "num_samples", "time"),
+    [
+        (0.5, 4, Fraction(132, 29)),
+        (0.25, 4, Fraction(107, 29)),
+        (0.5, 5, Fraction(9491, 1616)),
+        (0.25, 5, Fraction(122231, 25856)),
+        (0.5, 10, 12.590518197723334),
+        (0.25, 10, 10.11536402106808),
+        (0.1, 10, 5.7532764869629895),
+    ],
+)
+def test_fixation_time_of_two_outcomes(p, num_samples, time):
+    np.testing.assert_allclose(
+        resampling.fixation_time(two(p), num_samples), float(time), rtol=1e-13
+    )
+
+
+@pytest.mark.parametrize(
+    ("counts", "time"),
+    [((1, 1, 2), 749 / 145), ((10,) * 3, 46.9305), ((15, 8, 4, 2, 1), 46.0034)],
+)
+def test_fixation_time_of_several_outcomes(counts, time):
+    found = resampling.fixation_time(jnp.log(jnp.array(counts)), sum(counts))
+    np.testing.assert_allclose(found, time, rtol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("generation", "left"),
+    [(1, 16.581), (2, 12.436), (5, 7.903), (10, 5.360), (50, 1.9723), (200, 1.0410)],
+)
+def test_survivors_of_words(generation, left):
+    np.testing.assert_allclose(resampling.survivors(WORDS, 50, generation), left, rtol=1e-4)
+
+
+def test_survivors_under_top_k():
+    words = -jnp.log(jnp.arange(1, 1001.0))
+    generations = [1, 2, 5, 10, 20, 50, 100]
+    found = resampling.truncation(words, 200, generations, 20)
+    known = [19.698, 18.904, 16.233, 13.027, 9.525, 5.589, 3.487]
+    np.testing.assert_allclose(found, known, atol=6e-4)
+    whole = resampling.survivors(words, 200, generations)
+    known = [108.015, 75.860, 43.187, 26.472, 15.541, 7.309, 4.055]
+    np.testing.assert_allclose(whole, known, atol=6e-4)
+
+
+def test_nucleus_support_of_words_and_of_equal_outcomes():
+    def words(exponent, number=10_000):
+        return -exponent * jnp.log(jnp.arange(1, number + 1.0))
+
+    found = [
+        resampling.nucleus_support(words(e), q)
+        for e, q in ((1, 0.9), (1, 0.99), (1.5, 0.95), (0.8, 0.95))
+    ]
+    assert found == [4, 25, 5, 9]
+    assert resampling.nucleus_support(jnp.zeros(1000), 0.905) == 10
+
+
+def test_both_ways_to_follow_many_ancestors_agree(monkeypatch):
+    """Three cumulants and state by state: within the accuracy that is stated."""
+    models = [-1.1 * jnp.log(jnp.arange(1, 1001.0)), jnp.array([0.0, -9.0]), jnp.zeros(2)]
+    generations = [1, 2, 3, 10, 50, 300, 3000]
+    answers = []
+    for limit in (1024, 2048):
+        monkeypatch.setattr(solution, "EXACT_ANCESTORS", limit)
+        solution._crowded.cache_clear()
+        solution._time_with_ancestors.cache_clear()
+        answers.append(
+            [
+                np.append(
+                    resampling.survivors(m, 1500, generations), resampling.fixation_time(m, 1500)
+                )
+                for m in models
+            ]
+        )
+    solution._crowded.cache_clear()
+    solution._time_with_ancestors.cache_clear()
+    for closed, followed in zip(*answers, strict=True):
+        np.testing.assert_allclose(closed, followed, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_million_samples():
+    # The expansion's error is 0.15/n: it knows the time far better than the stated 1e-9.
+    for gap in (0.0, -2.0):
+        np.testing.assert_allclose(
+            resampling.fixation_time(jnp.array([gap, 0.0]), 1_000_000),
+            resampling.fixation_time_expansion(gap, 1_000_000),
+            rtol=1e-9,
+        )
+
+
+def test_the_chain_of_each_outcome_gives_the_same_numbers():
+    p = np.exp(np.asarray(WORDS[:20]))
+    p /= p.sum()
+    np.testing.assert_allclose(
+        resampling.fixation_time(jnp.log(p), 300), chain.fixation_time(p, 300), rtol=1e-11
+    )
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 7])
+def test_edges(num_samples):
+    lost, fixed = jnp.array([0.7, -jnp.inf, -0.3]), jnp.array([-jnp.inf, 0.3])
+    kept = jnp.array([0.7, -0.3])
+    for call in (
+        lambda x: resampling.fixation_time(x, num_samples),
+        lambda x: resampling.survivors(x, num_samples, [0, 1, 5]),
+        lambda x: resampling.first_extinction(x, num_samples),
+        lambda x: resampling.heterozygosity(x, num_samples, 3),
+    ):
+        np.testing.assert_allclose(call(lost), call(kept), rtol=1e-14)
+    assert resampling.fixation_time(fixed, num_samples) == 0
+    assert resampling.fixation_time(jnp.zeros(1), num_samples) == 0
+    assert resampling.first_extinction(fixed, num_samples) == jnp.inf
+    np.testing.assert_allclose(resampling.survivors(fixed, num_samples, [0, 1, 9]), 1, rtol=1e-14)
+    np.testing.assert_array_equal(resampling.survivors(jnp.zeros(4), num_samples, 0), 4)
+    if num_samples == 1:
+        assert resampling.fixation_time(LOGITS, 1) == 1
+        np.testing.assert_allclose(resampling.survivors(LOGITS, 1, [1, 4]), 1, rtol=1e-15)
+
+
+def test_truncation_to_one_and_to_all():
+    np.testing.assert_allclose(resampling.truncation(LOGITS, 5, 3, 1), 1, rtol=1e-14)
+    np.testing.assert_array_equal(
+        resampling.truncation(LOGITS, 5, [0, 3], 7), resampling.survivors(LOGITS, 5, [0, 3])
+    )
+
+
+def test_first_loss_of_outcomes_of_very_different_size():
+    # A plateau between two tiny probabilities: 2n p₁ log(p₂/p₁) to leading order.
+    p1, p2 = 1e-200, 1e-100
+    time = resampling.first_extinction(jnp.log(jnp.array([1.0, p2, p1])), 1)
+    scale = p1 * (np.log(p2 / p1) + 1)
+    np.testing.assert_allclose(time / (2 * scale), 1, rtol=2e-2)
+
+
+def test_two_outcomes_are_both_lost_at_once():
+    for gap in (0.0, 3.0):
+        logits = jnp.array([gap, 0.0])
+        times = [
+            resampling.first_extinction(logits, 100),
+            resampling.fixation_time_diffusion(logits, 100),
+            resampling.entropy_lifetime(logits, 100),
+        ]
+        np.testing.assert_allclose(times, times[0], rtol=1e-12)
+
+
+def test_the_power_law_is_the_tail_of_the_exact_survivors():
+    words = -2 * jnp.log(jnp.arange(1, 50_001.0))
+    top = float(jax.nn.softmax(words)[0])
+    generations = [30, 300]
+    exact = resampling.survivors(words, 20_000, generations)
+    law = [resampling.survivors_power_law(2.0, top, 20_000, t) for t in generations]
+    np.testing.assert_allclose(exact, law, rtol=2e-3)
+    np.testing.assert_allclose(exact[0] / exact[1], np.sqrt(10), rtol=0.1)
+
+
+CALLS = {
+    "fixation_time": lambda x: resampling.fixation_time(x, 9),
+    "fixation_time_diffusion": lambda x: resampling.fixation_time_diffusion(x, 9),
+    "survivors": lambda x: resampling.survivors(x, 9, 3),
+    "first_extinction": lambda x: resampling.first_extinction(x, 9),
+    "heterozygosity": lambda x: resampling.heterozygosity(x, 9, 3),
+    "entropy_lifetime": lambda x: resampling.entropy_lifetime(x, 9),
+    "truncation": lambda x: resampling.truncation(x, 9, 3, 2),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_batches_compilation_and_precision(name):
+    call = CALLS[name]
+    batch = jnp.stack([LOGITS, 2 * LOGITS])
+    one_by_one = jnp.stack([call(x) for x in batch])
+    np.testing.assert_allclose(call(batch), one_by_one, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(jax.vmap(call))(batch), one_by_one, rtol=1e-12)
+    single = call(LOGITS.astype(jnp.float32))
+    assert single.dtype == jnp.float32
+    np.testing.assert_allclose(single, call(LOGITS), rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_slopes_are_those_of_differences(name):
+    call = CALLS[name]
+    nudge = jnp.array([1e-5, 0.0, 0.0])
+    slope = (call(LOGITS + nudge) - call(LOGITS - nudge)) / 2e-5
+    np.testing.assert_allclose(jax.grad(call)(LOGITS)[0], slope, rtol=1e-6)
+
+
+def test_several_generations_are_the_last_axis():
+    batch = jnp.stack([LOGITS, 2 * LOGITS])
+    found = resampling.survivors(batch, 9, [[1, 2], [0, 3]])
+    assert found.shape == (2, 2, 2)
+    np.testing.assert_allclose(found[1, 1, 1], resampling.survivors(2 * LOGITS, 9, 3), rtol=1e-14)
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match=r"`num_samples` must be an integer >= 1; got 0"):
+        resampling.fixation_time(LOGITS, 0)
+    with pytest.raises(ValueError, match=r"`generation` must be an integer >= 0; got -1"):
+        resampling.survivors(LOGITS, 3, -1)
+    with pytest.raises(ValueError, match=r"`kept` must be an integer >= 1; got 0"):
+        resampling.truncation(LOGITS, 3, 1, 0)
+    with pytest.raises(ValueError, match=r"`mass` must be between 0 and 1; got 1.5"):
+        resampling.nucleus_support(LOGITS, 1.5)
