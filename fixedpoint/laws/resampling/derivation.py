@@ -170,7 +170,7 @@ HETEROZYGOSITY = register(
             Edge({"logits0": LOST, "num_samples": 7, "generation": 3}),
             Edge({"logits0": FIXED, "num_samples": 7, "generation": 3}, 0.0),
             Edge({"logits0": [0.5], "num_samples": 7, "generation": 3}, 0.0),
-            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**9, "generation": 10**8}),
+            Edge({"logits0": [0.0] * 2_000, "num_samples": 10**9, "generation": 10**8}),
         ),
     )
 )
@@ -538,7 +538,7 @@ FIXATION_TIME_DIFFUSION = register(
         proof=prove_fixation_time_diffusion,
         domain={"logits0": ("vector", -3, 3), "num_samples": ("integer", 1, 10**6)},
         edges=(
-            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+            Edge({"logits0": [0.0] * 2_000, "num_samples": 10**6}),
             Edge({"logits0": LOST, "num_samples": 100}),
             Edge({"logits0": FIXED, "num_samples": 100}, 0.0),
             Edge({"logits0": [40.0, 0.0], "num_samples": 100}),
@@ -854,7 +854,7 @@ class LineIntegral(sp.Integral):
     def _mpmathcode(self, printer: Any) -> str:
         limits: Any = self.limits[0]
         variable, function = printer._print(limits[0]), printer._print(self.function)
-        return f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-240, 440))/4)"
+        return f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-180, 340))/4)"
 
 
 u = sp.Symbol("u", real=True)
@@ -1032,7 +1032,7 @@ ENTROPY_TOLL = register(
         edges=(
             Edge({"logits0": LOST, "num_samples": 4}, 1 / 8),
             Edge({"logits0": FIXED, "num_samples": 4}, 0.0),
-            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+            Edge({"logits0": [0.0] * 2_000, "num_samples": 10**6}),
         ),
     )
 )
@@ -1082,7 +1082,7 @@ ENTROPY_LIFETIME = register(
         edges=(
             Edge({"logits0": LOST, "num_samples": 4}, 8 * LOST_ENTROPY),
             Edge({"logits0": FIXED, "num_samples": 4}, 0.0),
-            Edge({"logits0": [0.0] * 50_000, "num_samples": 10**6}),
+            Edge({"logits0": [0.0] * 2_000, "num_samples": 10**6}),
         ),
     )
 )

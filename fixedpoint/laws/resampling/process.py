@@ -270,16 +270,21 @@ def first_extinction() -> Observation:
 
 def mean_cost(start: list[float], num_samples: int) -> float:
     """Mean of Σ_t KL(p_{t+1}‖p_t): every state's mean divergence, as often as it is visited."""
-    counts, visits, _ = until_decided(refit_loop(num_samples), start)
-    loop = refit_loop(num_samples)
+    found = from_loop(refit_loop(num_samples), len(start))
+    _, visits, _ = until_decided(refit_loop(num_samples), start)
+    models = found.counts / num_samples
     with np.errstate(divide="ignore"):
-        models = [*np.log(counts[visits > 0]), np.array(start)]
-    cost = 0.0
-    for model, often in zip(models, [*visits[visits > 0], 1.0], strict=True):
-        after = enumerate_histories(loop, jnp.array(model), 1)
-        paid = simplex.kl_divergence(after.logits[-1], jnp.array(model))
-        cost += often * float(after.mean(paid))
-    return cost
+        log_models = np.log(models)
+
+    def paid(log_p: np.ndarray) -> np.ndarray:
+        """KL(p'‖p) for every next model p' that p can lead to."""
+        terms = models * np.where(models > 0, log_models - log_p, 0)
+        return np.where(np.isfinite(terms).all(-1), terms.sum(-1), 0)
+
+    cost = found.first_generation(jnp.array(start)) @ paid(np.array(start))
+    for state in np.flatnonzero(visits):
+        cost += visits[state] * found.matrix[state] @ paid(log_models[state])
+    return float(cost)
 
 
 def entropy_budget() -> list[Observation]:
@@ -303,11 +308,13 @@ def entropy_toll() -> list[Observation]:
     observations = []
     for probs, num_samples in (((0.7, 0.3), 50), (START, 40)):
         start = logits_of(probs)
-        after = enumerate_histories(refit_loop(num_samples), jnp.array(start), 1)
-        loss = simplex.entropy(jnp.array(start)) - after.mean(simplex.entropy(after.logits[-1]))
+        found = from_loop(refit_loop(num_samples), len(start))
+        with np.errstate(divide="ignore"):
+            entropies = simplex.entropy(np.log(found.counts))
+        loss = simplex.entropy(jnp.array(start)) - found.first_generation(start) @ entropies
         observations.append(
             Observation(
-                what=f"K = {len(probs)}, n = {num_samples}: all corpora listed",
+                what=f"K = {len(probs)}, n = {num_samples}: all corpora",
                 arguments={"logits0": start, "num_samples": num_samples},
                 value=loss,
                 # The next term is (Σ 1/p − 1)/(12 n²).
