@@ -278,7 +278,8 @@ def mean_cost(start: list[float], num_samples: int) -> float:
 
     def paid(log_p: np.ndarray) -> np.ndarray:
         """KL(p'‖p) for every next model p' that p can lead to."""
-        terms = models * np.where(models > 0, log_models - log_p, 0)
+        with np.errstate(invalid="ignore"):
+            terms = models * np.where(models > 0, log_models - log_p, 0)
         return np.where(np.isfinite(terms).all(-1), terms.sum(-1), 0)
 
     cost = found.first_generation(jnp.array(start)) @ paid(np.array(start))
