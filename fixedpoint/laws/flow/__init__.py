@@ -22,6 +22,7 @@ from .solution import finite_training as finite_training
 from .solution import frozen_one_hot_target as frozen_one_hot_target
 from .solution import frozen_two_outcomes as frozen_two_outcomes
 from .solution import frozen_uniform_target as frozen_uniform_target
+from .solution import lineage as lineage
 from .solution import losers_equalise as losers_equalise
 from .solution import majorisation as majorisation
 from .solution import mixture_frozen as mixture_frozen

@@ -670,6 +670,80 @@ FINITE_TRAINING = register(
 )
 
 
+def resting_time(first: Any, decay: Any = None) -> Any:
+    """log(F(z₀)/F(z))/(2ab), F that of a teacher with the probability `first` = a."""
+    decay = 2 * first * (1 - first) if decay is None else decay
+    return sp.log(linearising(z0, first) / linearising(z, first)) / decay
+
+
+def prove_lineage() -> list[Step]:
+    """A lineage is a monotone, bounded sequence: it comes to rest where training leads back."""
+    a = sp.Symbol("a", positive=True)
+    gap = theta[1] - theta[2]
+    first, second = velocity([a, 1 - a], model(2))
+    speed = first - second
+    rest = linearising(z, a) - linearising(z0, a) * sp.exp(-2 * a * (1 - a) * t)
+    return [
+        *prove_frozen_two_outcomes()[:2],
+        Step(
+            "a teacher with a larger gap trains to a larger one: dz/dt grows with a",
+            sp.diff(speed, a) - 2,
+        ),
+        Step(
+            "speed limit: e^z + z, which grows with z, grows at 2 at most, with the mode alone as "
+            "the teacher",
+            ((sp.exp(gap) + 1) * speed - 2 - 2 * (a - 1) * (1 + sp.exp(gap))),
+        ),
+        Step(
+            "at rest z is trained on its own a = σ(z/T), F(z) = F(z₀) e^(-2abτ): the time claimed",
+            rest.subs(t, resting_time(a)),
+        ),
+    ]
+
+
+LINEAGE = register(
+    Equation(
+        label="flow.lineage",
+        kind="exact",
+        statement=(
+            "A lineage whose generations are trained for a finite time comes to rest, while "
+            "fine-tuning goes on: the training time τ after which it rests at the gap z."
+        ),
+        lhs=tau,
+        rhs=resting_time(sigmoid(z / T)),
+        symbols={"gap": z, "gap_initial": z0, "temperature": T},
+        assumes=(
+            "Two outcomes, infinite samples; every generation is trained from the initial model by "
+            "gradient flow on the one before; T ≠ 1."
+        ),
+        source=DERIVED,
+        near_misses={
+            "one generation: the initial model as the teacher": resting_time(sigmoid(z0 / T)),
+            "the mode alone as the teacher": (sp.exp(z) + z - sp.exp(z0) - z0) / 2,
+            "decays with ab": resting_time(sigmoid(z / T), sigmoid(z / T) * (1 - sigmoid(z / T))),
+            "decays with the rate 1/2 of an even target": resting_time(
+                sigmoid(z / T), sp.Rational(1, 2)
+            ),
+        },
+        proof=prove_lineage,
+        domain={
+            "gap": ("real", 1.0, 4.0),
+            "gap_initial": ("real", 0.0, 0.9),
+            "temperature": ("real", 0.2, 0.95),
+        },
+        edges=[
+            Edge({"gap": 0.7, "gap_initial": 2.5, "temperature": 2.0}),
+            Edge({"gap": -2.0, "gap_initial": -1.5, "temperature": 0.6}),
+            Edge({"gap": 0.5, "gap_initial": 0.5, "temperature": 0.5}, 0.0),
+            Edge({"gap": 0.5 + 1e-9, "gap_initial": 0.5, "temperature": 0.5}),
+            Edge({"gap": 6.0, "gap_initial": 0.5, "temperature": 0.1}),
+            Edge({"gap": 3.0, "gap_initial": 1.0, "temperature": 0.05}),
+            Edge({"gap": 1e-6, "gap_initial": 3.0, "temperature": 1.2}),
+        ],
+    )
+)
+
+
 def prove_online_two_outcomes() -> list[Step]:
     """M c + log c grows at a constant rate; Lambert's W inverts it."""
     steps = [

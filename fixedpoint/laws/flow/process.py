@@ -165,6 +165,22 @@ def finite_training() -> Iterator[Observation]:
         )
 
 
+def lineage() -> Iterator[Observation]:
+    """Many generations, each trained from the initial model; the law gives their training time."""
+    for temperature, start, time in ((0.5, 0.8, 3.0), (0.7, -0.6, 1.5), (2.0, 2.5, 4.0)):
+        loop = _online(temperature, learner=GradientFlow(time, start="initial", **TIGHT))
+        yield Observation(
+            f"lineage at T = {temperature} from the gap {start}, τ = {time}, generation 200",
+            {
+                "gap": gap(_last(loop, np.array([start, 0.0]), 200)),
+                "gap_initial": start,
+                "temperature": temperature,
+            },
+            time,
+            tolerance=1e-7,
+        )
+
+
 def online_two_outcomes() -> Iterator[Observation]:
     """Two outcomes of a model that is its own teacher."""
     for temperature, start in ((1 / 3, 0.8), (0.5, -1.1), (2.0, 2.3), (3.0, 1.9)):

@@ -12,13 +12,23 @@ time of gradient flow, and s = η²N/B, the time in which the noise is of order 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import mpmath
 import sympy as sp
 from sympy.utilities.lambdify import implemented_function
 
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, register, total
+from fixedpoint.laws.equation import (
+    NUM_OUTCOMES,
+    OUTCOME,
+    Edge,
+    Equation,
+    Root,
+    Step,
+    register,
+    total,
+)
 
 theta: Any = sp.IndexedBase("theta", real=True)
 eta, T, S, s, z, lam = sp.symbols("eta T S s z lambda", positive=True)
@@ -1017,6 +1027,80 @@ DECAY_THRESHOLDS = register(
 )
 
 
+q = sp.Symbol("q", positive=True)
+
+
+def lowest_probability(decay: Any) -> Any:
+    """The q with λ log((1 − q)/q) = 2q, between x/(1 + x) and x = (λ/2) W(2/λ)."""
+    small = decay / 2 * sp.LambertW(2 / decay)
+    balance = sp.Lambda(q, 2 * q - decay * sp.log((1 - q) / q))
+    return Root(balance, small / (1 + small), small)
+
+
+def prove_decay_floor() -> list[Step]:
+    """The leader's own map of the gap: where it rests, and when it keeps the order of gaps."""
+    p = [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
+    moves = [noise(p, a)[0] - noise(p, a)[1] for a in range(2)]
+    up, down = ((1 - eta * lam) * gap + eta * move for move in moves)
+    rest = sp.log((1 - q) / q)
+    slope = 1 - eta * lam - 2 * eta * p[0] * p[1]
+    return [
+        Step(
+            "drawing the leader, z' − z = η (2/(1 + e^z) − λz), which decreases in z: the largest "
+            "gap z* has λz* = 2q, with q = 1/(1 + e^z*)",
+            [
+                up - gap - eta * (2 * p[1] - lam * gap),
+                (2 * p[1] - lam * gap).subs(gap, rest) - (2 * q - lam * rest),
+                sp.diff(2 * p[1] - lam * gap, gap) + 2 * p[0] * p[1] + lam,
+            ],
+        ),
+        Step("drawing the other is its mirror image", up.subs(gap, -gap) + down),
+        Step(
+            "a draw of B samples moves the gap to a point between the two",
+            (1 - eta * lam) * gap + eta * (2 * y - 2 * p[0]) - (y * up + (1 - y) * down),
+        ),
+        Step("the slope of the map is 1 − ηλ − 2ηpq", sp.diff(up, gap) - slope),
+        Step(
+            "… = 1 − η(λ + 1/2) + η(p − q)²/2 ≥ 0 for η(λ + 1/2) ≤ 1: no gap below z* passes it, "
+            "and gaps above it fall to it",
+            slope - (1 - eta * (lam + sp.S.Half) + eta * (p[0] - p[1]) ** 2 / 2),
+        ),
+    ]
+
+
+DECAY_FLOOR = register(
+    Equation(
+        label="traces.decay_floor",
+        kind="exact",
+        statement=(
+            "Weight decay keeps the rarer of two outcomes alive: its probability comes as near as "
+            "you like to a positive floor, which depends on the decay alone, and stays above it."
+        ),
+        lhs=sp.Symbol(r"{\liminf_{n\to\infty}\,\min(p_n,1-p_n)}"),
+        rhs=lowest_probability(lam),
+        symbols={"weight_decay": lam},
+        assumes=(
+            "T = 1, K = 2, η(λ + 1/2) ≤ 1, every B. A model that starts inside the floor never "
+            "passes it; with larger steps the model does pass it, and only |z| ≤ 2/λ is left."
+        ),
+        source=DERIVED,
+        near_misses={
+            "the leading logarithm for small decay": lam / 2 * sp.log(2 / lam),
+            "small decay: q neglected against 1": lam / 2 * sp.LambertW(2 / lam),
+            "what holds for every step size": 1 / (1 + sp.exp(2 / lam)),
+            "the gap moved by one logit's step": lowest_probability(2 * lam),
+        },
+        proof=prove_decay_floor,
+        domain={"weight_decay": ("real", 0.001, 3)},
+        edges=(
+            Edge({"weight_decay": 1e-12}),
+            Edge({"weight_decay": 0.01}),
+            Edge({"weight_decay": 100.0}),
+        ),
+    )
+)
+
+
 # --- Three outcomes and more: only two stay alive -------------------------------------------------
 
 mask: Any = sp.IndexedBase("a", real=True)
@@ -1099,6 +1183,142 @@ TRANSIENCE = register(
 )
 
 
+size_alive = sp.Symbol("m", integer=True, positive=True)
+
+
+def remainder_share(spread: Any) -> Any:
+    """g(r) = (e^{−r} − 1 + r)/r²: what a third order of at most r times the second can leave."""
+    return (sp.exp(-spread) - 1 + spread) / spread**2
+
+
+def growth_ratio(size: Any) -> Any:
+    """κ: the mean growth of log Y is at least this multiple of its mean square."""
+    square = (sp.exp(eta) - 1) ** 2 + size * eta**2 * sp.exp(eta)
+    return (size - 2) * eta**2 * remainder_share(2 * eta) / (B * square)
+
+
+def supermartingale_exponent(size: Any) -> Any:
+    """The α with α e^{αη} = 2κ."""
+    return sp.LambertW(2 * eta * growth_ratio(size)) / eta
+
+
+def prove_transience_every_step() -> list[Step]:
+    """E[D] from below and E[D²] from above, D the growth of log Y in one generation."""
+    u, r, d, c, v, m = sp.symbols("u r d c v m", positive=True)
+    spread, split, growth = [], [], []
+    for size, chosen, samples in ((3, 3, 1), (4, 3, 1), (2, 2, 2)):
+        w = weights(size)
+        p = normalised(w)
+        share = normalised([1 / x for x in w[:chosen]])
+        draws = list(product(range(size), repeat=samples))
+        second = 0
+        for drawn in draws:
+            step = [
+                sum(sp.Rational(int(a == b), samples) for b in drawn) - p[a] for a in range(chosen)
+            ]
+            first = sum(a * x for a, x in zip(share, step, strict=True))
+            square = sum(a * x**2 for a, x in zip(share, step, strict=True))
+            second += sp.prod([p[b] for b in drawn]) * (square - first**2)
+        rare = 1 / (sum(w) * sum(1 / x for x in w[:chosen]))
+        alive = sum(p[:chosen])
+        spread.append(second - rare / samples * (chosen - alive - 1 + chosen**2 * rare))
+    w = weights(3)
+    p, share = normalised(w), normalised([1 / x for x in w])
+    x: Any = sp.symbols("x1:4", real=True)
+    for drawn in range(3):
+        after_draw = sum(1 / value for value in after(w, p, drawn)) / sum(1 / value for value in w)
+        raised = sum(a * sp.exp(eta * b) for a, b in zip(share, p, strict=True))
+        moved = share[drawn] * sp.exp(eta * p[drawn]) / raised
+        split.append(after_draw - raised * (1 - moved * (1 - sp.exp(-eta))))
+    lse = sp.log(sum(a * sp.exp(u * b) for a, b in zip(w, x, strict=True)))
+    tilted = normalised([a * sp.exp(u * b) for a, b in zip(w, x, strict=True)])
+    middle = sum(a * b for a, b in zip(tilted, x, strict=True))
+    for order in (2, 3):
+        moment = sum(a * (b - middle) ** order for a, b in zip(tilted, x, strict=True))
+        growth.append(sp.diff(lse, u, order) - moment)
+    lambert: Any = sp.LambertW(2 * eta * r)
+    return [
+        Step(
+            "with a_i = e^{−θ_i}/Y and c = 1/(ZY) the mean variance of a step under a is "
+            "(η²/B) c [(m − p_A) − 1 + m²c]  (3 of 3, 3 of 4; 2 of 2 with B = 2)",
+            spread,
+        ),
+        Step(
+            "[…] = (m − 2) + (1 − p_A) + m²c ≥ m − 2",
+            ((m - v) - 1 + m**2 * c) - ((m - 2) + (1 - v) + m**2 * c),
+            reduce=sp.expand,
+        ),
+        Step(
+            "along the step, log Y has the variance as its second derivative and the third "
+            "central moment, at most 2η times the variance, as its third  (K = 3)",
+            growth,
+        ),
+        Step(
+            "so E[D] ≥ g(2η) times the mean variance: ∫₀¹ (1 − u) e^{−ru} du = g(r)",
+            sp.integrate((1 - u) * sp.exp(-r * u), (u, 0, 1)) - remainder_share(r),
+        ),
+        Step(
+            "Y'/Y = Σ a e^{ηp} · (1 − w_k (1 − e^{−η})) if k is drawn, w = a e^{ηp}/Σ a e^{ηp}: D "
+            "is a rise of at most Σ a (e^{ηp} − 1) less a fall of at most η w_k  (K = 3)",
+            split,
+        ),
+        Step(
+            "e^{ηp} − 1 ≤ p (e^η − 1) on [0, 1], being convex and equal at both ends, and Σ_A a p "
+            "= mc ≤ √c: the rise squared is at most c (e^η − 1)², the fall's mean square at most "
+            "m η² e^η c",
+            [(sp.exp(eta * v) - 1 - v * (sp.exp(eta) - 1)).subs(v, end) for end in (0, 1)]
+            + [share[a] * p[a] - 1 / (sum(w) * sum(1 / b for b in w)) for a in range(3)],
+        ),
+        Step(
+            "e^{−x} = 1 − x + x² ∫₀¹ (1 − u) e^{−ux} du ≤ 1 − x + x² e^{|x|}/2",
+            sp.exp(-d) - 1 + d - d**2 * sp.integrate((1 - u) * sp.exp(-d * u), (u, 0, 1)),
+        ),
+        Step(
+            "so E[e^{−αD}] ≤ 1 − α E[D²] (κ − α e^{αη}/2), since |D| ≤ η; the bracket is 0 at the "
+            "α claimed, since W e^W is the argument of W",
+            r - lambert / eta * sp.exp(lambert) / 2,
+            reduce=lambda left: sp.simplify(left.subs(sp.exp(lambert), 2 * eta * r / lambert)),
+        ),
+    ]
+
+
+TRANSIENCE_EVERY_STEP = register(
+    Equation(
+        label="traces.transience_every_step",
+        kind="bound",
+        relation=">=",
+        statement=(
+            "For every step size and batch, Y^(−α) of three outcomes or more falls on average from "
+            "every state if α is small enough: only two outcomes stay alive at a time."
+        ),
+        lhs=sp.Symbol(r"{\inf_\theta\,\max\{\alpha:\mathbb{E}[Y'^{-\alpha}]\le Y^{-\alpha}\}}"),
+        rhs=supermartingale_exponent(size_alive),
+        symbols={"step_size": eta, "num_samples": B, "num_alive": size_alive},
+        assumes=TRACE + " Y = Σ e^{−θ} over m ≥ 3 of the outcomes; every η > 0 and B ≥ 1.",
+        source=DERIVED,
+        near_misses={
+            "the exponent of small steps": size_alive - 2,
+            "… continued by the third order alone": 2
+            * (size_alive - 2)
+            * (eta - 1 + sp.exp(-eta))
+            / eta**2,
+            "two outcomes as well": supermartingale_exponent(size_alive + 1),
+        },
+        proof=prove_transience_every_step,
+        domain={
+            "step_size": ("real", 0.01, 20),
+            "num_samples": ("integer", 1, 50),
+            "num_alive": ("integer", 3, 1000),
+        },
+        edges=(
+            Edge({"step_size": 1e-4, "num_samples": 1, "num_alive": 3}),
+            Edge({"step_size": 1.0, "num_samples": 1, "num_alive": 2}, 0.0),
+            Edge({"step_size": 1.0, "num_samples": 3, "num_alive": 50_000}),
+        ),
+    )
+)
+
+
 # --- Below temperature 1: one outcome for ever ----------------------------------------------------
 
 
@@ -1170,18 +1390,19 @@ def tilt_root(gap: Any, temperature: Any, digits: int) -> Any:
         return m
 
 
-def wkb_exponent(gap: Any, temperature: Any) -> Any:
+@lru_cache
+def wkb_exponent(gap: Any, temperature: Any, digits: int) -> Any:
     """W(z) = ½ ∫₀^z m dy."""
-    digits = mpmath.mp.dps + 10
     area: Any = mpmath.quad(
-        lambda y: tilt_root(y, temperature, digits), [0, gap], method="gauss-legendre"
+        lambda y: tilt_root(y, temperature, digits + 10), [0, gap], method="gauss-legendre"
     )
     return area / 2
 
 
-def wkb_prefactor(gap: Any, temperature: Any) -> Any:
-    """A(z) = (1/z) exp ∫₀^z (W'' E[ξ²]/E[ξ] + 1/y) dy, ξ = q or −p under the tilted law."""
-    digits = mpmath.mp.dps + 30
+@lru_cache
+def wkb_prefactor(gap: Any, temperature: Any, num_samples: Any, divided: bool, digits: int) -> Any:
+    """A(z) = (1/z) exp ∫₀^z (W'' (Var ξ + B E[ξ]²)/E[ξ] + 1/y) dy, ξ = q or −p, tilted law."""
+    digits = digits + 30
 
     def slope(y: Any) -> Any:
         m = tilt_root(y, temperature, digits)
@@ -1189,51 +1410,67 @@ def wkb_prefactor(gap: Any, temperature: Any) -> Any:
         p = 1 - q
         fall = q_T * mpmath.exp(m * p)
         first, second = q - fall, q**2 + fall * (p**2 - q**2)
+        spread = second + (num_samples - 1) * first**2
         uphill = (
             q_T * (1 - q_T) / temperature * (1 - mpmath.exp(m)) * mpmath.exp(-m * q) + m * p * q
         )
-        return uphill / first / 2 * second / first + 1 / y
+        return uphill / first / 2 * spread / first / (num_samples if divided else 1) + 1 / y
 
     with mpmath.workdps(digits):
         return mpmath.exp(mpmath.quad(slope, [0, gap], method="gauss-legendre")) / gap
 
 
 y = sp.Symbol("y", positive=True)
-W = implemented_function("W", wkb_exponent)
-A = implemented_function("A", wkb_prefactor)
+W = implemented_function("W", lambda z, T: wkb_exponent(z, T, mpmath.mp.dps))
+A = implemented_function("A", lambda z, T, B: wkb_prefactor(z, T, B, False, mpmath.mp.dps))
+A_divided = implemented_function("A_B", lambda z, T, B: wkb_prefactor(z, T, B, True, mpmath.mp.dps))
 
 
-def winner_rhs(exponent: Any = None) -> Any:
-    """A √(2W/β) Φ(−√(2W/η)), β = 1/T − 1."""
+def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
+    """A √(2W/β) Φ(−√(2BW/η)), β = 1/T − 1."""
     exponent = W(z, T) if exponent is None else exponent
-    return A(z, T) * sp.sqrt(2 * exponent / (1 / T - 1)) * sp.erfc(sp.sqrt(exponent / eta)) / 2
+    prefactor = A(z, T, B) if prefactor is None else prefactor
+    tail = sp.erfc(sp.sqrt(B * exponent / eta)) / 2
+    return prefactor * sp.sqrt(2 * exponent / (1 / T - 1)) * tail
 
 
 def prove_winner() -> list[Step]:
     """Orders η⁰ and η¹ of the functional equation, and its solution near the tie."""
     q, q_T, m, m1, a = sp.symbols("q q_T m m_1 a", real=True)
-    # h = A e^{−W/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηξ, to the first order in η.
-    shifted = lambda x: (1 + 2 * eta * x * a) * sp.exp(-m * x) * (1 - eta * m1 * x**2)  # noqa: E731
-    equation = (1 - q_T) * shifted(q) + q_T * shifted(q - 1) - 1
     fall = q_T * sp.exp(m * (1 - q))
     rise = (1 - q_T) * sp.exp(-m * q)
-    mean1, mean2 = rise * q - fall * (1 - q), rise * q**2 + fall * (1 - q) ** 2
+    mass, mean1, mean2 = (rise * q**k - fall * (1 - q) * (q - 1) ** (k - 1) for k in range(3))
+    zeroth, first = [], []
+    for size in (1, 2, 3):
+        # h = A e^{−BW/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηx, to the first order in η.
+        shifted = lambda x, B=size: (  # noqa: E731
+            (1 + 2 * eta * x * a) * sp.exp(-B * m * x) * (1 - B * eta * m1 * x**2)
+        )
+        equation = sum(
+            sp.binomial(size, others)
+            * q_T**others
+            * (1 - q_T) ** (size - others)
+            * shifted(q - sp.Rational(others, size))
+            for others in range(size + 1)
+        )
+        square = mass ** (size - 1) * mean2 + (size - 1) * mass ** max(size - 2, 0) * mean1**2
+        zeroth.append(equation.subs(eta, 0) - mass**size)
+        first.append(sp.diff(equation, eta) - 2 * a * mass ** (size - 1) * mean1 + m1 * square)
     beta = sp.Symbol("beta", positive=True)
-    tied = sp.erfc(y * sp.sqrt(beta / (2 * eta))) / 2
+    tied = sp.erfc(y * sp.sqrt(B * beta / (2 * eta))) / 2
     return [
         Step(
-            "order η⁰: p_T e^{−mq} + q_T e^{mp} = 1, that is p_T + q_T e^m = e^{mq}",
-            sp.expand(equation.subs(eta, 0) * sp.exp(m * q))
-            - sp.expand(1 - q_T + q_T * sp.exp(m) - sp.exp(m * q)),
+            "order η⁰: the tilted masses p_T e^{−mq} + q_T e^{mp} are 1 together  (B = 1, 2, 3)",
+            zeroth,
         ),
         Step(
-            "order η¹: 2 (A'/A) E[ξ] = 2 W'' E[ξ²] under the tilted law",
-            sp.diff(equation, eta).subs(eta, 0) - (2 * a * mean1 - m1 * mean2),
+            "order η¹: 2 (A'/A) E[ξ] = 2 W'' (Var ξ + B E[ξ]²) under the tilted law  (B = 1, 2, 3)",
+            [left.subs(eta, 0) for left in first],
         ),
         Step(
-            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(β/η)), which solves "
-            "(βz/2) h' + (η/2) h'' = 0",
-            beta * y / 2 * sp.diff(tied, y) + eta / 2 * sp.diff(tied, y, 2),
+            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(Bβ/η)), which solves "
+            "(βz/2) h' + (η/2B) h'' = 0",
+            beta * y / 2 * sp.diff(tied, y) + eta / (2 * B) * sp.diff(tied, y, 2),
         ),
     ]
 
@@ -1244,19 +1481,20 @@ WINNER = register(
         kind="asymptotic",
         statement=(
             "Below temperature 1 the initial mode of two outcomes loses with a probability that "
-            "is exponentially small in 1/η, with a rate that a diffusion gets wrong."
+            "is exponentially small in B/η, with a rate that a diffusion gets wrong."
         ),
         lhs=sp.Symbol(r"{\mathbb{P}(\text{the initial mode loses})}"),
         rhs=winner_rhs(),
-        symbols={"logit_gap": z, "temperature": T, "step_size": eta},
+        symbols={"logit_gap": z, "temperature": T, "step_size": eta, "num_samples": B},
         assumes=(
-            "T < 1 fixed, K = 2, B = 1, η → 0 (relative error of order η), uniformly in z > 0. "
-            "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' E[ξ²]/E[ξ], A ~ 1/z at the tie."
+            "T < 1 fixed, K = 2, η → 0 (relative error of order η), uniformly in z > 0. "
+            "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' (Var ξ + B E[ξ]²)/E[ξ], A ~ 1/z at "
+            "the tie."
         ),
         source=DERIVED,
         near_misses={
             "a diffusion with the drift and noise at the tie": sp.erfc(
-                z * sp.sqrt((1 / T - 1) / (2 * eta))
+                z * sp.sqrt(B * (1 / T - 1) / (2 * eta))
             )
             / 2,
             "a diffusion's exponent": winner_rhs(
@@ -1265,17 +1503,26 @@ WINNER = register(
                     (y, 0, z),
                 )
             ),
-            "without the prefactor": sp.erfc(sp.sqrt(W(z, T) / eta)) / 2,
+            "without the prefactor": sp.erfc(sp.sqrt(B * W(z, T) / eta)) / 2,
+            "a batch is a smaller step": winner_rhs().subs(B, 1).subs(eta, eta / B),
+            "the prefactor's growth divided by B": winner_rhs(prefactor=A_divided(z, T, B)),
         },
         proof=prove_winner,
         edges=tuple(
-            Edge({"logit_gap": gap, "temperature": temperature, "step_size": step_size})
-            for gap, temperature, step_size in (
-                (1.0, 0.5, 0.1),
-                (0.3, 0.8, 0.02),
-                (2.0, 0.4, 0.3),
-                (3.0, 0.9, 0.05),
-                (0.05, 0.7, 1.0),
+            Edge(
+                {
+                    "logit_gap": gap,
+                    "temperature": temperature,
+                    "step_size": step_size,
+                    "num_samples": num_samples,
+                }
+            )
+            for gap, temperature, step_size, num_samples in (
+                (1.0, 0.5, 0.1, 1),
+                (0.3, 0.8, 0.02, 1),
+                (2.0, 0.4, 0.3, 4),
+                (3.0, 0.9, 0.05, 2),
+                (0.05, 0.7, 1.0, 1),
             )
         ),
         accuracy=2e-6,

@@ -6,6 +6,7 @@ simulated (`run_traces`), with standard errors that are known beforehand.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import jax
@@ -409,6 +410,32 @@ def decay_thresholds() -> list[Observation]:
     return observations
 
 
+def least_probability(step_size: float, decay: float, gap: float) -> float:
+    """Least probability of an outcome over 300 draws of the leader and then every history of 6."""
+    learner = GradientSteps(step_size, weight_decay=decay)
+    leader = Target(jnp.array([0.0, -jnp.inf]), 1)
+    start = jnp.array([gap / 2, -gap / 2])
+    led = jax.lax.fori_loop(0, 300, lambda _, model: learner(model, leader, None), start)
+    histories = listed(trace_loop(step_size, weight_decay=decay), 6, tuple(led.tolist()))
+    return float(jnp.min(simplex.probabilities(histories.logits)))
+
+
+def decay_floor() -> list[Observation]:
+    """The rarer outcome's least probability, from inside the floor and from beyond it."""
+    observations = []
+    for step_size, decay, gap in ((1.0, 0.4, 0.5), (0.9, 0.5, 6.0), (1.6, 0.1, 0.5)):
+        observations.append(
+            Observation(
+                what=f"eta = {step_size}, lambda = {decay}, gap {gap}: the leader 300 times, then "
+                "every history of 6 generations",
+                arguments={"weight_decay": decay},
+                value=least_probability(step_size, decay, gap),
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
@@ -434,6 +461,56 @@ def transience() -> list[Observation]:
                 },
                 value=value,
                 tolerance=error,
+            )
+        )
+    return observations
+
+
+def growths(
+    logits: np.ndarray, num_alive: int, step_size: float, num_samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Growth of log Y, Y = Σ e^{−θ} of the first outcomes, for every draw; and their chances."""
+    histories = listed(trace_loop(step_size, num_samples), 1, tuple(logits))
+    log_sums = np.logaddexp.reduce(-np.asarray(histories.logits)[..., :num_alive], -1)
+    return log_sums[1] - log_sums[0], np.asarray(histories.probability)
+
+
+def largest_exponent(growth: np.ndarray, chance: np.ndarray, most: float = 50.0) -> float:
+    """The largest α up to `most` with E[e^{−αD}] ≤ 1: that mean is convex in α and 1 at α = 0."""
+    low, high = 0.0, most
+    for _ in range(50):
+        middle = (low + high) / 2
+        falls = chance @ np.expm1(-middle * growth) <= 0
+        low, high = (middle, high) if falls else (low, middle)
+    return low
+
+
+def transience_every_step() -> list[Observation]:
+    """The least exponent over many states, all draws listed; two outcomes of four as a control."""
+    states = np.random.default_rng(3).normal(scale=1.5, size=(60, 4))
+    observations = []
+    for num_alive, step_size, num_samples in (
+        (2, 0.3, 1),
+        (3, 0.1, 1),
+        (3, 1.0, 1),
+        (3, 1.0, 2),
+        (4, 3.0, 1),
+        (4, 1.0, 2),
+    ):
+        exponents = [
+            largest_exponent(*growths(state, num_alive, step_size, num_samples)) for state in states
+        ]
+        observations.append(
+            Observation(
+                what=f"{num_alive} of K = 4, eta = {step_size}, B = {num_samples}: the least of "
+                "60 states",
+                arguments={
+                    "step_size": step_size,
+                    "num_samples": num_samples,
+                    "num_alive": num_alive,
+                },
+                value=min(exponents),
+                tolerance=1e-9,
             )
         )
     return observations
@@ -474,12 +551,17 @@ def absorption() -> list[Observation]:
 
 
 def losing_chance(
-    step_size: float, temperature: float, reach: float = 8.0, num_points: int = 1600
+    step_size: float,
+    temperature: float,
+    num_samples: int = 1,
+    reach: float = 8.0,
+    num_points: int = 1600,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Chance to end on the other outcome, for gaps on a grid: the exact functional equation.
 
-    h(z) = p_T h(z + 2η q) + q_T h(z − 2η p), h(−z) = 1 − h(z), h = 0 beyond the reach, with cubic
-    interpolation between the points of the grid: an error of fourth order in their distance.
+    h(z) = E h(z') over the draws of B samples from (p_T, q_T), h(−z) = 1 − h(z), h = 0 beyond the
+    reach, with cubic interpolation between the points of the grid: an error of fourth order in
+    their distance.
 
     Returns:
         The gaps and the chances.
@@ -488,17 +570,20 @@ def losing_chance(
     distance = gaps[1]
     logits = jnp.stack([jnp.asarray(gaps) / 2, -jnp.asarray(gaps) / 2], -1)
     learner = GradientSteps(step_size)
-    drawn = np.asarray(simplex.probabilities(Temperature(temperature)(logits)))
+    p_T, q_T = np.asarray(simplex.probabilities(Temperature(temperature)(logits))).T
     matrix, constant = np.eye(num_points), np.zeros(num_points)
     rows = np.arange(num_points)
-    for outcome in range(2):
-        data = jnp.where(jnp.arange(2) == outcome, 0.0, -jnp.inf)
-        moved = learner(logits, Target(jnp.broadcast_to(data, logits.shape), 1), None)
+    for others in range(num_samples + 1):
+        ways = math.comb(num_samples, others)
+        chance = ways * q_T**others * p_T ** (num_samples - others)
+        with np.errstate(divide="ignore"):
+            data = jnp.asarray(np.log([num_samples - others, others]))
+        moved = learner(logits, Target(jnp.broadcast_to(data, logits.shape), num_samples), None)
         position = np.asarray(moved[:, 0] - moved[:, 1]) / distance
         base = np.floor(position)
         for offset in range(-1, 3):
             others = [other for other in range(-1, 3) if other != offset]
-            weight = drawn[:, outcome].copy()
+            weight = chance.copy()
             for other in others:
                 weight *= (position - base - other) / (offset - other)
             node = (base + offset).astype(int)
@@ -514,16 +599,23 @@ def losing_chance(
 def winner() -> list[Observation]:
     """The exact functional equation for the winner, solved on a grid."""
     observations = []
-    for step_size, temperature, gap in ((0.1, 0.5, 1.0), (0.05, 0.5, 1.0), (0.1, 0.8, 1.5)):
-        gaps, chances = losing_chance(step_size, temperature)
+    for step_size, temperature, gap, num_samples in (
+        (0.1, 0.5, 1.0, 1),
+        (0.05, 0.5, 1.0, 1),
+        (0.1, 0.8, 1.5, 1),
+        (0.2, 0.5, 1.0, 2),
+    ):
+        gaps, chances = losing_chance(step_size, temperature, num_samples, num_points=800)
         chance = float(np.exp(np.interp(gap, gaps, np.log(np.maximum(chances, 1e-300)))))
         observations.append(
             Observation(
-                what=f"T = {temperature}, eta = {step_size}, gap {gap}: functional equation, grid",
+                what=f"T = {temperature}, eta = {step_size}, B = {num_samples}, gap {gap}: "
+                "functional equation on a grid",
                 arguments={
                     "logit_gap": gap,
                     "temperature": temperature,
                     "step_size": step_size,
+                    "num_samples": num_samples,
                 },
                 value=chance,
                 tolerance=0.25 * step_size * chance,

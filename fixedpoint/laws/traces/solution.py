@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from fixedpoint import potential, simplex
+from fixedpoint import checks, potential, simplex, special
 
 Logits = Real[ArrayLike, "*#batch num_outcomes"]
 Number = Real[ArrayLike, "*#batch"]
@@ -266,11 +266,14 @@ def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
     if order < 0:
         raise ValueError(f"`order` must be >= 0; got {order}.")
     j = jnp.arange(1, order + 1, dtype=jnp.result_type(step_size, float))
-    x = 2 * jnp.multiply.outer(jnp.asarray(step_size), j)
-    # x − 1 + e^{−x} loses its digits for small x: its series there.
-    series = x**2 / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7)))))
-    psi = jnp.where(x < 0.02, series, x + jnp.expm1(-x))
+    psi = _beyond_linear(2 * jnp.multiply.outer(jnp.asarray(step_size), j))
     return jnp.exp(jnp.sum(jnp.log(psi), -1) - math.lgamma(order + 1))
+
+
+def _beyond_linear(x: Array) -> Array:
+    """The rest x − 1 + e^{−x}, by its series where that loses its digits."""
+    series = x**2 / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7)))))
+    return jnp.where(x < 0.02, series, x + jnp.expm1(-x))
 
 
 def first_surprise(
@@ -452,6 +455,48 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     return jnp.asarray(chart) / 2 - 2 / jnp.asarray(noise_ratio)
 
 
+def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
+    """Floor of the rarer probability under weight decay, λ log((1 − q)/q) = 2q.
+
+    (`traces.decay_floor`)
+
+    Args:
+        weight_decay: λ > 0.
+
+    Returns:
+        q in (0, 1/2): about (λ/2) W(2/λ) for small λ, with Lambert's W.
+
+    Raises:
+        ValueError: If the weight decay is not positive and finite.
+
+    Validity:
+        Exact at T = 1, K = 2 for every number of samples and every step size with
+        η(λ + 1/2) ≤ 1: almost surely the lower limit of min(p, 1 − p), which a model that starts
+        above it never passes. Larger steps do pass it (`tests/laws/traces/test_process.py`).
+
+    Example:
+        >>> import math
+        >>> q = 0.25  # is the floor at λ = 2q/log(1/q − 1)
+        >>> round(float(decay_floor(0.5 / math.log(3.0))), 12)
+        0.25
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    checks.check_positive(weight_decay, "weight_decay")
+    return _lowest_probability(jnp.asarray(weight_decay, float))
+
+
+@jax.jit
+def _lowest_probability(decay: Array) -> Array:
+    # The gap z solves λz = 2/(1 + e^z), and q = λz/2. With x = λW(2/λ)/2, x/(1 + x) ≤ q ≤ x.
+    high = special.lambertw(2 / decay)
+    gap = special.increasing_root(
+        lambda z: decay * z - 2 * jax.nn.sigmoid(-z), high / (1 + decay * high / 2), high
+    )
+    return decay * gap / 2
+
+
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
@@ -470,8 +515,8 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
         when m ≥ 3 and α ≤ m − 2: Y^{−α} converges, and the third largest logit goes to −∞.
 
     Validity:
-        The exact limit. The same conclusion holds for every step and batch size, with a smaller α:
-        the mean growth of log Y is at least a fixed multiple of its mean square.
+        The exact limit. The same conclusion holds for every step and batch size, with the smaller
+        α of `transience_every_step`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -489,6 +534,41 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     alive = jnp.sum(chosen * jnp.exp(theta), -1) / partition
     bracket = (alpha + 1) * (1 - size**2 / (partition * Y)) - (size - alive)
     return alpha / 2 * Y ** (-alpha - 1) / partition * bracket
+
+
+def transience_every_step(
+    step_size: Number, num_samples: Number, num_alive: Number
+) -> Float[Array, "*batch"]:
+    """Exponent α up to which Y^{−α} falls on average from every state: W(2ηκ)/η.
+
+        κ = (m − 2) η² g(2η) / (B [(e^η − 1)² + m η² e^η]),    g(r) = (e^{−r} − 1 + r)/r²
+
+    (`traces.transience_every_step`)
+
+    Args:
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+        num_alive: m ≥ 2, how many outcomes of the K stand in Y = Σ e^{−θ_i}.
+
+    Returns:
+        α ≥ 0, and > 0 for m ≥ 3: Y^{−α} is then a positive supermartingale, so it converges, and
+        the third largest logit goes to −∞.
+
+    Validity:
+        A rigorous bound at T = 1 for every step size and batch; far from sharp for η > 1, where it
+        falls like e^{−2η}. The limit of small steps has the exponent m − 2 (`transience`).
+
+    Example:
+        >>> round(float(transience_every_step(1.0, 1, 3)), 6)
+        0.048679
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    eta, size = jnp.asarray(step_size), jnp.asarray(num_alive)
+    square = jnp.expm1(eta) ** 2 + size * eta**2 * jnp.exp(eta)
+    ratio = (size - 2) * _beyond_linear(2 * eta) / (4 * num_samples * square)
+    return special.lambertw(2 * eta * ratio) / eta
 
 
 # --- Other temperatures ---------------------------------------------------------------------------
@@ -522,15 +602,18 @@ def absorption(
     return (K - 1) / (K * step_size * generation)
 
 
-def winner(logit_gap: Number, temperature: Number, step_size: Number) -> Float[Array, "*batch"]:
+def winner(
+    logit_gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
+) -> Float[Array, "*batch"]:
     """Chance that the initial mode of two outcomes loses, for small steps (`traces.winner`).
 
-        A(z) √(2W/β) Φ(−√(2W/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
+        A(z) √(2W/β) Φ(−√(2BW/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
 
     Args:
         logit_gap: z > 0, the initial mode's logit minus the other's.
         temperature: T in (0, 1).
         step_size: η > 0.
+        num_samples: B ≥ 1.
 
     Returns:
         The probability that the other outcome is drawn for ever in the end.
@@ -547,7 +630,9 @@ def winner(logit_gap: Number, temperature: Number, step_size: Number) -> Float[A
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    z, T, eta = (jnp.asarray(value, float) for value in (logit_gap, temperature, step_size))
+    z, T, eta, B = (
+        jnp.asarray(value, float) for value in (logit_gap, temperature, step_size, num_samples)
+    )
     nodes, weights = np.polynomial.legendre.leggauss(32)
     y = jnp.multiply.outer((nodes + 1) / 2, z)
     q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T)
@@ -564,8 +649,9 @@ def winner(logit_gap: Number, temperature: Number, step_size: Number) -> Float[A
     slope = (p_T * q_T / T * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
     weights = jnp.asarray(weights / 2)
     W = z / 2 * jnp.tensordot(weights, m, 1)
-    log_zA = z * jnp.tensordot(weights, slope / 2 * second / first + 1 / y, 1)
-    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * W / eta))
+    spread = second + (B - 1) * first**2
+    log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
+    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
