@@ -14,6 +14,8 @@ however small, keeps its relative accuracy: with the excess s = Σ_{i≠mode} e^
 """
 
 import math
+from collections.abc import Callable
+from functools import wraps
 from typing import NamedTuple
 
 import jax
@@ -56,9 +58,21 @@ PerDistribution = Real[ArrayLike, "*#batch"]
 """A number, or one for every distribution of a batch."""
 
 
+def _compiled(function: Callable[[Logits], Array]) -> Callable[[Logits], Array]:
+    """Compile a function of logits as a whole: called alone, it would be compiled by operations."""
+    compiled = jax.jit(function, inline=True)
+
+    @wraps(function)
+    def call(logits: Logits) -> Array:
+        return compiled(jnp.asarray(logits))
+
+    return call
+
+
 # Logits and probabilities -----------------------------------------------------------------------
 
 
+@_compiled
 def log_probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Log-probabilities: log p_i = θ_i - lse(θ).
 
@@ -84,6 +98,7 @@ def log_probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return x - jnp.log1p(excess)
 
 
+@_compiled
 def probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Probabilities: p_i = exp(θ_i - lse(θ)).
 
@@ -136,6 +151,7 @@ def logits(
     return centre(jnp.where(positive, jnp.log(jnp.where(positive, p, 1)), -jnp.inf))
 
 
+@_compiled
 def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Centred logits: the same distribution, with mean 0 over the finite entries.
 
@@ -208,6 +224,7 @@ def temper(
 # Diversity ---------------------------------------------------------------------------------------
 
 
+@_compiled
 def entropy(logits: Logits) -> Float[Array, "*batch"]:
     """Shannon entropy: S(p) = -Σ p_i log p_i, in nats.
 
@@ -281,6 +298,7 @@ def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*orde
     return jnp.where(regular, jnp.where(near, by_power, by_mode), limit)[..., 0]
 
 
+@_compiled
 def heterozygosity(logits: Logits) -> Float[Array, "*batch"]:
     """Heterozygosity: 1 - Σ p_i², the probability that two draws differ.
 
@@ -337,6 +355,7 @@ def effective_number(logits: Logits, order: PerDistribution = 1) -> Float[Array,
     return jnp.exp(renyi_entropy(logits, order))
 
 
+@_compiled
 def num_surviving(logits: Logits) -> Int[Array, "*batch"]:
     """Number of surviving outcomes: those whose logit is not -inf.
 
@@ -412,6 +431,7 @@ def modes(logits: Logits) -> Bool[Array, "*batch num_outcomes"]:
     return theta == jnp.max(theta, -1, keepdims=True)
 
 
+@_compiled
 def mode_probability(logits: Logits) -> Float[Array, "*batch"]:
     """Probability of one mode: max_i p_i.
 
@@ -436,6 +456,7 @@ def mode_probability(logits: Logits) -> Float[Array, "*batch"]:
     return 1 / (1 + excess[..., 0])
 
 
+@_compiled
 def tail_probability(logits: Logits) -> Float[Array, "*batch"]:
     """Probability of everything but the modes: 1 - P(modes) = Σ_{i not a mode} p_i.
 

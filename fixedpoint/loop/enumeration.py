@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -35,8 +36,13 @@ class Histories(NamedTuple):
 
     def mean(self, value: Float[Array, " histories *shape"]) -> Float[Array, "*shape"]:
         """Expectation of a quantity given for every history; impossible ones do not count."""
-        weight = jnp.expand_dims(self.probability, tuple(range(1, value.ndim)))
-        return jnp.sum(jnp.where(weight > 0, weight * value, 0), 0)
+        return _mean(self.probability, value)
+
+
+@jax.jit
+def _mean(probability: Array, value: Array) -> Array:
+    weight = jnp.expand_dims(probability, tuple(range(1, value.ndim)))
+    return jnp.sum(jnp.where(weight > 0, weight * value, 0), 0)
 
 
 def all_counts(num_outcomes: int, num_samples: int) -> np.ndarray:

@@ -5,22 +5,23 @@ import pytest
 from fixedpoint import confront
 from fixedpoint.laws.equation import equations
 
-LABELS = sorted(equations())
+
+@pytest.fixture(scope="module", params=sorted(equations()))
+def label(request):
+    """One equation after the other, so that its comparisons share what they compile."""
+    return request.param
 
 
-@pytest.mark.parametrize("label", LABELS)
 def test_proved(label):
     found = confront.prove(equations()[label])
     assert found.passed, found.summary
 
 
-@pytest.mark.parametrize("label", LABELS)
 def test_evaluated(label):
     found = confront.evaluate(equations()[label])
     assert found.passed, found.summary
 
 
-@pytest.mark.parametrize("label", LABELS)
 def test_confronted(label):
     found = confront.confront(equations()[label])
     assert found.passed, found.summary
@@ -31,7 +32,6 @@ def test_confronted(label):
 COMPARED: dict[str, int] = {}
 
 
-@pytest.mark.parametrize("label", LABELS)
 def test_the_docstring_of_the_solution_names_its_label(label):
     solution = confront.implementation(equations()[label], "solution")
     assert label in (solution.__doc__ or "")

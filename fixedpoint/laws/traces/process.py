@@ -550,6 +550,20 @@ def absorption() -> list[Observation]:
     return observations
 
 
+@jax.jit
+def drawn_chances(logits: Array, temperature: Array) -> Array:
+    """What the outcomes are drawn with."""
+    return simplex.probabilities(Temperature(temperature)(logits))
+
+
+@jax.jit
+def gap_after(logits: Array, step_size: Array, data: Array) -> Array:
+    """The gap after one step on a batch whose logarithmic counts are given."""
+    target = Target(jnp.broadcast_to(data, logits.shape), 1)
+    moved = GradientSteps(step_size)(logits, target, None)
+    return moved[..., 0] - moved[..., 1]
+
+
 def losing_chance(
     step_size: float,
     temperature: float,
@@ -569,17 +583,15 @@ def losing_chance(
     gaps = np.linspace(0, reach, num_points)
     distance = gaps[1]
     logits = jnp.stack([jnp.asarray(gaps) / 2, -jnp.asarray(gaps) / 2], -1)
-    learner = GradientSteps(step_size)
-    p_T, q_T = np.asarray(simplex.probabilities(Temperature(temperature)(logits))).T
+    p_T, q_T = np.asarray(drawn_chances(logits, temperature)).T
     matrix, constant = np.eye(num_points), np.zeros(num_points)
     rows = np.arange(num_points)
     for others in range(num_samples + 1):
         ways = math.comb(num_samples, others)
         chance = ways * q_T**others * p_T ** (num_samples - others)
         with np.errstate(divide="ignore"):
-            data = jnp.asarray(np.log([num_samples - others, others]))
-        moved = learner(logits, Target(jnp.broadcast_to(data, logits.shape), num_samples), None)
-        position = np.asarray(moved[:, 0] - moved[:, 1]) / distance
+            data = np.log([num_samples - others, others])
+        position = np.asarray(gap_after(logits, step_size, data)) / distance
         base = np.floor(position)
         for offset in range(-1, 3):
             others = [other for other in range(-1, 3) if other != offset]

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fixedpoint import simplex
+from fixedpoint.laws import traces
 from fixedpoint.laws.traces import process
 from fixedpoint.loop.traces import run_traces
 
@@ -67,3 +69,36 @@ def test_losers_share_equally_below_temperature_one():
     ordered = jnp.sort(runs.value[0], -1)
     # Their ratios tend to 1 like n to the power −1/K.
     assert float(jnp.median(ordered[:, 2] - ordered[:, 0])) < 0.2
+
+
+@pytest.mark.parametrize(("step_size", "holds"), [(1.9, True), (4.0, False)])
+def test_the_floor_of_weight_decay_needs_small_steps(step_size, holds):
+    # The condition is η(λ + 1/2) ≤ 1. At η = 4 gaps reach 5.14, past the 3.91 of the floor.
+    runs = run_traces(
+        process.trace_loop(step_size, weight_decay=0.01),
+        jnp.zeros(2),
+        3000,
+        key=jax.random.key(2),
+        num_replicates=256,
+        observe=lambda logits: jnp.min(simplex.probabilities(logits), -1),
+        save_at=range(3001),
+    )
+    assert bool(runs.value.min() >= traces.decay_floor(0.01)) is holds
+
+
+def test_the_mean_growth_of_the_sum_is_a_multiple_of_its_mean_square():
+    # κ of `transience_every_step`; its α has α e^{αη} = 2κ.
+    rng = np.random.default_rng(0)
+    for step_size, num_samples, num_alive in ((0.3, 1, 3), (2.0, 1, 4), (1.0, 2, 3), (8.0, 1, 4)):
+        alpha = float(traces.transience_every_step(step_size, num_samples, num_alive))
+        ratio = alpha * np.exp(alpha * step_size) / 2
+        for state in rng.normal(scale=2, size=(40, 4)):
+            growth, chance = process.growths(state, num_alive, step_size, num_samples)
+            assert chance @ growth >= ratio * (chance @ growth**2)
+
+
+def test_the_limit_of_small_steps_does_not_bound_the_growth_at_large_ones():
+    growth, chance = process.growths(np.array([-0.14, -3.28, -0.14, 3.56]), 4, 20.0, 1)
+    ratio = (chance @ growth) / (chance @ growth**2)
+    np.testing.assert_allclose(ratio, 0.09114, rtol=1e-3)
+    assert ratio < 2 * (20 - 1 + np.exp(-20.0)) / 20**2
