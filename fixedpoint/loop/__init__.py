@@ -15,6 +15,7 @@ from .corpora import Curated as Curated
 from .corpora import Exact as Exact
 from .corpora import Fresh as Fresh
 from .corpora import Mixed as Mixed
+from .corpora import Pooled as Pooled
 from .corpora import Target as Target
 from .flow import Flow as Flow
 from .flow import flow as flow

@@ -2,7 +2,7 @@
 
 A corpus turns the drawn distribution into a `Target`: the empirical distribution of the training
 data and its size. `Exact` is the limit of infinitely many samples; `Fresh` counts a finite number
-of them; `Mixed`, `Accumulated` and `Curated` wrap another corpus.
+of them; `Mixed`, `Pooled`, `Accumulated` and `Curated` wrap another corpus.
 
 **Losing an outcome is exact.** An outcome that was not counted has the target logit `-inf`, and an
 outcome of probability 0 is never counted, whatever the rounding (see `count_draws`).
@@ -329,6 +329,58 @@ class Mixed(Corpus):
             size = size + self.num_real
         mixed = mixture(simplex.log_probabilities(target.logits), real, self.fraction)
         return Target(mixed, size), memory
+
+
+class Pooled(Corpus):
+    """Another corpus, whose samples come from a pool with real data: (1-a) · drawn + a · real.
+
+    `Pooled(q, a, Fresh(n))` draws n samples, each of which is real with probability a; their
+    number varies. `Mixed(q, a, Fresh(m))` adds the real data without noise to m samples of the
+    model, and `Mixed(q, k/n, Fresh(n-k), num_real=k)` has exactly k real samples among n.
+
+    Args:
+        real: q, the distribution of the real data: probabilities, the last axis the outcomes.
+        fraction: a, the fraction of the pool that is real, 0 ≤ a ≤ 1.
+        corpus: What counts the samples; `Exact()` by default, where it is the same as `Mixed`.
+
+    Raises:
+        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
+
+    Validity:
+        Added as logarithms: no term underflows, exact zeros stay.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> corpus = fp.Pooled(real=jnp.array([0.5, 0.5, 0.0]), fraction=0.5)
+        >>> target, _ = corpus(jnp.array([0.0, -jnp.inf, -jnp.inf]), None, None)
+        >>> fp.simplex.probabilities(target.logits)  # (1 + 0.5)/2, 0.5/2, 0
+        Array([0.75, 0.25, 0.  ], dtype=float64)
+    """
+
+    real: Array = eqx.field(converter=number(checks.check_probabilities, "real"))
+    fraction: Array = eqx.field(converter=number(checks.check_fraction, "fraction"))
+    corpus: Corpus = eqx.field(default_factory=Exact)
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the samples are counted."""
+        return self.corpus.stochastic
+
+    def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
+        """The inner corpus's memory."""
+        return self.corpus.initial(logits)
+
+    def pool(self, drawn: Float[Array, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
+        """Logits of the distribution that a sample comes from."""
+        real = jnp.broadcast_to(logarithm(self.real), drawn.shape)
+        return mixture(simplex.log_probabilities(drawn), real, self.fraction)
+
+    def __call__(
+        self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
+    ) -> tuple[Target, Any]:
+        """The inner corpus of the pool."""
+        return self.corpus(self.pool(drawn), memory, key)
 
 
 class Accumulated(Corpus):

@@ -5,12 +5,28 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from fixedpoint import chain, simplex
 from fixedpoint.chain import from_loop
 from fixedpoint.chain.states import binomial
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import Exact, Fresh, Loop, Nucleus, Refit, Temperature, TopK, run
+from fixedpoint.loop import (
+    Corpus,
+    Curated,
+    Exact,
+    Fresh,
+    Loop,
+    Mixed,
+    MixtureStep,
+    Nucleus,
+    Pooled,
+    Refit,
+    Target,
+    Temperature,
+    TopK,
+    run,
+)
 from fixedpoint.loop.enumeration import enumerate_histories
 
 START = (0.5, 0.3, 0.2)
@@ -415,7 +431,465 @@ def nucleus_boundary() -> list[Observation]:
 # --- A temperature --------------------------------------------------------------------------------
 
 
+def scale_function() -> list[Observation]:
+    """Exact chains at a fixed scaled temperature, more and more samples."""
+    observations = []
+    for kappa, num_samples in ((2.0, 50), (2.0, 400), (-2.0, 400), (8.0, 400)):
+        temperature = 1 / (1 + kappa / num_samples)
+        decided = chain.absorption(chain.from_loop(refit_loop(num_samples, temperature)))
+        start = round(0.3 * num_samples)
+        observations.append(
+            Observation(
+                what=f"K = 2, n = {num_samples}, kappa = {kappa:g}: exact chain from p = 0.3",
+                arguments={
+                    "probability": start / num_samples,
+                    "temperature": temperature,
+                    "num_samples": num_samples,
+                },
+                value=decided.probability[start, -1],
+                # The diffusion's error, of order 1/n.
+                tolerance=0.1 * abs(kappa) / num_samples,
+            )
+        )
+    return observations
+
+
+def critical_temperature() -> list[Observation]:
+    """Where the mean entropy of the next generation equals the entropy, all corpora listed."""
+    observations = []
+    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400)):
+        start = jnp.log(jnp.array(probs))
+
+        def rise(temperature, start=start, num_samples=num_samples):
+            after = enumerate_histories(refit_loop(num_samples, temperature), start, 1)
+            return float(after.mean(simplex.entropy(after.logits[-1])) - simplex.entropy(start))
+
+        # Secant steps from T = 1, where the entropy falls by about d/(2n).
+        cold, hot = 1.0, 1 + 10 / num_samples
+        low, high = rise(cold), rise(hot)
+        for _ in range(5):
+            cold, hot, low = hot, hot - high * (hot - cold) / (high - low), high
+            high = rise(hot)
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}: zero of the mean entropy's change",
+                arguments={"logits": start.tolist(), "num_samples": num_samples},
+                value=hot,
+                # The next order, in units of the first one squared.
+                tolerance=4 * (hot - 1) ** 2,
+            )
+        )
+    return observations
+
+
+def exponent(temperature: float, num_samples: tuple[int, ...], num_outcomes: int = 2) -> list:
+    """Slopes of ln(mean time until the first loss), from equal outcomes, in exact chains."""
+    times = []
+    for number in num_samples:
+        states = chain.from_loop(
+            refit_loop(number, temperature), num_outcomes, exchangeable=num_outcomes > 2
+        )
+        first_loss = chain.absorption(states.stopped((states.counts == 0).any(-1)))
+        start = states.index([number // num_outcomes] * num_outcomes)
+        times.append(np.log(first_loss.mean[start]))
+    return list(np.diff(times) / np.diff(num_samples))
+
+
+def metastability() -> list[Observation]:
+    """Slopes of exact chains, where n^{1−1/T} is large."""
+    observations = []
+    for temperature, num_samples in ((2.0, (200, 300)), (3.0, (100, 200)), (10.0, (60, 120))):
+        observations.append(
+            Observation(
+                what=f"T = {temperature}: slope of ln(mean time) between n = {num_samples}",
+                arguments={"temperature": temperature},
+                value=exponent(temperature, num_samples)[0],
+                # What is left of single survivors, exp(−n^{1−1/T}) and a power of n before it.
+                tolerance=2e-4,
+            )
+        )
+    return observations
+
+
+def cheapest_path(temperature: float, num_generations: int) -> float:
+    """The least action of the paths from even odds to the loss in a number of generations.
+
+    Newton's method on all points at once, damped where the action does not fall.
+    """
+    beta = 1 / temperature
+
+    def action(path):
+        z = jnp.concatenate([jnp.zeros(1), path])
+        drawn, after = beta * z, jax.nn.sigmoid(path)
+        rate = after * (path - drawn[:-1]) + jax.nn.softplus(drawn[:-1]) - jax.nn.softplus(path)
+        return jnp.sum(rate) + jax.nn.softplus(drawn[-1])
+
+    value, slope, curvature = map(jax.jit, (action, jax.grad(action), jax.hessian(action)))
+    # Away from even odds by the factor T a generation, which the cheapest path is at first.
+    path = -2.0 * temperature ** jnp.arange(-num_generations + 1.0, 1)
+    damping = 1.0
+    for _ in range(200):
+        matrix = curvature(path) + damping * jnp.eye(num_generations)
+        proposed = path - jnp.linalg.solve(matrix, slope(path))
+        better = value(proposed) < value(path)
+        path, damping = (proposed, damping / 4) if better else (path, damping * 4)
+        if damping > 1e8 or jnp.abs(slope(path)).max() < 1e-9:
+            break
+    return float(value(path))
+
+
+def action_series() -> list[Observation]:
+    """The cheapest paths of a hundred generations, near T = 1."""
+    return [
+        Observation(
+            what=f"T = {temperature}: cheapest path of {num_generations} generations",
+            arguments={"temperature": temperature},
+            value=cheapest_path(temperature, num_generations),
+            # The fourth order of the series.
+            tolerance=0.5 * (1 - 1 / temperature) ** 4,
+        )
+        for temperature, num_generations in ((1.08, 110), (1.15, 110))
+    ]
+
+
+def staircase() -> list[Observation]:
+    """First losses in exact chains; three outcomes extrapolated."""
+    slopes = np.array(exponent(2.0, (12, 24, 36, 48), 3))
+    first, last = slopes[-2] - slopes[-3], slopes[-1] - slopes[-2]
+    return [
+        Observation(
+            what="K = 3, T = 2: slopes at n = 12 to 48, extrapolated as a geometric series",
+            arguments={"num_outcomes": 3, "temperature": 2.0},
+            value=slopes[-1] + last**2 / (first - last),
+            tolerance=2e-3,
+        ),
+        Observation(
+            what="K = 2, T = 2: slope between n = 150 and 200",
+            arguments={"num_outcomes": 2, "temperature": 2.0},
+            value=exponent(2.0, (150, 200))[0],
+            tolerance=5e-4,
+        ),
+        Observation(
+            what="K = 3, T = 8: slope between n = 24 and 36",
+            arguments={"num_outcomes": 3, "temperature": 8.0},
+            value=exponent(8.0, (24, 36), 3)[0],
+            tolerance=5e-4,
+        ),
+    ]
+
+
+def slow_eigenvalue() -> list[Observation]:
+    """The decay of the undecided states in exact chains."""
+    observations = []
+    for temperature, num_samples in ((0.5, 60), (0.8, 120), (1.0, 20), (2.0, 80)):
+        kept = chain.quasi_stationary(chain.from_loop(refit_loop(num_samples, temperature)))
+        observations.append(
+            Observation(
+                what=f"K = 2, n = {num_samples}, T = {temperature}: exact chain",
+                arguments={"temperature": temperature, "num_samples": num_samples},
+                value=1 - kept.decay,
+                tolerance=1e-10,
+            )
+        )
+    return observations
+
+
 # --- Real data and partial refits -----------------------------------------------------------------
 
 
+def lasting(corpus: Corpus, num_outcomes: int) -> tuple[np.ndarray, np.ndarray]:
+    """The stationary law of the counts of own samples: the states and their probabilities."""
+    states = chain.from_loop(Loop(corpus=corpus), num_outcomes)
+    return states.counts, chain.stationary(states)
+
+
+def variance(probability: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Variance under probabilities of the states."""
+    mean = probability @ values
+    return probability @ (values - mean) ** 2
+
+
+def immigration() -> list[Observation]:
+    """Stationary laws of exact chains of two and three outcomes."""
+    observations = []
+    for probs, fraction, num_samples in (((0.5, 0.5), 0.25, 4), (START, 0.3, 5)):
+        counts, law = lasting(Pooled(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}, a = {fraction}: exact chain",
+                arguments={
+                    "logits_real": logits_of(probs),
+                    "fraction": fraction,
+                    "num_samples": num_samples,
+                },
+                value=variance(law, counts / num_samples),
+                tolerance=ROUNDING,
+            )
+        )
+    num_generations, num_replicates = 8, 20_000
+    runs = run(
+        Loop(corpus=Pooled(jnp.array([0.7, 0.3]), 0.5, Fresh(3))),
+        jnp.log(jnp.array([0.7, 0.3])),
+        num_generations,
+        key=jax.random.key(4),
+        num_replicates=num_replicates,
+        observe=simplex.probabilities,
+        save_at=[num_generations],
+        progress=False,
+    )
+    observations.append(
+        Observation(
+            what="K = 2, n = 3, a = 1/2: generation 8 of 20,000 replicates",
+            arguments={"logits_real": logits_of((0.7, 0.3)), "fraction": 0.5, "num_samples": 3},
+            value=((runs.value[0] - jnp.array([0.7, 0.3])) ** 2).mean(0),
+            # A square of at most 0.49 with mean v has a variance of at most 0.49 v. What is left of
+            # the start is (1/6)⁸.
+            standard_error=np.sqrt(0.49 * 0.084 / num_replicates),
+        )
+    )
+    return observations
+
+
+def immigration_pseudo() -> list[Observation]:
+    """Exact chains of the own samples, mixed with the real distribution itself."""
+    observations = []
+    for probs, fraction, num_samples in (((0.7, 0.3), 0.25, 4), (START, 0.3, 5)):
+        counts, law = lasting(Mixed(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, m = {num_samples}, a = {fraction}: exact chain",
+                arguments={
+                    "logits_real": logits_of(probs),
+                    "fraction": fraction,
+                    "num_samples": num_samples,
+                },
+                value=(1 - fraction) ** 2 * variance(law, counts / num_samples),
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
+def immigration_stratified() -> list[Observation]:
+    """Exact chains of the own samples, mixed with k real ones."""
+    observations = []
+    for probs, num_real, num_samples in (((0.7, 0.3), 1, 4), (START, 2, 5)):
+        own, fraction = num_samples - num_real, num_real / num_samples
+        corpus = Mixed(jnp.array(probs), fraction, Fresh(own), num_real=num_real)
+        counts, law = lasting(corpus, len(probs))
+        q = np.array(probs)
+        # Own samples S and real ones R are independent: p = (1 − a) S/(n − k) + a R/k.
+        spread = (1 - fraction) ** 2 * variance(law, counts / own)
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}, k = {num_real}: exact chain",
+                arguments={
+                    "logits_real": logits_of(probs),
+                    "num_real": num_real,
+                    "num_samples": num_samples,
+                },
+                value=spread + fraction**2 * q * (1 - q) / num_real,
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
+def kept_share(probs: tuple[float, ...], fraction: float, num_samples: int) -> float:
+    """Stationary mean of 1 − Σp² over that of the real data, by the exact chain."""
+    counts, law = lasting(Pooled(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
+    diversity = 1 - ((counts / num_samples) ** 2).sum(-1)
+    return float(law @ diversity / (1 - np.sum(np.square(probs))))
+
+
+def kept_diversity() -> list[Observation]:
+    """Exact chains of two and three outcomes."""
+    return [
+        Observation(
+            what=f"K = {len(probs)}, n = {num_samples}, a = {fraction}: exact chain",
+            arguments={"fraction": fraction, "num_samples": num_samples},
+            value=kept_share(probs, fraction, num_samples),
+            tolerance=ROUNDING,
+        )
+        for probs, fraction, num_samples in (((0.7, 0.3), 0.5, 2), (START, 0.2, 5))
+    ]
+
+
+def one_real_sample() -> list[Observation]:
+    """Exact chains of 400 samples with half a real one, one and five in the mean."""
+    num_samples = 400
+    return [
+        Observation(
+            what=f"K = 2, n = 400, {num_real} real samples a generation: exact chain",
+            arguments={"num_real": num_real},
+            value=kept_share((0.7, 0.3), num_real / num_samples, num_samples),
+            tolerance=0.5 / num_samples,
+        )
+        for num_real in (0.5, 1.0, 5.0)
+    ]
+
+
+def immigration_dirichlet() -> list[Observation]:
+    """The distribution function of an exact chain of 400 samples."""
+    num_samples, num_real, q = 400, 4.0, 0.3
+    corpus = Pooled(jnp.array([q, 1 - q]), num_real / num_samples, Fresh(num_samples))
+    counts, law = lasting(corpus, 2)
+    observations = []
+    for share in (0.15, 0.3, 0.5):
+        # Between two states, where the step function of the chain is half way.
+        point = share + 0.5 / num_samples
+        observations.append(
+            Observation(
+                what=f"K = 2, n = 400, four real samples a generation: P(p <= {share})",
+                arguments={"share": point, "real_probability": q, "num_real": num_real},
+                value=law[counts[:, 0] < point * num_samples].sum(),
+                tolerance=1.5 / num_samples,
+            )
+        )
+    return observations
+
+
+def batches(model: Array, num_samples: int) -> tuple[Array, Array]:
+    """All batches of a model, as targets, and their chances."""
+    listed = enumerate_histories(refit_loop(num_samples), model, 1)
+    return listed.probability, listed.logits[-1]
+
+
+def after_steps(
+    model: Array, generator: Array, step_size: float, batch_size: int, num_steps: int
+) -> float:
+    """Mean 1 − Σp² after mixture steps on all batches that a frozen generator can draw."""
+    chance, targets = batches(generator, batch_size)
+    learner, total = MixtureStep(step_size), jnp.ones(1)
+    models = model[None]
+    for _ in range(num_steps):
+        moved = learner(models, Target(targets[:, None], batch_size), None)
+        models, total = moved.reshape(-1, model.size), jnp.outer(chance, total).ravel()
+    return float(total @ simplex.heterozygosity(models))
+
+
+def partial_refit() -> list[Observation]:
+    """All batches listed: three outcomes, two steps."""
+    observations = []
+    start = jnp.log(jnp.array(START))
+    for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 3, 1), (0.5, 1, 4)):
+        kept = after_steps(start, start, step_size, batch_size, num_steps)
+        observations.append(
+            Observation(
+                what=f"K = 3, eta = {step_size}, B = {batch_size}, m = {num_steps}: all listed",
+                arguments={
+                    "step_size": step_size,
+                    "batch_size": batch_size,
+                    "num_steps": num_steps,
+                },
+                value=1 - kept / simplex.heterozygosity(start),
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
+def partial_refit_data() -> list[Observation]:
+    """All data sets and all their minibatches listed."""
+    observations = []
+    start = jnp.log(jnp.array(START))
+    for step_size, batch_size, num_steps, num_samples in ((0.4, 2, 2, 3), (0.7, 1, 3, 2)):
+        chance, data = batches(start, num_samples)
+        kept = sum(
+            c * after_steps(start, generator, step_size, batch_size, num_steps)
+            for c, generator in zip(chance, data, strict=True)
+        )
+        observations.append(
+            Observation(
+                what=(
+                    f"K = 3, n = {num_samples}, eta = {step_size}, B = {batch_size}, "
+                    f"m = {num_steps}: all listed"
+                ),
+                arguments={
+                    "step_size": step_size,
+                    "batch_size": batch_size,
+                    "num_steps": num_steps,
+                    "num_samples": num_samples,
+                },
+                value=1 - kept / simplex.heterozygosity(start),
+                tolerance=ROUNDING,
+            )
+        )
+    return observations
+
+
 # --- A verifier -----------------------------------------------------------------------------------
+
+
+def verified_loop(ratio: float, num_samples: int) -> Loop:
+    """Own samples of two answers, the first of them right, until n are accepted."""
+    return Loop(corpus=Curated(jnp.array([ratio, 1.0]), Fresh(num_samples)))
+
+
+def verifier() -> list[Observation]:
+    """Acceptance itself, and the loop's first generation."""
+    observations = []
+    rng, num_candidates = np.random.default_rng(3), 400_000
+    for p, hit, false_alarm in ((0.3, 0.9, 0.3), (0.1, 0.6, 0.1)):
+        right = rng.random(num_candidates) < p
+        taken = rng.random(num_candidates) < np.where(right, hit, false_alarm)
+        observations.append(
+            Observation(
+                what=f"p = {p}, TPR = {hit}, FPR = {false_alarm}: right ones among the accepted",
+                arguments={"probability": p, "ratio": hit / false_alarm},
+                value=right[taken].mean(),
+                standard_error=0.5 / np.sqrt(taken.sum()),
+            )
+        )
+    p, ratio, num_samples = 0.3, 2.0, 5
+    states = chain.from_loop(verified_loop(ratio, num_samples))
+    first = states.first_generation(jnp.log(jnp.array([p, 1 - p])))
+    observations.append(
+        Observation(
+            what="the loop with curated samples, n = 5: mean share of right samples",
+            arguments={"probability": p, "ratio": ratio},
+            value=first @ states.counts[:, 0] / num_samples,
+            tolerance=ROUNDING,
+        )
+    )
+    return observations
+
+
+def lost_for_ever(ratio: float, num_samples: int, num_right: int) -> float:
+    """Chance that the exact chain ends on the wrong answer."""
+    decided = chain.absorption(chain.from_loop(verified_loop(ratio, num_samples)))
+    return float(decided.probability[num_right, 0])
+
+
+def lock_in_weak() -> list[Observation]:
+    """Exact chains with n ln r = 2 and 3."""
+    observations = []
+    for strength, num_samples in ((2.0, 50), (2.0, 400), (3.0, 200)):
+        ratio, num_right = float(np.exp(strength / num_samples)), round(0.3 * num_samples)
+        observations.append(
+            Observation(
+                what=f"n = {num_samples}, n ln r = {strength:g}: exact chain from p = 0.3",
+                arguments={
+                    "probability": num_right / num_samples,
+                    "ratio": ratio,
+                    "num_samples": num_samples,
+                },
+                value=lost_for_ever(ratio, num_samples, num_right),
+                tolerance=0.1 / num_samples,
+            )
+        )
+    return observations
+
+
+def lock_in_strong() -> list[Observation]:
+    """Exact chains of 400 accepted samples with few right ones at first."""
+    num_samples = 400
+    return [
+        Observation(
+            what=f"n = 400, r = {ratio}: exact chain from {num_right} right samples",
+            arguments={"num_right": num_right, "ratio": ratio},
+            value=lost_for_ever(ratio, num_samples, num_right),
+            tolerance=0.5 / num_samples,
+        )
+        for ratio, num_right in ((1.5, 1), (2.0, 1), (2.0, 3))
+    ]

@@ -6,15 +6,16 @@ n is the number of samples a generation, T the temperature they are drawn at.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Real
 
-from fixedpoint import checks, simplex
+from fixedpoint import checks, simplex, special
 
 Logits = Real[ArrayLike, "*#batch num_outcomes"]
 Number = Real[ArrayLike, "*#batch"]
@@ -695,7 +696,606 @@ def nucleus_boundary(
 # --- A temperature --------------------------------------------------------------------------------
 
 
+def scale_function(
+    probability: Number, temperature: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Chance that the first of two outcomes is the last one left (`resampling.scale_function`).
+
+        u(x) = ∫₀ˣ e^{2κS(y)} dy / ∫₀¹ e^{2κS(y)} dy,   κ = n(1/T − 1),
+        S(y) = −y ln y − (1 − y) ln(1 − y)
+
+    Args:
+        probability: x, the initial probability of the outcome, 0 ≤ x ≤ 1.
+        temperature: T > 0.
+        num_samples: n ≥ 1.
+
+    Returns:
+        u(x): below x for x < 1/2 at T < 1, where the minority dies sooner, above it at T > 1.
+
+    Validity:
+        The limit n → ∞ at fixed κ; at finite n the error is of order 1/n (0.09/n at κ = 2,
+        x = 0.3). For fixed T ≠ 1 and n → ∞, where |κ| is of order n, the exponent is wrong: call
+        `metastability`. Numerically accurate to 1e-10 relative for |κ| ≤ 1000.
+
+    Example:
+        >>> round(float(scale_function(0.3, 0.5, 2)), 5)  # κ = 2; the chain of n = 800: 0.18662
+        0.18673
+
+    References:
+        Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
+        (1962), of which it is an instance; the entropy in its exponent: derived here.
+    """
+    x, T, n = (jnp.asarray(value, float) for value in (probability, temperature, num_samples))
+    kappa = n * (1 / T - 1)
+    # Beyond 1/2 the complement is integrated, so that each part keeps its relative accuracy.
+    part = _log_entropic(jnp.minimum(x, 1 - x), kappa)
+    minor = jnp.exp(part - _log_entropic(jnp.full_like(part, 0.5), kappa)) / 2
+    return jnp.where(x <= 0.5, minor, 1 - minor)
+
+
+def _log_entropic(x: Array, kappa: Array) -> Array:
+    """Log of ∫₀ˣ e^{2κS(y)} dy for x ≤ 1/2, by the tanh-sinh rule: S has infinite slope at 0."""
+    t = np.linspace(-4.5, 4.5, 1201)
+    u = np.pi / 2 * np.sinh(t)
+    node = jnp.asarray(1 / (1 + np.exp(-2 * u)))
+    log_weight = np.log(np.pi / 4 * (t[1] - t[0]) * np.cosh(t)) - 2 * np.log(np.cosh(u))
+    y = x[..., None] * node
+    exponent = 2 * kappa[..., None] * (jax.scipy.special.entr(y) + jax.scipy.special.entr(1 - y))
+    terms = exponent + jnp.asarray(log_weight)
+    return jnp.log(x) + jax.scipy.special.logsumexp(terms, -1)
+
+
+def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+    """Temperature at which the mean entropy stands still (`resampling.critical_temperature`).
+
+        T_c = 1 + (d/2n) / Var ln p,    d = surviving outcomes − 1,  Var ln p = Σ p ln²p − S²
+
+    Args:
+        logits: The model θ; -inf marks a lost outcome.
+        num_samples: n ≥ 1.
+
+    Returns:
+        T_c at this model: below it the mean entropy falls in the next generation, above it it
+        rises. `inf` for outcomes of equal probability, 1 for a single one.
+
+    Validity:
+        The leading order in 1/n of a property of the *state*: the zero of the entropy's drift. It
+        is no transition of the process, whose collapse slows down smoothly where T − 1 is of the
+        order of 1/n; every T < ∞ collapses in the end.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> round(float(critical_temperature(jnp.log(jnp.array([0.75, 0.25])), 100)), 6)
+        1.022094
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    theta = jnp.asarray(logits, jnp.result_type(jnp.asarray(logits), float))
+    p = simplex.probabilities(theta)
+    # Relative to the mode, so that equal outcomes have a variance of exactly 0.
+    gap = jnp.where(p > 0, theta - jnp.max(theta, -1, keepdims=True), 0)
+    mean = jnp.sum(p * gap, -1, keepdims=True)
+    variance = jnp.sum(p * (gap - mean) ** 2, -1)
+    toll = (simplex.num_surviving(theta) - 1) / (2 * jnp.asarray(num_samples, theta.dtype))
+    return 1 + jnp.where(toll > 0, toll / variance, 0)
+
+
+def metastability(temperature: Number) -> Float[Array, "*batch"]:
+    """Exponent c(T) of the time until one of two outcomes is lost (`resampling.metastability`).
+
+    Above T = 1 the model lingers near even odds for C(T) e^{cn} generations, n the samples of
+    each. c is the least action of a path from even odds to the loss:
+
+        c = min Σ_t D(x_{t+1} ‖ y_t),   logit y_t = logit(x_t)/T,   x₀ = 1/2, …, x_m = 0,
+
+    D the relative entropy of two coins.
+
+    Args:
+        temperature: T > 1.01, also inf, where c = ln 2; a T ≤ 1 has no barrier and c = 0.
+
+    Returns:
+        c(T) = lim ln(mean time)/n.
+
+    Validity:
+        The limit is formal (large deviations) and agrees with the slopes of exact chains. A law
+        C e^{cn} with a constant C is seen only where n^{1−1/T} ≫ 1 (at least 8): at T = 1.25 the
+        prefactor still falls between n = 50 and 800. Numerically accurate to 1e-9.
+
+    Example:
+        >>> round(float(metastability(2.0)), 6)  # the exact chain between n = 200 and 300: 0.55155
+        0.551492
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    return staircase(2, temperature)
+
+
+def action_series(temperature: Number) -> Float[Array, "*batch"]:
+    """Expansion of c(T) near T = 1 (`resampling.action_series`).
+
+        c ≃ 2ε ln 2 − (ε²/3) ln 2 − ε³ [(2/9) ln 2 + ζ(3)/12],   ε = 1 − 1/T
+
+    Args:
+        temperature: T ≥ 1.
+
+    Returns:
+        The three terms.
+
+    Validity:
+        A formal series; its error is about 0.3 ε⁴ for small ε (`metastability` is the number).
+
+    Example:
+        >>> round(float(action_series(1.1)), 6)  # c itself: 0.123902
+        0.123926
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    eps = 1 - 1 / jnp.asarray(temperature, float)
+    ln2, zeta3 = np.log(2), 1.2020569031595942
+    return eps * (2 * ln2 - eps * (ln2 / 3 + eps * (2 / 9 * ln2 + zeta3 / 12)))
+
+
+def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch"]:
+    """Exponent of the time until one of K equal outcomes is lost (`resampling.staircase`).
+
+    The least action (as in `metastability`) of the loss of one outcome while the others stay
+    equal. In K it decreases: each further loss takes exponentially longer than the one before.
+
+        c_K ≃ 2ε ln(K/(K−1)) for small ε = 1 − 1/T,    c_K = ln(K/(K−1)) at T = ∞
+
+    Args:
+        num_outcomes: K ≥ 2.
+        temperature: T > 1.01, also inf; a T ≤ 1 has no barrier and c = 0.
+
+    Returns:
+        c_K(T).
+
+    Validity:
+        An upper bound of lim ln(mean time)/n, because the path is restricted for K ≥ 3; the slopes
+        of the exact chain of K = 3, T = 2 tend to it. Numerically accurate to 1e-9.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> staircase(jnp.array([2, 3, 4]), 2.0).round(6)
+        Array([0.551492, 0.324784, 0.231057], dtype=float64)
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    K, T = jnp.broadcast_arrays(jnp.asarray(num_outcomes, float), jnp.asarray(temperature, float))
+    hot = (T > 1) & jnp.isfinite(T)
+    action = _action(jnp.where(hot, 1 / T, 0.5), jnp.log(K - 1))
+    return jnp.where(hot, action, jnp.where(T > 1, jnp.log(K / (K - 1)), 0))
+
+
+@jax.jit
+@partial(jnp.vectorize, signature="(),()->()")
+def _action(beta: Array, depth: Array) -> Array:
+    """The least action from z = −depth, z the logit of the outcome that is to be lost.
+
+    The Euler–Lagrange equation gives each point of the path from the two after it. Starting with
+    the last point before the loss and going back, the path ends in the fixed point for the right
+    last point only; others pass it by or turn round before it.
+    """
+    softplus, rest = jax.nn.softplus, -depth
+
+    def retrace(last: Array) -> tuple[Array, Array]:
+        """Whether the path from this last point passes the fixed point, and its action."""
+
+        def before(state: tuple) -> tuple:
+            z, x_next, action, _ = state
+            drawn = rest + beta * (z - rest)
+            drawn_before = z - beta * (x_next - jax.nn.sigmoid(drawn)) * (2 + 2 * jnp.cosh(z))
+            previous = rest + (drawn_before - rest) / beta
+            x = jax.nn.sigmoid(z)
+            ended = (previous >= rest) | ~(previous > z)
+            cost = x * (z - drawn_before) + softplus(drawn_before) - softplus(z)
+            action = jnp.where(ended, action, action + cost)
+            return (
+                jnp.where(ended, z, previous),
+                x,
+                action,
+                jnp.where(ended, previous >= rest, -1.0),
+            )
+
+        start = last, jnp.zeros_like(last), softplus(rest + beta * (last - rest)), -jnp.ones(())
+        end, _, action, passed = lax.while_loop(lambda state: state[-1] < 0, before, start)
+        # What is left from the fixed point to the turning point, where the action is quadratic.
+        curvature = (1 - beta**2) * jax.nn.sigmoid(rest) * jax.nn.sigmoid(-rest)
+        return passed > 0, action + curvature * (end - rest) ** 2 / 2
+
+    candidates = rest - jnp.exp(jnp.linspace(jnp.log(beta), jnp.log(6 / (1 - beta)), 200))
+    passed, _ = jax.vmap(retrace)(candidates)
+    # The deepest last point at which "passes" changes to "turns round".
+    index = jnp.max(jnp.where(passed[:-1] & ~passed[1:], jnp.arange(199), 0))
+
+    def halve(_: int, bracket: tuple) -> tuple:
+        high, low = bracket
+        middle = (high + low) / 2
+        passed, _ = retrace(middle)
+        return jnp.where(passed, middle, high), jnp.where(passed, low, middle)
+
+    bracket = candidates[index], candidates[index + 1]
+    _, low = lax.fori_loop(0, 52, halve, bracket)
+    return retrace(low)[1]
+
+
+def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*batch"]:
+    """Factor by which two outcomes' chance to be undecided falls (`resampling.slow_eigenvalue`).
+
+        λ ≃ T for T < 1,    λ = 1 − 1/n at T = 1,    λ ≃ 1 for T > 1
+
+    Args:
+        temperature: T ≥ 0.
+        num_samples: n ≥ 2.
+
+    Returns:
+        The leading eigenvalue of the chain among its undecided states.
+
+    Validity:
+        Exact at T = 1. For fixed T ≠ 1 it is the limit of many samples, reached exponentially
+        fast: at T = 0.8 the error is 4e-8 at n = 50; for T > 1 the distance from 1 is
+        e^{−cn}/C, with c from `metastability`. Between the three lies a window |T − 1| of the
+        order of 1/n (`chain.quasi_stationary` is exact there).
+
+    Example:
+        >>> [float(slow_eigenvalue(T, 50)) for T in (0.8, 1.0, 1.5)]
+        [0.8, 0.98, 1.0]
+
+    References:
+        T = 1: Feller, Diffusion processes in genetics (1951); T ≠ 1: derived here.
+    """
+    T, n = jnp.asarray(temperature, float), jnp.asarray(num_samples)
+    return jnp.where(T == 1, 1 - 1 / n, jnp.minimum(T, 1))
+
+
 # --- Real data and partial refits -----------------------------------------------------------------
 
 
+def immigration(
+    logits_real: Logits, fraction: Number, num_samples: Number
+) -> Float[Array, "*batch num_outcomes"]:
+    """Stationary variance if each sample is real with chance a (`resampling.immigration`).
+
+        Var p_i = q_i (1 − q_i) / (1 + Θ),    Θ = (n − 1) a (2 − a)
+
+    Args:
+        logits_real: log q, the real distribution.
+        fraction: a, the chance of a sample to be real, 0 < a ≤ 1.
+        num_samples: n ≥ 1.
+
+    Returns:
+        Var p_i. The covariances are −q_i q_j/(1 + Θ), the mean is q.
+
+    Validity:
+        Exact at T = 1, for every n, a and number of outcomes. The mean relaxes by 1 − a a
+        generation, the second moments by (1 − a)²(1 − 1/n).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(immigration(jnp.zeros(2), 0.25, 4)[0] * 37)  # 4/37
+        4.0
+
+    References:
+        Wright 1931 (migration into a finite population).
+    """
+    q, a, n = _per_outcome(logits_real, fraction, num_samples)
+    return q * (1 - q) / (1 + (n - 1) * a * (2 - a))
+
+
+def immigration_pseudo(
+    logits_real: Logits, fraction: Number, num_samples: Number
+) -> Float[Array, "*batch num_outcomes"]:
+    """Stationary variance with noiseless real data, p' = (1 − a) p̂ + a q.
+
+    This is `resampling.immigration_pseudo`; p̂ are the frequencies of m own samples.
+
+        Var p_i = q_i (1 − q_i) (1 − a)² / (m − (m − 1)(1 − a)²)
+
+    Args:
+        logits_real: log q, the real distribution.
+        fraction: a, the weight of the real data, 0 < a ≤ 1 (pseudo-counts c q have a = c/(m + c)).
+        num_samples: m ≥ 1, the model's own samples.
+
+    Returns:
+        Var p_i; the covariances are −q_i q_j times the same factor.
+
+    Validity:
+        Exact at T = 1, for every m, a and number of outcomes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(immigration_pseudo(jnp.zeros(2), 0.5, 2)[0] * 28)  # (1/4)(1/4)/(7/4)
+        1.0
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    q, a, m = _per_outcome(logits_real, fraction, num_samples)
+    return q * (1 - q) * (1 - a) ** 2 / (m - (m - 1) * (1 - a) ** 2)
+
+
+def immigration_stratified(
+    logits_real: Logits, num_real: Number, num_samples: Number
+) -> Float[Array, "*batch num_outcomes"]:
+    """Stationary variance with exactly k real samples of n (`resampling.immigration_stratified`).
+
+        Var p_i = q_i (1 − q_i) / (1 − a + n a (2 − a)),    a = k/n
+
+    Args:
+        logits_real: log q, the real distribution.
+        num_real: k, the real samples of a generation, 1 ≤ k ≤ n.
+        num_samples: n ≥ 1, real and own samples together.
+
+    Returns:
+        Var p_i; the covariances are −q_i q_j times the same factor.
+
+    Validity:
+        Exact at T = 1, for every n, k and number of outcomes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(immigration_stratified(jnp.zeros(2), 1, 2)[0] * 8)  # (1/4)/2
+        1.0
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    q, k, n = _per_outcome(logits_real, num_real, num_samples)
+    a = k / n
+    return q * (1 - q) / (1 - a + n * a * (2 - a))
+
+
+def _per_outcome(logits_real: Logits, *values: Any) -> tuple[Array, ...]:
+    """The real distribution, and numbers as arrays that broadcast along its outcomes."""
+    q = simplex.probabilities(logits_real)
+    return q, *(jnp.asarray(value, q.dtype)[..., None] for value in values)
+
+
+def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batch"]:
+    """Share of the real data's diversity that is kept for ever (`resampling.kept_diversity`).
+
+        E[1 − Σp²] / (1 − Σq²) = Θ/(1 + Θ),    Θ = (n − 1) a (2 − a)
+
+    Args:
+        fraction: a, the chance of a sample to be real, 0 ≤ a ≤ 1.
+        num_samples: n ≥ 1.
+
+    Returns:
+        The stationary share, 0 to 1 − 1/n.
+
+    Validity:
+        Exact at T = 1, whatever the real distribution and the number of outcomes.
+
+    Example:
+        >>> round(float(kept_diversity(0.5, 2)), 6)  # n = 2, one real sample a generation: 3/7
+        0.428571
+
+    References:
+        Wright 1931 (migration into a finite population).
+    """
+    a, n = jnp.asarray(fraction, float), jnp.asarray(num_samples)
+    theta = (n - 1) * a * (2 - a)
+    return theta / (1 + theta)
+
+
+def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
+    """Share of the diversity kept by few real samples among many (`resampling.one_real_sample`).
+
+        E[1 − Σp²] / (1 − Σq²) ≃ 2m/(1 + 2m),    m = na
+
+    Args:
+        num_real: m ≥ 0, the mean number of real samples a generation; may be below 1.
+
+    Returns:
+        The stationary share: a half with one real sample every other generation, two thirds with
+        one in each.
+
+    Validity:
+        The limit n → ∞ at fixed na; `kept_diversity` is exact (n = 2, m = 1: 3/7 instead of 2/3).
+
+    Example:
+        >>> float(one_real_sample(0.5))
+        0.5
+
+    References:
+        The rule of one migrant a generation: Wright 1931; Spieth, Gene flow and genetic
+        differentiation, Genetics 78:961 (1974).
+    """
+    m = jnp.asarray(num_real, float)
+    return 2 * m / (1 + 2 * m)
+
+
+def immigration_dirichlet(
+    share: Number, real_probability: Number, num_real: Number
+) -> Float[Array, "*batch"]:
+    """Stationary distribution function with few real samples (`resampling.immigration_dirichlet`).
+
+    The model is distributed as Dirichlet(2m q), so that p_i is Beta(2m q_i, 2m (1 − q_i)).
+
+        P(p_i ≤ x) ≃ I_x(2m q_i, 2m (1 − q_i)),    m = na
+
+    Args:
+        share: x, 0 ≤ x ≤ 1.
+        real_probability: q_i, the real probability of the outcome, 0 < q_i < 1.
+        num_real: m > 0, the mean number of real samples a generation.
+
+    Returns:
+        P(p_i ≤ x).
+
+    Validity:
+        The diffusion limit n → ∞ at fixed na and T = 1. At finite n, Θ = (n − 1)a(2 − a) in place
+        of 2na gives the exact second moments. For 2m q_i < 1 convergence is slow, and the chance of
+        p_i = 0 exactly is not given, not even in the limit. Numerically 1e-10.
+
+    Example:
+        >>> float(immigration_dirichlet(0.25, 0.5, 1.0))  # Dirichlet(1, 1) is uniform
+        0.25
+
+    References:
+        Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
+    """
+    x, q, m = (jnp.asarray(value, float) for value in (share, real_probability, num_real))
+    return jax.scipy.special.betainc(2 * m * q, 2 * m * (1 - q), x)
+
+
+def partial_refit(
+    step_size: Number, batch_size: Number, num_steps: Number
+) -> Float[Array, "*batch"]:
+    """Loss of diversity in a generation of partial refits (`resampling.partial_refit`).
+
+    The generator is frozen for m steps p ← (1 − η) p + η p̂, each on B fresh samples of it.
+
+        1 − E[1 − Σp'²]/(1 − Σp²) = η (1 − (1 − η)^{2m}) / ((2 − η) B)
+
+    Args:
+        step_size: η in (0, 1].
+        batch_size: B ≥ 1.
+        num_steps: m ≥ 1; m = 1 is one on-policy step, and m of these generations lose
+            1 − (1 − η²/B)^m.
+
+    Returns:
+        1/n_e: a full refit to n_e samples loses as much.
+
+    Validity:
+        Exact at T = 1 for the second moment, and misleading beyond it: for η < 1 no outcome is
+        ever lost exactly, third moments are larger (1/η times for m = 1), and times until the
+        diversity is small are longer than those of n_e samples.
+
+    Example:
+        >>> round(float(1 / partial_refit(0.1, 4, 1)), 9)  # B/η²
+        400.0
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    eta, B, m = (jnp.asarray(value, float) for value in (step_size, batch_size, num_steps))
+    return -eta * jnp.expm1(2 * m * jnp.log1p(-eta)) / ((2 - eta) * B)
+
+
+def partial_refit_data(
+    step_size: Number, batch_size: Number, num_steps: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Loss of diversity in a generation on minibatches (`resampling.partial_refit_data`).
+
+    A data set of n samples is drawn once; each of m steps p ← (1 − η) p + η p̂ takes B of them at
+    random, with replacement.
+
+        A²/n + (1 − 1/n) η (1 − (1 − η)^{2m}) / ((2 − η) B),    A = 1 − (1 − η)^m
+
+    Args:
+        step_size: η in (0, 1].
+        batch_size: B ≥ 1.
+        num_steps: m ≥ 1.
+        num_samples: n ≥ 1, the data set.
+
+    Returns:
+        1/n_e, as in `partial_refit`, which is the case n = ∞.
+
+    Validity:
+        Exact at T = 1 for the second moment; see `partial_refit` for what it does not tell.
+
+    Example:
+        >>> float(partial_refit_data(1.0, 2, 1, 2))  # two draws out of two samples: 1/2 + 1/4
+        0.75
+
+    References:
+        Derived here (`laws/resampling/derivation.py`).
+    """
+    eta, m, n = (jnp.asarray(value, float) for value in (step_size, num_steps, num_samples))
+    moved = -jnp.expm1(m * jnp.log1p(-eta))
+    return moved**2 / n + (1 - 1 / n) * partial_refit(eta, batch_size, m)
+
+
 # --- A verifier -----------------------------------------------------------------------------------
+
+
+def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
+    """Chance that an accepted sample is right (`resampling.verifier`).
+
+        v = r p/(1 − p + r p), that is logit v = logit p + ln r;    r = TPR/FPR
+
+    Args:
+        probability: p, the model's probability of a right sample.
+        ratio: r > 0, how much more often the verifier accepts a right sample than a wrong one.
+
+    Returns:
+        v. Of n accepted samples Binomial(n, v) are right, whatever the rates themselves. With
+        infinitely many, each generation adds ln r to the logit.
+
+    Validity:
+        Exact if samples are drawn until n are accepted. With a fixed number of candidates the
+        number of accepted ones is random.
+
+    Example:
+        >>> float(verifier(0.2, 4.0))  # odds 1 : 4 become 1 : 1
+        0.5
+
+    References:
+        Bayes's rule.
+    """
+    p, r = jnp.asarray(probability, float), jnp.asarray(ratio, float)
+    return r * p / (1 - p + r * p)
+
+
+def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Float[Array, "*batch"]:
+    """Chance that the wrong answer is learnt for ever, weak verifier (`resampling.lock_in_weak`).
+
+        (e^{−2snp} − e^{−2sn}) / (1 − e^{−2sn}),    s = ln r
+
+    Args:
+        probability: p, the initial probability of the right answer.
+        ratio: r > 1, the verifier's ratio TPR/FPR.
+        num_samples: n ≥ 1, accepted samples a generation.
+
+    Returns:
+        The chance that the right answer is lost; each right sample more divides it by r².
+
+    Validity:
+        The limit n → ∞ at fixed n ln r, T = 1. With s = r − 1 instead the error at finite n is
+        ten times as large. For strong verifiers it is too large by a factor exponential in n
+        (r = 2, n = 200, p = 0.1: 9e-13 instead of 3e-14): see `lock_in_strong`.
+
+    Example:
+        >>> round(float(lock_in_weak(0.5, 2.0, 1)), 12)  # (1/2 − 1/4)/(1 − 1/4)
+        0.333333333333
+
+    References:
+        Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
+        (1962), haploid form.
+    """
+    p, r, n = (jnp.asarray(value, float) for value in (probability, ratio, num_samples))
+    strength = 2 * n * jnp.log(r)
+    return jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
+
+
+def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
+    """Chance that k right samples die out among many (`resampling.lock_in_strong`).
+
+        (1 − ρ)^k,    1 − ρ = e^{−rρ},    ρ = 1 + W₀(−r e^{−r})/r
+
+    Args:
+        num_right: k ≥ 0, the right samples of a generation.
+        ratio: r > 0, the verifier's ratio TPR/FPR.
+
+    Returns:
+        The chance that the wrong answer is learnt for ever; 1 for r ≤ 1.
+
+    Validity:
+        The limit n → ∞ at fixed k and r, T = 1: a branching process with Poisson(r) offspring; the
+        error is of order 1/n. Numerically 1e-12 for r ≥ 1.05, towards 1 only 1e-7.
+
+    Example:
+        >>> round(float(lock_in_strong(1, 2.0)), 6)  # the chain of n = 200: 0.20385
+        0.203188
+
+    References:
+        Haldane, A mathematical theory of natural and artificial selection V (1927); Harris, The
+        theory of branching processes (1963).
+    """
+    k, r = jnp.asarray(num_right, float), jnp.asarray(ratio, float)
+    extinct = jnp.where(r > 1, -special.lambertw(-r * jnp.exp(-r)) / r, 1)
+    return extinct**k
