@@ -3,7 +3,7 @@
 A model that is refitted to n of its samples is one of finitely many: the counts of these samples
 are the states of a Markov chain, and what is asked of it is linear algebra.
 
-    from_loop          the chain of a loop: any samplers, Fresh in Mixed or Curated, any refit
+    from_loop          the chain of a loop: any samplers, Fresh in Mixed, Pooled or Curated
     absorption         where and when it ends: probabilities, mean and variance of the time
     law                the law at generation t, from a state, a law, or any model p₀
     stationary         the law that stays, where real data or pseudo-counts keep outcomes alive

@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from fixedpoint import checks, simplex
-from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Target, logarithm
+from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Pooled, Target, logarithm
 from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.run import Loop
 
@@ -141,9 +141,9 @@ def from_loop(
     p(N), drawn distribution d(N), and the next counts are Multinomial(n, d(N)).
 
     Args:
-        loop: A loop whose corpus is `Fresh(num_samples)`, also inside `Mixed` or `Curated`, and
-            whose learner forgets the last model (`Refit`, or a learner that starts from the
-            initial one). Any samplers.
+        loop: A loop whose corpus is `Fresh(num_samples)`, also inside `Mixed`, `Pooled` or
+            `Curated`, and whose learner forgets the last model (`Refit`, or a learner that starts
+            from the initial one). Any samplers.
         num_outcomes: K, at least 2. There are (n + K − 1 choose K − 1) states.
         initial: The model at generation 0, for learners that start from it.
         exchangeable: Whether to tell the outcomes apart only by their counts: states are then
@@ -260,7 +260,7 @@ def _check_markov(loop: Loop, initial: object) -> int:
             raise refuse(
                 "it draws no samples", "`fixedpoint.run` follows it exactly, without chance"
             )
-        if not isinstance(corpus, Mixed | Curated):
+        if not isinstance(corpus, Mixed | Pooled | Curated):
             raise refuse(f"{type(corpus).__name__} remembers more than the last samples", run)
         corpus = corpus.corpus
     learner = loop.learner
@@ -306,10 +306,12 @@ def _parts(loop: Loop) -> Loop:
     return Loop(loop.sampler, Exact(), loop.learner)
 
 
-def _curation(corpus: Corpus) -> tuple[Curated, ...]:
-    """The curations that act on what is drawn before it is counted, outermost first."""
+def _curation(corpus: Corpus) -> tuple[Corpus, ...]:
+    """The curations and pools that act on what is drawn before it is counted, outermost first."""
     if isinstance(corpus, Curated):
         return (Curated(corpus.weights), *_curation(corpus.corpus))
+    if isinstance(corpus, Pooled):
+        return (Pooled(corpus.real, corpus.fraction), *_curation(corpus.corpus))
     return _curation(corpus.corpus) if isinstance(corpus, Mixed) else ()
 
 
@@ -317,7 +319,7 @@ def _assembled(corpus: Corpus, counts: Array) -> Iterator[tuple[float, Corpus, i
     """The corpus with the given samples in place of the drawn ones: probability, corpus, size."""
     if isinstance(corpus, Fresh):
         yield 1.0, _Given(counts, jnp.asarray(float(corpus.num_samples))), corpus.num_samples
-    elif isinstance(corpus, Curated):
+    elif isinstance(corpus, Curated | Pooled):
         yield from _assembled(corpus.corpus, counts)
     elif isinstance(corpus, Mixed):
         for weight, inner, size in _assembled(corpus.corpus, counts):
@@ -343,14 +345,14 @@ def _size_of(corpus: Corpus) -> Array:
 
 
 @eqx.filter_jit
-def _drawn_by(parts: Loop, curation: tuple[Curated, ...], given: Corpus, origin: Array) -> Array:
+def _drawn_by(parts: Loop, curation: tuple[Corpus, ...], given: Corpus, origin: Array) -> Array:
     """Learn from the given samples, then draw."""
     target, _ = given(origin, None, None)
     return _drawn_from(parts, curation, parts.learner(origin, target, None))
 
 
 @eqx.filter_jit
-def _drawn_from(parts: Loop, curation: tuple[Curated, ...], model: Array) -> Array:
+def _drawn_from(parts: Loop, curation: tuple[Corpus, ...], model: Array) -> Array:
     """Log-probabilities that the samples are drawn with."""
     drawn = parts.drawn(model)
     for corpus in curation:

@@ -21,6 +21,7 @@ from fixedpoint.loop import (
     Loop,
     Mixed,
     MixtureStep,
+    Pooled,
     Refit,
     Temperature,
     TopK,
@@ -280,8 +281,15 @@ _CORPUS_ADVICE: dict[type, str] = {
         "adds real data; call fixedpoint.run, or fixedpoint.laws.resampling.immigration for the "
         "stationary covariance of refits to samples."
     ),
+    Pooled: (
+        "adds real data; call fixedpoint.run, or fixedpoint.laws.resampling.immigration for the "
+        "stationary covariance of refits to samples."
+    ),
     Accumulated: "keeps all earlier data, which no registered law covers; call fixedpoint.run.",
-    Curated: "selects what is kept, which no registered law covers; call fixedpoint.run.",
+    Curated: (
+        "selects what is kept; call fixedpoint.run, or fixedpoint.laws.resampling.verifier for two "
+        "answers."
+    ),
 }
 
 _LEARNER_ADVICE: dict[type, str] = {

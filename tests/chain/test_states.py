@@ -71,8 +71,9 @@ def test_three_generations_are_those_of_all_histories(loop):
         fp.Curated(jnp.array([1.0, 2.0]), fp.Mixed(jnp.array([0.8, 0.2]), 0.3, fp.Fresh(3))),
         fp.Mixed(jnp.array([0.8, 0.2]), 0.3, fp.Curated(jnp.array([1.0, 2.0]), fp.Fresh(3))),
         fp.Curated(jnp.array([1.0, 2.0]), fp.Fresh(3)),
+        fp.Pooled(jnp.array([0.8, 0.2]), 0.3, fp.Curated(jnp.array([1.0, 2.0]), fp.Fresh(3))),
     ],
-    ids=["real", "sampled real", "curated mixture", "mixed curation", "curated"],
+    ids=["real", "sampled real", "curated mixture", "mixed curation", "curated", "pooled curation"],
 )
 def test_wrapped_corpora_give_the_law_of_the_loop_itself(corpus, key):
     """The mean model of 20,000 runs of the loop, with the standard error of the chain's law."""
@@ -96,7 +97,7 @@ def conditional_means(loop, chain):
     p = chain.counts / chain.num_samples
     a, size, corpus = 0.3, chain.num_samples, loop.corpus
     real = [(1.0, None)]
-    while isinstance(corpus, fp.Mixed | fp.Curated):
+    while isinstance(corpus, fp.Mixed | fp.Pooled | fp.Curated):
         if isinstance(corpus, fp.Mixed):
             q, m = np.asarray(corpus.real), corpus.num_real
             real, size = [(1.0, q)], size + (m or 0)

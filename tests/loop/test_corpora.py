@@ -182,6 +182,25 @@ def test_wrapping_corpora_compose(key):
     np.testing.assert_allclose(runs.value[1:, 1], 0.75 * 0.3 / (n + 1), rtol=1e-12)
 
 
+def test_a_pool_draws_each_sample_from_the_mixture(key):
+    real, fraction, n, replicates = jnp.array([0.0, 0.0, 0.5, 0.5]), 0.3, 5, 4000
+    loop = fp.Loop(corpus=fp.Pooled(real, fraction, fp.Fresh(n)))
+    runs = fp.run(loop, jnp.log(P0), 1, key=key, num_replicates=replicates, observe=probabilities)
+    r = (1 - fraction) * P0 + fraction * real
+    share = runs.value[1]
+    np.testing.assert_allclose(share * n, jnp.round(share * n), atol=1e-12)
+    np.testing.assert_allclose(share.mean(0), r, atol=5 * 0.5 / np.sqrt(n * replicates))
+    # All noise is that of n draws: real samples that are not drawn would add none.
+    np.testing.assert_allclose(share.var(0), r * (1 - r) / n, rtol=0.15)
+
+
+def test_an_exact_pool_is_a_mixture():
+    real = jnp.array([0.0, 0.25, 0.5, 0.25])
+    pooled, mixed = (kind(real, 0.2)(jnp.log(P0), None, None)[0] for kind in (fp.Pooled, fp.Mixed))
+    np.testing.assert_array_equal(pooled.logits, mixed.logits)
+    assert not fp.Pooled(real, 0.2).stochastic
+
+
 @pytest.mark.slow
 def test_size_of_the_corpus(key):
     drawn = jnp.log(P0)
@@ -190,6 +209,7 @@ def test_size_of_the_corpus(key):
         (fp.Fresh(7), 7),
         (fp.Curated(jnp.ones(4), fp.Fresh(7)), 7),
         (fp.Mixed(P0, 0.5, fp.Fresh(7)), 7),
+        (fp.Pooled(P0, 0.5, fp.Fresh(7)), 7),
         (fp.Mixed(P0, 0.5, fp.Fresh(7), num_real=5), 12),
         (fp.Mixed(P0, 0.5, num_real=5), np.inf),
         (fp.Accumulated(fp.Fresh(7), initial_weight=2.0), 21),
@@ -204,6 +224,8 @@ def test_size_of_the_corpus(key):
         (lambda: fp.Fresh(0), r"`num_samples` must be an integer >= 1; got 0"),
         (lambda: fp.Fresh(2.5), r"`num_samples` must be an integer >= 1; got 2\.5"),
         (lambda: fp.Mixed(jnp.array([0.5, 0.4]), 0.5), r"`real` must sum to 1; got 0\.9"),
+        (lambda: fp.Pooled(jnp.array([0.5, 0.4]), 0.5), r"`real` must sum to 1; got 0\.9"),
+        (lambda: fp.Pooled(P0, 1.5), r"`fraction` must be between 0 and 1; got 1\.5"),
         (lambda: fp.Mixed(P0, 1.5), r"`fraction` must be between 0 and 1; got 1\.5"),
         (lambda: fp.Mixed(P0, 0.5, num_real=0), r"`num_real` must be an integer >= 1; got 0"),
         (lambda: fp.Curated(jnp.array([1.0, -1.0])), r"`weights` must be >= 0 and finite; got -1"),

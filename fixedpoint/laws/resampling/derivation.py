@@ -1299,7 +1299,6 @@ NUCLEUS_BOUNDARY = register(
 # --- A temperature --------------------------------------------------------------------------------
 
 beta, eps, kappa, share, x, y = sp.symbols("beta epsilon kappa x_0 x y", positive=True)
-z, w = sp.symbols("z w", real=True)
 
 TEMPERED = "Every generation is the maximum-likelihood refit to n fresh samples drawn at T; K = 2."
 FORMAL = "derived here (formal: large deviations)"
@@ -1310,7 +1309,7 @@ def sigmoid(value: Any) -> Any:
     return 1 / (1 + sp.exp(-value))
 
 
-def binary_entropy(p: Any) -> Any:
+def mixing_entropy(p: Any) -> Any:
     """S(p) of two outcomes."""
     return -p * sp.log(p) - (1 - p) * sp.log(1 - p)
 
@@ -1321,7 +1320,7 @@ def prove_scale_function() -> list[Step]:
     rate = sp.Symbol("delta", positive=True)
     drawn = tempered(shares(2), 1 / (1 + rate))[0]
     slope = sp.diff(drawn, rate).subs(rate, 0)
-    potential = sp.exp(2 * kappa * binary_entropy(p))
+    potential = sp.exp(2 * kappa * mixing_entropy(p))
     three = tempered(shares(3), 1 / (1 + rate))
     logs = [sp.log(v) for v in shares(3)]
     mean_log = sum(v * g for v, g in zip(shares(3), logs, strict=True))
@@ -1356,7 +1355,7 @@ def plain(expression: Any) -> Any:
 
 def entropic(upper: Any, factor: Any = 2, sign: int = 1) -> Any:
     """∫₀^upper e^{2κS}."""
-    exponent = sign * factor * n * (1 / T - 1) * binary_entropy(y)
+    exponent = sign * factor * n * (1 / T - 1) * mixing_entropy(y)
     return sp.Integral(sp.exp(exponent), (y, 0, upper))
 
 
@@ -1626,8 +1625,8 @@ METASTABILITY = register(
 )
 
 
-SECOND = -sp.log(2) / 3
-THIRD = -(2 * sp.log(2) / 9 + sp.zeta(3) / 12)
+SECOND_ORDER = -sp.log(2) / 3
+THIRD_ORDER = -(2 * sp.log(2) / 9 + sp.zeta(3) / 12)
 
 ring, e_, z_, x_ = sp.ring("epsilon z x", sp.QQ)
 """Polynomials in ε, z and x = σ(z), two symbols whose relation is in `along` alone."""
@@ -1669,7 +1668,7 @@ def prove_action_series() -> list[Step]:
         shift = truncated(-e_ * z_ + shifted(W, shift))
     inverse = sum((e_**power for power in range(5)), ring.zero)
     balance = shifted(x_, shift) - shifted(x_, -e_ * z_) - truncated(x_ * (1 - x_) * W * inverse)
-    terms = [2 * sp.log(2), SECOND, THIRD]
+    terms = [2 * sp.log(2), SECOND_ORDER, THIRD_ORDER]
     return [
         Step(
             "σ(w) = σ(βz) + σ'(z) W(z)/β at the next point w = βz + W(w), orders ε to ε⁴",
@@ -1699,7 +1698,7 @@ def half_line(polynomial: Any) -> Any:
     return result.doit().rewrite(sp.zeta)
 
 
-def series(third: Any, second: Any = SECOND) -> Any:
+def series(third: Any, second: Any = SECOND_ORDER) -> Any:
     """2ε ln 2 + ε² second + ε³ third, at ε = 1 − 1/T."""
     small = 1 - 1 / T
     return 2 * small * sp.log(2) + small**2 * second + small**3 * third
@@ -1711,14 +1710,14 @@ ACTION_SERIES = register(
         kind="asymptotic",
         statement="The least action near temperature 1, to the third order in 1 − 1/T.",
         lhs=c(T),
-        rhs=series(THIRD),
+        rhs=series(THIRD_ORDER),
         symbols={"temperature": T},
         assumes="T → 1 from above; a formal series (its convergence is not known).",
         source=FORMAL + "; the coefficient with ζ(3) was found numerically, then checked",
         near_misses={
             "two terms": series(0),
             "without ζ(3)": series(-2 * sp.log(2) / 9),
-            "the second term with the opposite sign": series(THIRD, sp.log(2) / 3),
+            "the second term with the opposite sign": series(THIRD_ORDER, sp.log(2) / 3),
             "twice ζ(3)": series(-2 * sp.log(2) / 9 - sp.zeta(3) / 6),
         },
         proof=prove_action_series,
@@ -2414,7 +2413,7 @@ def prove_lock_in_weak() -> list[Step]:
     """Kimura's equation with s = ln r."""
     p = shares(2)[0]
     strength = 2 * s * n
-    lost = (sp.exp(-strength * p) - sp.exp(-strength)) / (1 - sp.exp(-strength))
+    lost: Any = (sp.exp(-strength * p) - sp.exp(-strength)) / (1 - sp.exp(-strength))
     drift = sp.diff(accepted(p, sp.exp(s)), s).subs(s, 0)
     equation = sp.diff(lost, p, 2) / (2 * n) + s * sp.diff(lost, p)
     return [
@@ -2474,7 +2473,7 @@ def prove_lock_in_strong() -> list[Step]:
     W, order, mark = sp.symbols("W h u", positive=True)
     # E u^N' for N' ~ Binomial(n, v), v = r (k/n)/(1 − k/n + r k/n), at n = 1/h.
     drawn = accepted(right * order)
-    growth = sp.limit(sp.log(1 - drawn * (1 - mark)) / order, order, 0)
+    growth: Any = sp.limit(sp.log(1 - drawn * (1 - mark)) / order, order, 0)
     lost = -W / r
     return [
         Step(

@@ -772,7 +772,7 @@ def partial_refit() -> list[Observation]:
     """All batches listed: three outcomes, two steps."""
     observations = []
     start = jnp.log(jnp.array(START))
-    for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 3, 1), (0.5, 1, 4)):
+    for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 3, 1)):
         kept = after_steps(start, start, step_size, batch_size, num_steps)
         observations.append(
             Observation(

@@ -728,21 +728,20 @@ def scale_function(
     x, T, n = (jnp.asarray(value, float) for value in (probability, temperature, num_samples))
     kappa = n * (1 / T - 1)
     # Beyond 1/2 the complement is integrated, so that each part keeps its relative accuracy.
-    part = _log_entropic(jnp.minimum(x, 1 - x), kappa)
-    minor = jnp.exp(part - _log_entropic(jnp.full_like(part, 0.5), kappa)) / 2
+    part, half = _log_entropic(jnp.minimum(x, 1 - x), kappa), _log_entropic(0.5, kappa)
+    minor = jnp.exp(part - half) / 2
     return jnp.where(x <= 0.5, minor, 1 - minor)
 
 
+@partial(jnp.vectorize, signature="(),()->()")
 def _log_entropic(x: Array, kappa: Array) -> Array:
     """Log of ∫₀ˣ e^{2κS(y)} dy for x ≤ 1/2, by the tanh-sinh rule: S has infinite slope at 0."""
     t = np.linspace(-4.5, 4.5, 1201)
     u = np.pi / 2 * np.sinh(t)
-    node = jnp.asarray(1 / (1 + np.exp(-2 * u)))
     log_weight = np.log(np.pi / 4 * (t[1] - t[0]) * np.cosh(t)) - 2 * np.log(np.cosh(u))
-    y = x[..., None] * node
-    exponent = 2 * kappa[..., None] * (jax.scipy.special.entr(y) + jax.scipy.special.entr(1 - y))
-    terms = exponent + jnp.asarray(log_weight)
-    return jnp.log(x) + jax.scipy.special.logsumexp(terms, -1)
+    y = x * jnp.asarray(1 / (1 + np.exp(-2 * u)))
+    entropy = jax.scipy.special.entr(y) + jax.scipy.special.entr(1 - y)
+    return jnp.log(x) + jax.scipy.special.logsumexp(2 * kappa * entropy + jnp.asarray(log_weight))
 
 
 def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -800,7 +799,8 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     Validity:
         The limit is formal (large deviations) and agrees with the slopes of exact chains. A law
         C e^{cn} with a constant C is seen only where n^{1−1/T} ≫ 1 (at least 8): at T = 1.25 the
-        prefactor still falls between n = 50 and 800. Numerically accurate to 1e-9.
+        prefactor still falls between n = 50 and 800. Numerically accurate to 1e-9 for T > 1.02; it
+        has no reverse-mode derivative.
 
     Example:
         >>> round(float(metastability(2.0)), 6)  # the exact chain between n = 200 and 300: 0.55155
@@ -880,47 +880,49 @@ def _action(beta: Array, depth: Array) -> Array:
     the last point before the loss and going back, the path ends in the fixed point for the right
     last point only; others pass it by or turn round before it.
     """
-    softplus, rest = jax.nn.softplus, -depth
+    softplus, sigmoid, rest = jax.nn.softplus, jax.nn.sigmoid, -depth
 
-    def retrace(last: Array) -> tuple[Array, Array]:
-        """Whether the path from this last point passes the fixed point, and its action."""
+    def retrace(last: Array) -> tuple[Array, Array, Array]:
+        """Whether the path passes the fixed point, how closely it misses it, and its action.
+
+        Points are logits relative to the fixed point.
+        """
 
         def before(state: tuple) -> tuple:
-            z, x_next, action, _ = state
-            drawn = rest + beta * (z - rest)
-            drawn_before = z - beta * (x_next - jax.nn.sigmoid(drawn)) * (2 + 2 * jnp.cosh(z))
-            previous = rest + (drawn_before - rest) / beta
-            x = jax.nn.sigmoid(z)
-            ended = (previous >= rest) | ~(previous > z)
-            cost = x * (z - drawn_before) + softplus(drawn_before) - softplus(z)
+            u, x_next, action, _, _ = state
+            gap = x_next - sigmoid(rest + beta * u)
+            drawn = u - beta * gap * (2 + 2 * jnp.cosh(rest + u))
+            previous, x = drawn / beta, sigmoid(rest + u)
+            ended = (previous >= 0) | ~(previous > u)
+            cost = x * (u - drawn) + softplus(rest + drawn) - softplus(rest + u)
+            miss = jnp.maximum(jnp.abs(u), jnp.abs(previous))
             action = jnp.where(ended, action, action + cost)
-            return (
-                jnp.where(ended, z, previous),
-                x,
-                action,
-                jnp.where(ended, previous >= rest, -1.0),
-            )
+            passed = jnp.where(ended, previous >= 0, -1.0)
+            return jnp.where(ended, u, previous), x, action, miss, passed
 
-        start = last, jnp.zeros_like(last), softplus(rest + beta * (last - rest)), -jnp.ones(())
-        end, _, action, passed = lax.while_loop(lambda state: state[-1] < 0, before, start)
+        start = last, 0 * last, softplus(rest + beta * last), 0 * last, 0 * last - 1
+        end, _, action, miss, passed = lax.while_loop(lambda state: state[-1] < 0, before, start)
         # What is left from the fixed point to the turning point, where the action is quadratic.
-        curvature = (1 - beta**2) * jax.nn.sigmoid(rest) * jax.nn.sigmoid(-rest)
-        return passed > 0, action + curvature * (end - rest) ** 2 / 2
+        curvature = (1 - beta**2) * sigmoid(rest) * sigmoid(-rest)
+        return passed > 0, miss, action + curvature * end**2 / 2
 
-    candidates = rest - jnp.exp(jnp.linspace(jnp.log(beta), jnp.log(6 / (1 - beta)), 200))
-    passed, _ = jax.vmap(retrace)(candidates)
-    # The deepest last point at which "passes" changes to "turns round".
-    index = jnp.max(jnp.where(passed[:-1] & ~passed[1:], jnp.arange(199), 0))
+    scale = jnp.log(beta), jnp.log(6 / (1 - beta))
+    candidates = -jnp.exp(jnp.linspace(*scale, 200))
+    passed, miss, _ = jax.vmap(retrace)(candidates)
+    # The deepest last point at which "passes" changes to "turns round". Near T = 1 the path
+    # forgets its last point to within rounding, and any that comes close will do.
+    edge = passed[:-1] & ~passed[1:]
+    index = jnp.where(edge.any(), jnp.max(jnp.where(edge, jnp.arange(199), 0)), jnp.argmin(miss))
 
     def halve(_: int, bracket: tuple) -> tuple:
         high, low = bracket
         middle = (high + low) / 2
-        passed, _ = retrace(middle)
-        return jnp.where(passed, middle, high), jnp.where(passed, low, middle)
+        passes = retrace(middle)[0]
+        return jnp.where(passes, middle, high), jnp.where(passes, low, middle)
 
-    bracket = candidates[index], candidates[index + 1]
+    bracket = candidates[index], candidates[jnp.where(edge.any(), index + 1, index)]
     _, low = lax.fori_loop(0, 52, halve, bracket)
-    return retrace(low)[1]
+    return retrace(low)[2]
 
 
 def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*batch"]:
@@ -982,7 +984,9 @@ def immigration(
     References:
         Wright 1931 (migration into a finite population).
     """
-    q, a, n = _per_outcome(logits_real, fraction, num_samples)
+    theta, a = simplex.per_distribution(logits_real, fraction)
+    theta, n = simplex.per_distribution(theta, num_samples)
+    q = simplex.probabilities(theta)
     return q * (1 - q) / (1 + (n - 1) * a * (2 - a))
 
 
@@ -1014,7 +1018,9 @@ def immigration_pseudo(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    q, a, m = _per_outcome(logits_real, fraction, num_samples)
+    theta, a = simplex.per_distribution(logits_real, fraction)
+    theta, m = simplex.per_distribution(theta, num_samples)
+    q = simplex.probabilities(theta)
     return q * (1 - q) * (1 - a) ** 2 / (m - (m - 1) * (1 - a) ** 2)
 
 
@@ -1044,15 +1050,11 @@ def immigration_stratified(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    q, k, n = _per_outcome(logits_real, num_real, num_samples)
+    theta, k = simplex.per_distribution(logits_real, num_real)
+    theta, n = simplex.per_distribution(theta, num_samples)
+    q = simplex.probabilities(theta)
     a = k / n
     return q * (1 - q) / (1 - a + n * a * (2 - a))
-
-
-def _per_outcome(logits_real: Logits, *values: Any) -> tuple[Array, ...]:
-    """The real distribution, and numbers as arrays that broadcast along its outcomes."""
-    q = simplex.probabilities(logits_real)
-    return q, *(jnp.asarray(value, q.dtype)[..., None] for value in values)
 
 
 def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batch"]:
