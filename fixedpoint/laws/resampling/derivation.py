@@ -1646,7 +1646,7 @@ def along(polynomial: Any) -> Any:
     return polynomial.diff(z_) + x_ * (1 - x_) * polynomial.diff(x_)
 
 
-def up_to(polynomial: Any, order: int = 4) -> Any:
+def to_order(polynomial: Any, order: int = 4) -> Any:
     """Without what is beyond an order of ε."""
     return ring.from_dict({key: v for key, v in polynomial.items() if key[0] <= order})
 
@@ -1655,8 +1655,8 @@ def shifted(polynomial: Any, shift: Any, order: int = 4) -> Any:
     """Taylor's series of a polynomial at z + shift, the shift being of order ε."""
     result, derivative, factor = ring.zero, polynomial, ring.one
     for power in range(order + 1):
-        result += up_to(derivative * factor)
-        derivative, factor = along(derivative), up_to(factor * shift) / (power + 1)
+        result += to_order(derivative * factor)
+        derivative, factor = along(derivative), to_order(factor * shift) / (power + 1)
     return result
 
 
@@ -1665,14 +1665,14 @@ def prove_action_series() -> list[Step]:
     W = sum((v * e_ ** (power + 1) for power, v in enumerate(momenta())), ring.zero)
     shift = ring.zero
     for _ in range(4):
-        shift = up_to(-e_ * z_ + shifted(W, shift))
+        shift = to_order(-e_ * z_ + shifted(W, shift))
     inverse = sum((e_**power for power in range(5)), ring.zero)
-    balance = shifted(x_, shift) - shifted(x_, -e_ * z_) - up_to(x_ * (1 - x_) * W * inverse)
+    balance = shifted(x_, shift) - shifted(x_, -e_ * z_) - to_order(x_ * (1 - x_) * W * inverse)
     terms = [2 * sp.log(2), SECOND_ORDER, THIRD_ORDER]
     return [
         Step(
             "σ(w) = σ(βz) + σ'(z) W(z)/β at the next point w = βz + W(w), orders ε to ε⁴",
-            up_to(balance).as_expr(),
+            to_order(balance).as_expr(),
         ),
         Step(
             "c = −∫ W dx from x = 0 to 1/2, order by order",
