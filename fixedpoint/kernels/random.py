@@ -9,6 +9,7 @@ References:
     Softw. 47, 36: xoroshiro128+ and xoroshiro64*, of which only the upper bits are used.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,6 +22,7 @@ __all__ = ["mixed_words", "next_uniform", "seeds"]
 _SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
 
 
+@partial(jax.jit, static_argnums=(1, 2))
 def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
     """Two words for every replicate, made from the key and its number: (num_replicates, 2)."""
     word = jnp.uint64 if dtype == jnp.float64 else jnp.uint32

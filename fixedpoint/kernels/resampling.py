@@ -26,7 +26,7 @@ __all__ = ["alias_tables", "thermometer", "walk"]
 
 _LOOK = 32
 """Generations between two looks at whether a tile is absorbed."""
-_DRAWS = 4
+_PASS = 32
 """Words that are compared in one pass, two samples each."""
 
 
@@ -53,8 +53,6 @@ def thermometer(
         The generators' states and the counts.
     """
     num_words = -(-num_samples // 2)
-    num_words += -num_words % _DRAWS
-    surplus = 2 * num_words - num_samples  # numbers that must be above every threshold
     num_outcomes = counts.shape[1]
     running = np.tril(np.ones((num_outcomes, num_outcomes)))
 
@@ -74,22 +72,33 @@ def thermometer(
         units = jnp.floor(weight * (2.0**32 / weight.sum(0, keepdims=True)))
         cumulative = jnp.asarray(running) @ units
         last = cumulative == cumulative[-1:]
-        threshold = (cumulative - 2.0**31).astype(jnp.int32)
+        thresholds = (cumulative - 2.0**31).astype(jnp.int32)
         drawn, words = mixed_words(words, num_words)
-        halves = jnp.stack([drawn >> np.uint64(32), drawn & np.uint64(2**32 - 1)], 1)
-        numbers = lax.bitcast_convert_type(halves.astype(jnp.uint32), jnp.int32)
-        if surplus:
-            used = np.arange(2 * num_words).reshape(num_words, 2, 1) < num_samples
-            numbers = jnp.where(used, numbers, 2**31 - 1)
-        numbers = numbers.reshape(-1, 2 * _DRAWS, numbers.shape[-1])
+        # Two arrays, not one of both halves: joining them would keep the pass from being vectors.
+        halves = [_signed(drawn >> np.uint64(32)), _signed(drawn & np.uint64(2**32 - 1))]
 
-        def compare(index: Array, below: Array) -> Array:
-            some = lax.dynamic_index_in_dim(numbers, index, 0, keepdims=False)
-            for number in some:  # unrolled: one pass over the thresholds
-                below = below + (number[None] < threshold)
+        def compare(below: Array, numbers: Any, threshold: Array) -> Array:
+            for number in numbers:  # unrolled: one pass over the replicates for many numbers
+                below = below + (number < threshold)
             return below
 
-        below = lax.fori_loop(0, len(numbers), compare, jnp.zeros_like(threshold))
+        def outcome(index: Array, below: Array) -> Array:
+            threshold = lax.dynamic_index_in_dim(thresholds, index, keepdims=False)
+
+            def some(part: Array, below: Array) -> Array:
+                first = part * _PASS
+                parts = [lax.dynamic_slice_in_dim(half, first, _PASS) for half in halves]
+                return compare(below, [number for part in parts for number in part], threshold)
+
+            passes = num_samples // (2 * _PASS)
+            number = jnp.zeros_like(threshold)
+            if passes:
+                number = lax.fori_loop(0, passes, some, number)
+            rest = [number for half in halves for number in half[passes * _PASS :]]
+            number = compare(number, rest[: num_samples - 2 * passes * _PASS], threshold)
+            return lax.dynamic_update_index_in_dim(below, number, index, 0)
+
+        below = lax.fori_loop(0, num_outcomes, outcome, jnp.zeros_like(thresholds))
         below = jnp.where(last, num_samples, below)
         return words, jnp.diff(below, axis=0, prepend=jnp.zeros_like(below[:1]))
 
@@ -98,6 +107,11 @@ def thermometer(
 
     words, counts = _until_absorbed(generation, unfinished, (words, counts.T), length)
     return words, counts.T
+
+
+def _signed(half: Array) -> Array:
+    """The low 32 bits as a signed number: processors compare these."""
+    return lax.bitcast_convert_type(half.astype(jnp.uint32), jnp.int32)
 
 
 def walk(

@@ -2,7 +2,7 @@
 
 `run` carries any loop; a refit to n samples is a Markov chain on counts that loses outcomes for
 ever, and most of what `run` does is spent on outcomes that are long lost. `run_resampling` runs the
-same loop on counts and looks, at generations 1, 2, …, 8, 10, 12, 15, …, at what is left of each
+same loop on counts and looks, at generations 1, 2, 3, 4, 6, 9, 13, …, at what is left of each
 replicate:
 
 - *one outcome*: it is absorbed, nothing remains to be done;
@@ -17,7 +17,6 @@ replicates share, inverts the distribution function where there are fewer sample
 from __future__ import annotations
 
 import functools
-import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,13 +36,13 @@ from fixedpoint.loop.corpora import Fresh, branch
 from fixedpoint.loop.learners import Refit
 from fixedpoint.loop.run import Loop, Trajectory
 from fixedpoint.loop.samplers import MinP, Nucleus, Sampler, Temperature, TopK
-from fixedpoint.loop.traces import logarithmic_generations
+from fixedpoint.loop.traces import _itself, logarithmic_generations
 
 __all__ = ["run_resampling"]
 
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
-_TILE = 256
+_TILES = {walk: 256, thermometer: 64}
 
 
 def run_resampling(
@@ -122,7 +121,8 @@ def run_resampling(
         raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
     devices = tuple(jax.local_devices() if devices is None else devices)
     engine = _Engine(samplers, num_samples, start, key, devices)
-    observed = jax.jit(jax.vmap(functools.partial(_observed, observe)))
+    functions, structure = jax.tree.flatten(observe or _itself, is_leaf=callable)
+    observed = functools.partial(_observed, tuple(functions), structure)
     parts = []
     # A block of replicates at a time, so that the memory is that of some millions of counts.
     size = max(1, 2**23 // len(start) // engine.group) * engine.group
@@ -152,10 +152,10 @@ def _parts(loop: Loop) -> tuple[tuple[Sampler, ...], int]:
     return loop.samplers, corpus.num_samples  # type: ignore[union-attr]
 
 
-def _observed(observe: Any, logits: Array) -> Any:
-    if observe is None:
-        return logits
-    return jax.tree.map(lambda function: function(logits), observe, is_leaf=callable)
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _observed(functions: tuple[Callable, ...], parts: Any, logits: Array) -> Any:
+    """What is observed of each replicate."""
+    return jax.tree.unflatten(parts, [jax.vmap(function)(logits) for function in functions])
 
 
 def _num_cores() -> int:
@@ -163,11 +163,17 @@ def _num_cores() -> int:
 
 
 def _looks(last: int) -> Iterator[int]:
-    """Generations at which the survivors are counted: 1, 2, 3, 4, 5, 6, 7, 8, 10, 12 and so on."""
+    """Generations at which the survivors are counted: 1, 2, 3, 4, 6, 9, 13, 19 and so on."""
     generation = 1
     while generation < last:
         yield generation
-        generation += max(1, generation // 4)
+        generation += max(1, generation // 2)
+
+
+@jax.jit
+def _entropy(key: Array, groups: Array) -> Array:
+    """Seeds of NumPy's generators."""
+    return jax.vmap(lambda group: jax.random.bits(branch(key, group), (4,), jnp.uint32))(groups)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -232,11 +238,8 @@ class _Engine:
         words = seeds(branch(self.key, 0), jnp.float64, first + number)[first:, 0]
         self.words = np.array(words)
         groups = range(first // self.group, (first + number) // self.group)
-        entropy = jax.vmap(lambda g: jax.random.bits(branch(branch(self.key, 1), g), (4,)))
-        generators = [
-            np.random.Generator(np.random.SFC64(np.random.SeedSequence(list(map(int, one)))))
-            for one in entropy(jnp.arange(groups.start, groups.stop))
-        ]
+        entropy = np.asarray(_entropy(branch(self.key, 1), jnp.arange(groups.start, groups.stop)))
+        generators = [np.random.Generator(np.random.SFC64(words)) for words in entropy.tolist()]
         looks, wanted = set(_looks(last)), set(saved.tolist())
         if 0 in wanted:
             yield jnp.broadcast_to(self.start, (number, len(self.start)))
@@ -246,8 +249,14 @@ class _Engine:
         if 1 in wanted:
             yield self._logits()
         self._look()
-        for now, then in itertools.pairwise(sorted({1, last, *looks, *wanted} - {0})):
+        now = 1
+        for then in sorted({last, *looks, *wanted} - {0, 1}):
+            # Nothing is left to decide where only walks remain; they find out on their own.
+            walking = self.n <= _WALK and self.width.max(initial=1) in (1, 2)
+            if walking and np.all(self.width > 0) and then not in wanted:
+                continue
             self._advance(then - now, rows, generators, pool)
+            now = then
             if then in wanted:
                 yield self._logits()
             if then in looks:
@@ -265,9 +274,13 @@ class _Engine:
         """Leave the lost outcomes out, in order, and decide what advances each replicate."""
         alive = self.counts > 0
         number = alive.sum(1)
-        order = np.argsort(~alive, axis=1, kind="stable")[:, : number.max()]
-        self.support = np.take_along_axis(self.support, order, 1)
-        self.counts = np.take_along_axis(self.counts, order, 1)
+        lossy = np.flatnonzero(number < self.counts.shape[1])
+        order = np.argsort(~alive[lossy], axis=1, kind="stable")
+        width = number.max()
+        for name in ("support", "counts"):
+            array = getattr(self, name)
+            array[lossy] = np.take_along_axis(array[lossy], order, 1)
+            setattr(self, name, array[:, :width].copy())
         small = self.n <= _THERMOMETER
         width = np.where(small, 1 << np.ceil(np.log2(np.maximum(number, 2))).astype(int), 0)
         width = np.where((number == 2) & (self.n <= _WALK), 2, width)
@@ -314,7 +327,7 @@ class _Engine:
         if not len(rows):
             return
         counts = self.counts[rows]
-        counts = counts[:, : max(1, int((counts > 0).sum(1).max()))]
+        counts = counts[:, : np.flatnonzero(counts.any(0))[-1] + 1]
         for generation in range(length):
             if generation % 16 == 0 and np.all(counts.max(1) == self.n):
                 break
@@ -367,7 +380,9 @@ class _Engine:
         words[: len(which)] = self.words[which]
         split = jnp.asarray(words), jnp.asarray(counts)
         whole = (jnp.asarray(whole[0]), *whole[1:])
-        results = driver.run(kernel, split, whole, tile=_TILE, static=static, devices=self.devices)
+        results = driver.run(
+            kernel, split, whole, tile=_TILES[kernel], static=static, devices=self.devices
+        )
         return tuple(np.asarray(result)[: len(which)] for result in results)  # type: ignore[return-value]
 
 

@@ -7,10 +7,12 @@ the two-sample Kolmogorov-Smirnov statistic of a logit and of the mode's probabi
 import importlib.util
 import itertools
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import jax
 import jax.numpy as jnp
+import machine
 import numpy as np
 from race import Answer, Contestant, Race, Work, kolmogorov_smirnov
 
@@ -18,11 +20,12 @@ import fixedpoint as fp
 from fixedpoint.loop.traces import run_traces
 
 TEMPERATURE, STEP_SIZE = 0.9, 0.1
+GENERATIONS = {2: 4000, 16: 500, 256: 50}
 
 
 def race(num_outcomes: int, quick: bool) -> Race:
     """4,096 replicates over thousands of generations; 256 over 100 if quick."""
-    num_replicates, num_generations = (256, 100) if quick else (4096, 8000 // num_outcomes)
+    num_replicates, num_generations = (256, 50) if quick else (4096, GENERATIONS[num_outcomes])
     logits = np.linspace(0.4, -0.4, num_outcomes)
     return Race(
         name=f"traces-{num_outcomes}",
@@ -60,8 +63,11 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
     yield Contestant("fixedpoint, run_traces", lambda: simulate(run_traces))
     if importlib.util.find_spec("numba"):
         yield Contestant("Numba, a loop over replicates", _numba(logits, R, N, seeds))
-    yield Contestant("NumPy, all replicates at once", lambda: _numpy(logits, R, N, next(seeds)))
-    yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
+    yield Contestant("NumPy, threads", lambda: _threads(logits, R, N, next(seeds)))
+    if importlib.util.find_spec("torch") and len(logits) == 2:
+        yield Contestant("PyTorch, all replicates at once", _torch(logits, R, N, seeds))
+    if len(logits) <= 16:
+        yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
 
 
 def _figures(logits: np.ndarray) -> Answer:
@@ -74,7 +80,18 @@ def _figures(logits: np.ndarray) -> Answer:
     }
 
 
-def _numpy(logits: np.ndarray, R: int, N: int, seed: int) -> Answer:
+def _threads(logits: np.ndarray, R: int, N: int, seed: int) -> Answer:
+    """NumPy on all cores, all replicates of a thread at once."""
+    with ThreadPoolExecutor(machine.CORES) as pool:
+        sizes = [R // machine.CORES + (part < R % machine.CORES) for part in range(machine.CORES)]
+        parts = pool.map(
+            lambda part: _numpy(logits, sizes[part], N, [seed, part]), range(len(sizes))
+        )
+        parts = list(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _numpy(logits: np.ndarray, R: int, N: int, seed: list[int]) -> Answer:
     random = np.random.default_rng(seed)
     if len(logits) == 2:
         gap = np.full(R, logits[0] - logits[1])
@@ -91,6 +108,23 @@ def _numpy(logits: np.ndarray, R: int, N: int, seed: int) -> Answer:
         theta -= STEP_SIZE / weights.sum(-1, keepdims=True) * weights
         theta[rows, drawn] += STEP_SIZE
     return _figures(theta)
+
+
+def _torch(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable[[], Answer]:
+    """Two outcomes, in the gap of the logits."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    def run() -> Answer:
+        torch.set_num_threads(machine.CORES)
+        random = torch.Generator().manual_seed(next(seeds))
+        gap = torch.full((R,), float(logits[0] - logits[1]), dtype=torch.float64)
+        for _ in range(N):
+            uniform = torch.rand(R, generator=random, dtype=torch.float64)
+            first = (uniform < torch.sigmoid(gap / TEMPERATURE)).double()
+            gap = gap + 2 * STEP_SIZE * (first - torch.sigmoid(gap))
+        return _figures(torch.stack([gap / 2, -gap / 2], -1).numpy())
+
+    return run
 
 
 def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable[[], Answer]:
@@ -142,4 +176,4 @@ def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable
     return run
 
 
-RACES = {f"traces-{number}": partial(race, number) for number in (2, 16)}
+RACES = {f"traces-{number}": partial(race, number) for number in GENERATIONS}

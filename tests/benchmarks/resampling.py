@@ -1,0 +1,177 @@
+"""Refits to n samples: the generations of Wright and Fisher with a temperature.
+
+Random numbers differ between contestants, so it is the law of the last generation that must agree:
+the two-sample Kolmogorov-Smirnov statistic of a probability and of the number of survivors.
+"""
+
+import importlib.util
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import machine
+import numpy as np
+from race import Answer, Contestant, Growth, Race, kolmogorov_smirnov
+
+import fixedpoint as fp
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What is simulated, from p ∝ 1/rank; `temperature` 1 lets outcomes be lost at their pace."""
+
+    num_outcomes: int
+    num_samples: int
+    temperature: float
+    num_replicates: int
+    num_generations: int
+
+    @property
+    def start(self) -> np.ndarray:
+        """The model at generation 0."""
+        p = 1 / np.arange(1.0, self.num_outcomes + 1)
+        return np.log(p / p.sum())
+
+
+def race(sizes: Sizes, quick: bool) -> Race:
+    """The race at these sizes; 256 replicates over 10 generations if quick."""
+    if quick:
+        outcomes = min(sizes.num_outcomes, 300)
+        sizes = Sizes(outcomes, min(sizes.num_samples, 300), sizes.temperature, 256, 10)
+    return Race(
+        name=f"resampling-{sizes.num_outcomes}-{sizes.num_samples}",
+        title=(
+            f"refits to {sizes.num_samples:,} samples: {sizes.num_outcomes:,} outcomes, "
+            f"T = {sizes.temperature}, {sizes.num_replicates:,} replicates, "
+            f"{sizes.num_generations:,} generations"
+        ),
+        contestants=list(_contestants(sizes)),
+        distance=kolmogorov_smirnov,
+        distance_name="two-sample Kolmogorov-Smirnov statistic",
+        tolerance=2.8,
+    )
+
+
+def _contestants(sizes: Sizes) -> Iterator[Contestant]:
+    loop = fp.Loop(fp.Temperature(sizes.temperature), fp.Fresh(sizes.num_samples))
+    keys = map(partial(jax.random.fold_in, jax.random.key(0)), itertools.count())
+    seeds = itertools.count()
+    start = jnp.asarray(sizes.start)
+
+    def simulate(run: Callable, **where) -> Answer:
+        runs = run(
+            loop,
+            start,
+            sizes.num_generations,
+            key=next(keys),
+            num_replicates=sizes.num_replicates,
+            observe=_observe,
+            save_at=[sizes.num_generations],
+            **where,
+        )
+        return {name: np.asarray(value[0]) for name, value in runs.value.items()}
+
+    yield Contestant("fixedpoint, run_resampling", lambda: simulate(fp.run_resampling))
+    yield Contestant("NumPy, threads", lambda: _numpy(sizes, next(seeds)))
+    if importlib.util.find_spec("numba") and sizes.num_outcomes == 2:
+        yield Contestant("Numba, a loop over replicates", _numba(sizes, seeds))
+    if sizes.num_outcomes * sizes.num_samples <= 2000:
+        yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
+
+
+def _observe(logits: jax.Array) -> dict[str, jax.Array]:
+    return {"first": jnp.exp(logits[0]), "alive": fp.simplex.num_surviving(logits)}
+
+
+def _numpy(sizes: Sizes, seed: int) -> Answer:
+    """Counts, all replicates of a thread at once."""
+    n, R = sizes.num_samples, sizes.num_replicates
+
+    def some(part: int) -> np.ndarray:
+        random = np.random.default_rng([seed, part])
+        number = R // machine.CORES + (part < R % machine.CORES)
+        p = np.tile(np.exp(sizes.start), (number, 1))
+        for _ in range(sizes.num_generations):
+            if sizes.temperature != 1:
+                p = p ** (1 / sizes.temperature)
+                p /= p.sum(-1, keepdims=True)
+            if sizes.num_outcomes == 2:
+                first = random.binomial(n, p[:, 0])
+                p = np.stack([first, n - first], -1) / n
+            else:
+                p = random.multinomial(n, p) / n
+        return p
+
+    with ThreadPoolExecutor(machine.CORES) as pool:
+        p = np.concatenate(list(pool.map(some, range(machine.CORES))))
+    return {"first": p[:, 0], "alive": (p > 0).sum(-1)}
+
+
+def _numba(sizes: Sizes, seeds: Iterator[int]) -> Callable[[], Answer]:
+    import numba
+
+    n, inverse, N = sizes.num_samples, 1 / sizes.temperature, sizes.num_generations
+
+    @numba.njit(parallel=True)
+    def simulate(count, p, seed):
+        for r in numba.prange(len(count)):
+            np.random.seed(seed + r)  # noqa: NPY002
+            x = p
+            for _ in range(N):
+                a, b = x**inverse, (1 - x) ** inverse
+                x = np.random.binomial(n, a / (a + b)) / n  # noqa: NPY002
+            count[r] = x
+
+    def run() -> Answer:
+        p = np.empty(sizes.num_replicates)
+        simulate(p, np.exp(sizes.start)[0], 1_000_000 * next(seeds))
+        return {"first": p, "alive": (p > 0).astype(int) + (p < 1)}
+
+    return run
+
+
+def growth(quick: bool) -> Growth:
+    """One generation of few samples from ever more outcomes, after the first ones."""
+    sizes = (100, 1_000) if quick else (100, 1_000, 10_000, 100_000)
+
+    def prepare(num_outcomes: int) -> Callable[[], None]:
+        loop = fp.Loop(corpus=fp.Fresh(num_samples=200))
+        start = jnp.zeros(num_outcomes)
+
+        def work() -> None:
+            fp.run_resampling(
+                loop,
+                start,
+                200,
+                key=jax.random.key(0),
+                num_replicates=256,
+                observe=fp.simplex.num_surviving,
+                save_at=[200],
+            )
+
+        return work
+
+    return Growth(
+        name="resampling-outcomes",
+        title="200 refits to 200 samples, 256 replicates",
+        size_name="outcomes",
+        sizes=sizes,
+        prepare=prepare,
+    )
+
+
+RACES = {
+    f"resampling-{sizes.num_outcomes}-{sizes.num_samples}": partial(race, sizes)
+    for sizes in (
+        Sizes(2, 100, 1.1, 4096, 1000),
+        Sizes(2, 10_000, 1.1, 4096, 1000),
+        Sizes(16, 100, 1.1, 4096, 100),
+        Sizes(16, 10_000, 1.1, 4096, 30),
+        Sizes(50_000, 100_000, 1.0, 16, 50),
+    )
+}
+GROWTH = {"resampling-outcomes": growth}
