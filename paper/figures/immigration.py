@@ -2,7 +2,7 @@
 
 Left: against the mean number of real samples a generation. Lines: the law, for n samples in all;
 dots: exact chains of two outcomes; crosses: simulations of fifty. Dashed: the limit of many
-samples. Right: the same against half of (n - 1) a (2 - a), where all of them lie on the dashed line.
+samples. Right: the same against half of (n - 1) a (2 - a), where all lie on the dashed line.
 """
 
 from collections.abc import Mapping
