@@ -108,6 +108,7 @@ def test_numbers_that_cannot_be_macros_are_refused(numbers, message):
         ("charts", "law", lambda values: 1 - values),
         ("skeleton", "third", lambda values: values + 0.05),
         ("stationary", "law 6.0", lambda value: value / 2),
+        ("survivors", "law", lambda values: 1.1 * values),
         ("winner", "lost by law", lambda values: values * 1.3),
         ("winner", "grid 0.8", lambda values: values + 0.1),
     ],
