@@ -225,6 +225,7 @@ below = temperatures[temperatures < 0.999]
 ax.semilogy(below, 1 - below, color="0.6", linewidth=0.8, label="$1-T$")
 ax.set(xlabel="temperature", ylabel=r"$1-\lambda$")
 ax.legend()
+print(f"n = 50, T = 1.5: 1 − λ = {decays[50][-1]:.1e}")
 # %% [markdown]
 # Above 1 the time until a loss grows like $e^{cn}$. The exponent is the least action of a path to
 # the loss; the chain's own slope:

@@ -53,7 +53,11 @@ def labels_asserted(source):
 
 def test_there_is_a_notebook_a_law_and_one_to_start_with():
     assert COURSE in NAMES
-    assert {"tempering", "flow", "traces"} <= set(LAWS) <= {e.law for e in equations().values()}
+    assert (
+        {"tempering", "flow", "traces", "resampling"}
+        <= set(LAWS)
+        <= {e.law for e in equations().values()}
+    )
 
 
 @pytest.mark.parametrize("name", LAWS)
