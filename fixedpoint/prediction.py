@@ -377,8 +377,10 @@ def ending(loop: Loop, rows: np.ndarray) -> Ending:
                     fixation = fixation_time(p, num_samples)
                 else:
                     note += " at this temperature"
-        except FloatingPointError:
-            loss, fixation, note = None, None, "beyond 1e280 generations"
+        except FloatingPointError as failure:
+            loss, fixation, note = None, None, str(failure)
+        if fixation == np.inf or loss == np.inf:
+            loss, fixation, note = None, None, "longer than 1e308 generations"
         losses.append(loss)
         fixations.append(fixation)
 

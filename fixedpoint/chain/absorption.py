@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fixedpoint import checks
 from fixedpoint.chain.elimination import Elimination
+from fixedpoint.chain.metastable import escape
 from fixedpoint.chain.states import Chain
 
 __all__ = [
@@ -28,14 +29,18 @@ class Absorption(NamedTuple):
     Attributes:
         states: Numbers of the A absorbing states.
         probability: Probability of ending in each of them, shape (S, A).
-        mean: Mean number of generations until then, shape (S,); 0 in an absorbing state.
-        variance: Variance of that number, shape (S,).
+        mean: Mean number of generations until then, shape (S,); 0 in an absorbing state, inf
+            beyond 1e308.
+        variance: Variance of that number, shape (S,); inf beyond 1e308.
+        log_mean: log of the mean, shape (S,), finite also where the mean is not; -inf in an
+            absorbing state.
     """
 
     states: Int[np.ndarray, " absorbing"]
     probability: Float[np.ndarray, "states absorbing"]
     mean: Float[np.ndarray, " states"]
     variance: Float[np.ndarray, " states"]
+    log_mean: Float[np.ndarray, " states"]
 
 
 def absorption(chain: Chain) -> Absorption:
@@ -58,7 +63,9 @@ def absorption(chain: Chain) -> Absorption:
 
     Validity:
         Probabilities and means to 1e-12 relative, also where the mean is 10^{200}; the variance
-        to 1e-12 of the mean's square (`tests/chain/test_absorption.py`).
+        to 1e-12 of the mean's square (`tests/chain/test_absorption.py`). Means beyond 1e270 are
+        found as logarithms, to 1e-11 (`tests/chain/test_metastable.py`), for chains made from a
+        loop, without `exchangeable` and sampled real data.
 
     Example:
         >>> import fixedpoint as fp
@@ -76,23 +83,37 @@ def absorption(chain: Chain) -> Absorption:
             "`chain` must have an absorbing state (`chain.stationary` is for those without); "
             "got none."
         )
-    order, elimination = _eliminated(chain)
     ends = np.flatnonzero(chain.absorbing)
-    inside = chain.matrix[np.ix_(order, order)]
-    probability = np.zeros((len(chain.counts), len(ends)))
+    size = len(chain.counts)
+    probability = np.zeros((size, len(ends)))
     probability[ends, np.arange(len(ends))] = 1
-    mean, variance = np.zeros((2, len(chain.counts)))
-    right = np.column_stack([chain.matrix[np.ix_(order, ends)], np.ones(len(order))])
-    found = elimination.solve(right)
+    mean, variance, log_mean = np.zeros(size), np.zeros(size), np.full(size, -np.inf)
+    try:
+        order, elimination = _eliminated(chain)
+        right = np.column_stack([chain.matrix[np.ix_(order, ends)], np.ones(len(order))])
+        found = elimination.solve(right)
+        _check_range(found[:, -1])
+    except FloatingPointError:
+        order = np.flatnonzero(~chain.absorbing)
+        log_matrix = chain.log_matrix()
+        if log_matrix is None:
+            raise
+        log_inside = log_matrix[np.ix_(order, order)]
+        found = escape(log_inside, log_matrix[np.ix_(order, ends)], _stays(chain, order))
+        log_mean[order], probability[order] = found
+        with np.errstate(over="ignore"):
+            mean = np.exp(log_mean)
+            variance = np.where(chain.absorbing, 0, np.inf)
+        return Absorption(ends, probability, mean, variance, log_mean)
     probability[order], mean[order] = found[:, :-1], found[:, -1]
-    _check_range(mean)
     # In units of the longest mean time, whose square may be beyond the range.
     unit = mean.max(initial=1.0)
+    inside = chain.matrix[np.ix_(order, order)]
     square = elimination.solve(1 / unit + 2 * inside @ (mean[order] / unit))
     with np.errstate(over="ignore"):
-        spread = np.maximum(square - mean[order] * (mean[order] / unit), 0)
-        variance[order] = spread * unit
-    return Absorption(ends, probability, mean, variance)
+        variance[order] = np.maximum(square - mean[order] * (mean[order] / unit), 0) * unit
+    log_mean[order] = np.log(mean[order])
+    return Absorption(ends, probability, mean, variance, log_mean)
 
 
 def law(chain: Chain, generation: int, start: ArrayLike) -> Float[np.ndarray, " states"]:
@@ -276,6 +297,15 @@ def _order(chain: Chain, states: np.ndarray) -> np.ndarray:
     """The states in the order of elimination: the most uneven counts first, the middle last."""
     chosen = np.flatnonzero(states)
     return chosen[np.argsort(-(chain.counts[chosen] ** 2).sum(-1), kind="stable")]
+
+
+def _stays(chain: Chain, states: np.ndarray) -> int:
+    """Where a chain stays: from the middle always on to the likeliest state; its place there."""
+    inside = chain.matrix[np.ix_(states, states)]
+    place = int(np.argmin((chain.counts[states] ** 2).sum(-1)))
+    for _ in range(len(states)):
+        place = int(np.argmax(inside[place]))
+    return place
 
 
 def _eliminated(chain: Chain) -> tuple[np.ndarray, Elimination]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["Elimination"]
+__all__ = ["Elimination", "eliminate_block"]
 
 BLOCK = 64
 """States eliminated one by one before their effect on the others is multiplied out."""
@@ -84,20 +84,11 @@ class Elimination:
 
     def _eliminate_block(self, block: int, exits: np.ndarray) -> None:
         a, c = self.edges[block : block + 2]
-        A = self.factors[a:c, a:c]
-        for k in range(c - a):
-            leaving = exits[k] - A[k, k + 1 :].sum()
-            if not leaving > 0:
-                raise FloatingPointError(
-                    f"state {a + k} is never left (a closed class, or a probability below 1e-308)."
-                )
-            A[k, k] = leaving
-            A[k + 1 :, k] /= leaving
-            A[k + 1 :, k + 1 :] -= np.multiply.outer(A[k + 1 :, k], A[k, k + 1 :])
-            exits[k + 1 :] -= A[k + 1 :, k] * exits[k]
-        pivots = np.diag(A)
-        self.lower[block, : c - a, : c - a] = _inverse(np.tril(-A, -1))
-        self.upper[block, : c - a, : c - a] = _inverse(np.triu(-A, 1) / pivots[:, None]) / pivots
+        inside = -self.factors[a:c, a:c]
+        lower, upper = eliminate_block(inside, exits)
+        self.factors[a:c, a:c] = -inside
+        self.lower[block, : c - a, : c - a] = lower
+        self.upper[block, : c - a, : c - a] = upper
 
     def _halves(self, first: int, last: int) -> tuple[int, tuple[int, int, int]]:
         middle = (first + last) // 2
@@ -144,6 +135,35 @@ class Elimination:
         self._lower_left(middle, last, x[..., b - a :])
         x[..., : b - a] -= x[..., b - a :] @ self.factors[b:c, a:b]
         self._lower_left(first, middle, x[..., : b - a])
+
+
+def eliminate_block(inside: np.ndarray, exits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eliminate a block of states one by one, in place.
+
+    Args:
+        inside: Transitions within the block; its diagonal is not looked at.
+        exits: Probability of leaving the block from each of its states.
+
+    Returns:
+        L⁻¹ and U⁻¹ of the block's I − Q = L U, both ≥ 0.
+
+    Raises:
+        FloatingPointError: If a state cannot be left.
+    """
+    left = exits.copy()
+    for k in range(len(inside)):
+        leaving = left[k] + inside[k, k + 1 :].sum()
+        if not leaving > 0:
+            raise FloatingPointError(
+                "a state is never left (a closed class, or a probability below 1e-308)."
+            )
+        inside[k, k] = leaving
+        inside[k + 1 :, k] /= leaving
+        inside[k + 1 :, k + 1 :] += np.multiply.outer(inside[k + 1 :, k], inside[k, k + 1 :])
+        left[k + 1 :] += inside[k + 1 :, k] * left[k]
+    pivots = np.diag(inside).copy()
+    lower = _inverse(np.tril(inside, -1))
+    return lower, _inverse(np.triu(inside, 1) / pivots[:, None]) / pivots
 
 
 def _inverse(nilpotent: np.ndarray) -> np.ndarray:

@@ -106,6 +106,21 @@ class Chain(eqx.Module):
         classes = _classes(self.counts)
         return row if classes is None else np.bincount(classes, row, len(self.counts))
 
+    def log_matrix(self) -> Float[np.ndarray, "states states"] | None:
+        """Logarithms of the transition probabilities, also of those that round to 0.
+
+        Returns:
+            log P, shape (S, S), of the rows that are not absorbing (the others as in the loop);
+            `None` if the chain was not made from a loop, lumps its states, or a state has more
+            than one model (sampled real data).
+        """
+        if self.loop is None or _classes(self.counts) is not None:
+            return None
+        drawn = list(_drawn(self.loop, self.counts, self.initial))
+        if len(drawn) != 1:
+            return None
+        return _log_multinomial(drawn[0][1], self.counts)
+
     def stopped(self, states: ArrayLike) -> Chain:
         """The same chain, absorbed as soon as it is in one of the given states.
 
@@ -379,18 +394,26 @@ def _multinomial(
     """Probabilities of the counts under each drawn distribution, normalised."""
     if counts.shape[1] == 2:
         return binomial(log_drawn, int(counts[0].sum()))
+    rows = np.exp(_log_multinomial(log_drawn, counts))
+    return rows / rows.sum(1, keepdims=True)
+
+
+def _log_multinomial(
+    log_drawn: Float[np.ndarray, "rows outcomes"], counts: Int[np.ndarray, "states outcomes"]
+) -> Float[np.ndarray, "rows states"]:
+    """Logarithms of these probabilities, not normalised again."""
     num_samples = int(counts[0].sum())
     powers = np.arange(num_samples + 1)
-    # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
     factorials = [math.factorial(k) for k in range(num_samples + 1)]
     ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
     log_ways = np.array([math.log(number) for number in ways])
     rows = np.empty((len(log_drawn), len(counts)))
     for row, log_p in zip(rows, log_drawn, strict=True):
+        # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
         with np.errstate(invalid="ignore"):
             terms = np.where(powers > 0, powers * log_p[:, None], 0)
-        row[:] = np.exp(sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways))
-    return rows / rows.sum(1, keepdims=True)
+        row[:] = sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways)
+    return rows
 
 
 def binomial(

@@ -69,5 +69,5 @@ def test_blocks_and_halves_agree_with_an_ordinary_solve():
 
 def test_a_closed_class_is_refused():
     matrix = np.array([[0.5, 0.0, 0.5], [0.0, 1.0, 0.0], [0.2, 0.2, 0.2]])
-    with pytest.raises(FloatingPointError, match="state 1 is never left"):
+    with pytest.raises(FloatingPointError, match="a state is never left"):
         Elimination(matrix, np.array([0.0, 0.0, 0.4]))
