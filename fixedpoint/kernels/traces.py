@@ -17,9 +17,9 @@ from jax import lax
 from jaxtyping import Array
 
 from fixedpoint.kernels.exponential import exponential
-from fixedpoint.kernels.random import next_uniform
+from fixedpoint.kernels.random import mixed_words, next_uniform
 
-__all__ = ["simulate"]
+__all__ = ["leaps", "simulate"]
 
 
 def simulate(
@@ -295,3 +295,68 @@ def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
     nowhere = jnp.zeros(target.shape, int)
     (_, chosen, start, _), _ = lax.scan(row, (zero, nowhere, zero, 0), weights)
     return chosen, start
+
+
+def leaps(
+    observe: Callable[[Array], Any],
+    most: int,
+    words: Array,
+    start: Array,
+    lengths: Array,
+    step_size: Array,
+    temperature: Array,
+    largest: Array,
+) -> Any:
+    """Run a replicate by leaps of several generations, each with the model it begins with.
+
+    A leap of B generations draws all its samples from one model and takes their steps together,
+    θ' = θ + η (counts − B p). Its length is the largest at which no logit is expected to move by
+    more than `largest` on account of its samples or of its decay, η B max(p, q) ≤ largest, where q
+    is drawn from; one generation, which is exact, where even that moves more.
+
+    Args:
+        observe: a function of the logits, shape (tile, num_outcomes).
+        most: the generations of a leap at most.
+        words: the generator's state, shape (1, 2): a tile is one replicate.
+        start: the logits at generation 0, shape (num_outcomes,).
+        lengths: how many generations pass before each observation.
+        step_size: η.
+        temperature: T.
+        largest: the bound of a leap's changes.
+
+    Returns:
+        What was observed, shape (S, 1, ...).
+    """
+    num_outcomes = len(start)
+    size = int(np.ceil(np.sqrt(num_outcomes)))
+    padding = -num_outcomes % size
+    padded = jnp.pad(start, (0, padding), constant_values=-jnp.inf).reshape(-1, size)
+    above = jnp.asarray(np.triu(np.ones((size, size))))
+    above_blocks = jnp.asarray(np.triu(np.ones((len(padded), len(padded)))))
+
+    def weights(theta: Array) -> Array:
+        return jnp.exp(theta - theta.max())
+
+    def leap(carry: Any) -> Any:
+        theta, state, left = carry
+        a, b = weights(theta), weights(theta / temperature)
+        p, blocks = a / a.sum(), b.sum(1)
+        rate = step_size * jnp.maximum(p.max(), b.max() / blocks.sum())
+        longest = jnp.clip(largest / rate, 1, most).astype(left.dtype)
+        length = jnp.minimum(longest, left)
+        drawn, state = mixed_words(state, most)
+        # One block each, then one outcome of the block: C(i-1) ≤ point < C(i).
+        cumulative = blocks @ above_blocks
+        point = (drawn[:, 0] >> np.uint64(11)) * 2.0**-53 * cumulative[-1]
+        block = jnp.minimum((cumulative[None] <= point[:, None]).sum(1), len(padded) - 1)
+        point = point - jnp.where(block > 0, cumulative[block - 1], 0)
+        inside = b[block] @ above
+        place = jnp.minimum((inside <= point[:, None]).sum(1), size - 1)
+        count = jnp.zeros_like(theta).at[block, place].add((jnp.arange(most) < length) * 1.0)
+        return theta + step_size * (count - length * p), state, left - length
+
+    def until_saved(carry: Any, length: Array) -> Any:
+        theta, state, _ = lax.while_loop(lambda carry: carry[2] > 0, leap, (*carry, length))
+        return (theta, state), observe(theta.reshape(1, -1)[:, :num_outcomes])
+
+    return lax.scan(until_saved, (padded, words[:, 0]), lengths)[1]

@@ -124,6 +124,51 @@ def test_carried_weights_take_the_steps_of_carried_logits(
     np.testing.assert_allclose(weights.value, logits.value, atol=2e-12)
 
 
+def test_leaps_have_the_law_and_long_ones_have_not(key):
+    """The collision probability of 40 outcomes: exact, in small leaps and in far too large ones."""
+    start, generation, replicates = jnp.linspace(0.5, -0.5, 40), 400, 4000
+    loop = trace_loop(0.3, 1, 0.8)
+
+    def collisions(leap, key):
+        runs = run_traces(
+            loop,
+            start,
+            generation,
+            key=key,
+            num_replicates=replicates,
+            observe=lambda logits: (fp.simplex.probabilities(logits) ** 2).sum(-1),
+            save_at=[generation],
+            leap=leap,
+        )
+        return np.asarray(runs.value[0])
+
+    exact = collisions(None, jax.random.fold_in(key, 0))
+
+    def z(leap):
+        leaping = collisions(leap, jax.random.fold_in(key, 1))
+        error = np.sqrt((exact.var() + leaping.var()) / replicates)
+        return abs(leaping.mean() - exact.mean()) / error
+
+    assert z(1e-9) < 4.5  # every leap is one generation
+    assert z(0.05) < 4.5
+    assert z(2.0) > 6
+
+
+def test_a_leap_is_as_many_generations_as_it_says(key):
+    """T = ∞ in effect: samples are uniform whatever the model, and leaps add up exactly."""
+    start = jnp.linspace(0.1, -0.1, 300)
+    runs = run_traces(
+        trace_loop(1e-3), start, 1000, key=key, num_replicates=3, save_at=[0, 77, 1000], leap=0.02
+    )
+    np.testing.assert_allclose(runs.value[0], jnp.tile(start, (3, 1)), atol=1e-12)
+    # With p nearly constant, θ − θ₀ = η (counts − t p): the counts are whole numbers.
+    for index, generation in ((1, 77), (2, 1000)):
+        p = fp.simplex.probabilities(start)
+        counts = (runs.value[index] - start[None]) / 1e-3 + generation * p[None]
+        np.testing.assert_allclose(counts, np.rint(counts), atol=0.05)
+        np.testing.assert_allclose(np.rint(counts).sum(-1), generation)
+
+
 def test_logarithmic_generations():
     assert logarithmic_generations(0).tolist() == [0]
     assert logarithmic_generations(1).tolist() == [0, 1]
@@ -141,6 +186,8 @@ def test_logarithmic_generations():
         ({"num_replicates": 0}, "`num_replicates` must be"),
         ({"save_at": [3, 2]}, "`save_at` must increase"),
         ({"save_at": [11]}, "`save_at` must increase"),
+        ({"leap": -0.1}, "`leap` must be"),
+        ({"leap": 0.1, "loop": trace_loop(num_samples=2)}, "`leap` needs one sample"),
     ],
 )
 def test_misuse_is_named(change, message):
