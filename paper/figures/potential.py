@@ -109,7 +109,7 @@ def check(data: Mapping[str, Any]) -> None:
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
     figure, (left, right) = plt.subplots(
-        1, 2, figsize=(press.TEXT_WIDTH, 3.0), width_ratios=(1.12, 1)
+        1, 2, figsize=(press.TEXT_WIDTH, 2.6), width_ratios=(1.12, 1)
     )
     levels = -0.5 * np.log(3) * np.linspace(0.999, 0, 14) ** 1.2
     left.tricontour(

@@ -88,7 +88,7 @@ def check(data: Mapping[str, Any]) -> None:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
-    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 3.0))
+    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 2.4))
     axis.axhline(data["words"], color="0.7", linewidth=0.6, linestyle=":")
     axis.loglog(data["generation"], data["law"], color=press.NEUTRAL, label="own words: exact mean")
     axis.loglog(
