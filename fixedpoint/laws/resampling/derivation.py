@@ -967,6 +967,7 @@ ENTROPY_BUDGET = register(
         symbols={"logits0": theta},
         assumes=FULL_REFIT + " E S(p') = S(p) − E KL(p'‖p) in every generation.",
         source=DERIVED + "; martingale of sufficient statistics: Jangjoo et al., PRL 136, 197301",
+        cites=("jangjoo2026",),
         near_misses={
             "twice the entropy": 2 * model_entropy(),
             "the largest entropy": sp.log(K) + 0 * theta[1],
@@ -1021,6 +1022,7 @@ ENTROPY_TOLL = register(
             "known: the bias of Miller 1955 and Madow; for its iteration in population genetics "
             "Allelic Entropy and Times until Loss or Fixation, Genes 14:1751 (2023)"
         ),
+        cites=("allelic2023",),
         near_misses={
             "one more parameter": num_alive() / (2 * n),
             "per sample, not half": (num_alive() - 1) / n,
@@ -1070,6 +1072,7 @@ ENTROPY_LIFETIME = register(
             "known: Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, "
             "Genes 14:1751 (2023)"
         ),
+        cites=("allelic2023",),
         near_misses={
             "diploid": 4 * n * model_entropy(),
             "entropy in bits": 2 * n * model_entropy() / sp.log(2),
@@ -1301,7 +1304,7 @@ NUCLEUS_BOUNDARY = register(
 beta, eps, kappa, share, x, y = sp.symbols("beta epsilon kappa x_0 x y", positive=True)
 
 TEMPERED = "Every generation is the maximum-likelihood refit to n fresh samples drawn at T; K = 2."
-FORMAL = "derived here (formal: large deviations)"
+FORMAL = "derived here (formal: large deviations, Freidlin and Wentzell)"
 
 
 def sigmoid(value: Any) -> Any:
@@ -1375,6 +1378,7 @@ SCALE_FUNCTION = register(
             "an instance of Kimura, Genetics 47:713 (1962); the rule is conformist transmission "
             "(Boyd, Richerson 1985); the form with the entropy: derived here"
         ),
+        cites=("kimura1962", "boyd1985"),
         near_misses={
             "half the exponent": entropic(share, 1) / entropic(1, 1),
             "the opposite sign": entropic(share, 2, -1) / entropic(1, 2, -1),
@@ -1452,7 +1456,7 @@ CRITICAL_TEMPERATURE = register(
             "Refits to n fresh samples at T; leading order in 1/n; d = K − 1, all outcomes alive. "
             "Infinite at the uniform model."
         ),
-        source="derived here; no transition: the collapse slows down smoothly about T − 1 ~ 1/n",
+        source=DERIVED,
         near_misses={
             "twice the toll": 1 + (K - 1) / (n * varentropy()),
             "K instead of K − 1": 1 + K / (2 * n * varentropy()),
@@ -1599,6 +1603,7 @@ METASTABILITY = register(
             "only for n^{1−1/T} ≫ 1."
         ),
         source=FORMAL,
+        cites=("freidlin2012",),
         near_misses={
             "the weak limit": 2 * (1 - 1 / T) * sp.log(2),
             "three terms of the series": (
@@ -1714,6 +1719,7 @@ ACTION_SERIES = register(
         symbols={"temperature": T},
         assumes="T → 1 from above; a formal series (its convergence is not known).",
         source=FORMAL + "; the coefficient with ζ(3) was found numerically, then checked",
+        cites=("freidlin2012",),
         near_misses={
             "two terms": series(0),
             "without ζ(3)": series(-2 * sp.log(2) / 9),
@@ -1775,6 +1781,7 @@ STAIRCASE = register(
             "bound for K ≥ 3 (the exact chain of K = 3 agrees)."
         ),
         source=FORMAL,
+        cites=("freidlin2012",),
         near_misses={
             "the weak limit": 2 * (1 - 1 / T) * sp.log(size / (size - 1)),
             "as if every draw were uniform": sp.log(size / (size - 1)),
@@ -1845,6 +1852,7 @@ SLOW_EIGENVALUE = register(
         symbols={"temperature": T, "num_samples": n},
         assumes=TEMPERED + " Exact at T = 1; n → ∞ at fixed T ≠ 1, exponentially fast.",
         source="T = 1: known (Feller 1951); T ≠ 1: derived here (formal)",
+        cites=("feller1951",),
         near_misses={
             "the square below 1": eigenvalue(cold=T**2),
             "with a term in 1/n below 1": eigenvalue(cold=T * (1 - 1 / n)),
@@ -1949,6 +1957,7 @@ IMMIGRATION = register(
         symbols={"logits_real": real, "fraction": a, "num_samples": n},
         assumes=REFRESHED + "Stationary; each of the n samples is real with chance a > 0.",
         source=ISLAND,
+        cites=("wright1931", "bakshi2026"),
         near_misses={
             "the diffusion limit": real_variance(1 / (1 + 2 * n * a)),
             "n instead of n − 1": real_variance(1 / (1 + n * a * (2 - a))),
@@ -2114,6 +2123,7 @@ KEPT_DIVERSITY = register(
         symbols={"fraction": a, "num_samples": n},
         assumes=REFRESHED + "Stationary; each of the n samples is real with chance a.",
         source=ISLAND,
+        cites=("wright1931", "bakshi2026"),
         near_misses={
             "the diffusion limit": 2 * n * a / (1 + 2 * n * a),
             "n instead of n − 1": n * a * (2 - a) / (1 + n * a * (2 - a)),
@@ -2157,6 +2167,7 @@ ONE_REAL_SAMPLE = register(
         symbols={"num_real": M},
         assumes=REFRESHED + "Stationary; m = na real samples a generation in the mean, n ≫ m, 1.",
         source="known: one migrant a generation (Wright 1931; Spieth 1974)",
+        cites=("wright1931",),
         near_misses={
             "diploid": 4 * M / (1 + 4 * M),
             "half of it": M / (1 + M),
@@ -2215,6 +2226,7 @@ IMMIGRATION_DIRICHLET = register(
         symbols={"share": share, "real_probability": q_i, "num_real": M},
         assumes=REFRESHED + "Stationary; n → ∞ at fixed m = na. The mass at p_i = 0 is not given.",
         source="known: Wright 1931",
+        cites=("wright1931",),
         near_misses={
             "half the strength": beta_law(M * q_i, M * (1 - q_i)),
             "diploid: twice the strength": beta_law(4 * M * q_i, 4 * M * (1 - q_i)),
@@ -2391,7 +2403,8 @@ VERIFIER = register(
         rhs=accepted(),
         symbols={"probability": share, "ratio": r},
         assumes="Samples are drawn until n are accepted; r = TPR/FPR.",
-        source="Bayes's rule",
+        source="elementary (Bayes's rule); with infinitely many samples Feng et al. 2024",
+        cites=("feng2024",),
         near_misses={
             "r added to the logit": accepted(ratio=sp.exp(r)),
             "the odds divided": accepted(ratio=1 / r),
@@ -2441,6 +2454,7 @@ LOCK_IN_WEAK = register(
         symbols={"probability": share, "ratio": r, "num_samples": n},
         assumes="T = 1; n accepted samples a generation; n → ∞ at fixed n ln r.",
         source="known: Kimura, Genetics 47:713 (1962), haploid form, with s = ln r",
+        cites=("kimura1962",),
         near_misses={
             "s = r − 1": kimura(2 * n * (r - 1)),
             "diploid": kimura(4 * n * sp.log(r)),
@@ -2501,6 +2515,7 @@ LOCK_IN_STRONG = register(
         symbols={"num_right": right, "ratio": r},
         assumes="T = 1; n accepted samples a generation; n → ∞ at fixed r > 1 and k.",
         source="known: Haldane 1927 (branching process)",
+        cites=("haldane1927",),
         near_misses={
             "the weak form": r ** (-2 * right),
             "a birth–death process": r ** (-right),
