@@ -105,6 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import jax
 
         jax.config.update("jax_enable_x64", True)
+        _keep_programs(os.environ.get("FIXEDPOINT_CACHE"))
         return options.do(options)
     except InputError as complaint:
         print(f"{name}: {complaint}", file=sys.stderr)
@@ -119,6 +120,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _keep_programs(folder: str | None) -> None:
+    """Keep compiled programs in a folder, for the next call, if one is named."""
+    if folder:
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str(Path(folder).expanduser()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line; the verb's function is in the result's `do`."""
     if arguments and not arguments[0].startswith("-") and arguments[0] not in VERBS:
@@ -126,7 +137,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = Parser(
         prog="fixedpoint",
         description="What becomes of a softmax model that is trained on its own samples.",
-        epilog="Help on a verb: fixedpoint VERB --help",
+        epilog="Help on a verb: fixedpoint VERB --help. If the environment variable "
+        "FIXEDPOINT_CACHE names a folder, compiled programs are kept there for the next call, "
+        "which then starts faster.",
         formatter_class=lambda prog: argparse.HelpFormatter(
             prog, max_help_position=18, width=WIDTH
         ),

@@ -1,6 +1,7 @@
 """The command: what it prints, what it stores, and how it refuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -387,3 +388,14 @@ def test_a_reader_who_leaves_early_causes_no_traceback(place):
     process.stderr.close()
     assert process.wait() == 0
     assert errors == ""
+
+
+@pytest.mark.slow
+def test_compiled_programs_are_kept_only_where_a_folder_is_named(place):
+    command = [sys.executable, "-m", "fixedpoint.cli", "predict", "coin.csv", *ENDING]
+    kept = place / "programs"
+    environment = {k: v for k, v in os.environ.items() if "CACHE" not in k}
+    for folder in ({}, {"FIXEDPOINT_CACHE": str(kept)}):
+        assert not kept.exists()
+        subprocess.run(command, env=environment | folder, check=True, capture_output=True)
+    assert len(list(kept.iterdir())) > 3
