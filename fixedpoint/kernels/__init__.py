@@ -4,6 +4,7 @@
 sums.py         every generation of pure tempering from two sums over a table of logits
 spectrum.py     … from a few dozen numbers, for hundreds of temperatures
 observables.py  what follows from either; the temperature of a given entropy
+ensemble.py     a tile of gradient flows with the same steps
 traces.py       a tile of single-trace replicates through all their generations
 resampling.py   a tile of replicates refitted to few samples, from their counts alone
 random.py       random numbers inside a loop

@@ -234,3 +234,24 @@ print(json.dumps({
     assert found["devices"] == 3
     assert found["equal"]
     np.testing.assert_allclose(found["entropy"], sweep(logits[6], [1.5]).entropy[0], rtol=1e-13)
+
+
+@pytest.mark.slow
+def test_a_vocabulary_of_contexts_needs_less_than_a_gibibyte_above_itself():
+    code = """
+import resource, numpy as np
+from fixedpoint.kernels import sweep
+sweep(np.zeros((2, 3), np.float32), [1.0])
+logits = np.random.default_rng(0).standard_normal((256, 126_053), np.float32)
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = peak()
+found = sweep(logits, 0.9 ** -np.arange(4.0))
+assert found.entropy.shape == (4, 256)
+print((peak() - before) / 2**30)
+"""
+    env = {**os.environ, "JAX_ENABLE_X64": "1", "JAX_NUM_CPU_DEVICES": "2"}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    assert float(answer.stdout) < 1
