@@ -42,7 +42,7 @@ def check(data: Mapping[str, Any]) -> None:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
-    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 3.1), layout="constrained")
+    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 3.6), layout="constrained")
     for number, curve in enumerate(data["growth"].values()):
         sizes = np.asarray(curve["sizes"], float)
         axis.loglog(
@@ -57,7 +57,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         )
     axis.set_xlabel("size, relative to the smallest")
     axis.set_ylabel("seconds")
-    figure.legend(loc="outside right upper", fontsize=6.5, frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
     return figure
 
 
