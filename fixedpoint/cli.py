@@ -15,7 +15,7 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -241,7 +241,7 @@ def _got(value: str, allowed: Sequence[str]) -> str:
 
 
 @contextlib.contextmanager
-def _complaints(argument: str = "") -> Iterator[None]:
+def _complaints(argument: str = "") -> Generator[None]:
     """Turn what a check or a file says of an argument into one line for the user."""
     try:
         yield

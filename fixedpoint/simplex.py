@@ -16,7 +16,7 @@ however small, keeps its relative accuracy: with the excess s = Σ_{i≠mode} e^
 import math
 from collections.abc import Callable
 from functools import wraps
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -883,7 +883,7 @@ def _divide(x: Array, temperature: Array) -> Array:
 
 
 @_divide.defjvp
-def _divide_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _divide_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (x, temperature), (dx, dtemperature) = primals, tangents
     scaled = _divide(x, temperature)
     finite = jnp.where(jnp.isfinite(scaled), scaled, 0)
@@ -925,11 +925,11 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
     def log_probabilities_at(b: Array, x: Array) -> Array:
         return log_probabilities(jnp.where(alive, b * x, -jnp.inf))
 
-    def unsolved(state: tuple) -> Array:
+    def unsolved(state: tuple[Any, ...]) -> Array:
         *_, step, count = state
         return jnp.any(step != 0) & (count < 1000)
 
-    def improve(state: tuple) -> tuple:
+    def improve(state: tuple[Any, ...]) -> tuple[Any, ...]:
         b, low, high, last, count = state
         odds, slope = _log_odds(log_probabilities_at(b, levels), levels)
         low, high = jnp.where(odds <= goal, b, low), jnp.where(odds >= goal, b, high)

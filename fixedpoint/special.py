@@ -5,6 +5,7 @@ All are elementwise, follow the dtype of their arguments, and work under `jax.ji
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,7 @@ def lambertw(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @lambertw.defjvp
-def _lambertw_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _lambertw_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (x,), (dx,) = primals, tangents
     w = lambertw(x)
     return w, jnp.exp(-w) / (1 + w) * dx
@@ -111,7 +112,7 @@ def lambertw_exp(y: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
 
 
 @lambertw_exp.defjvp
-def _lambertw_exp_jvp(primals: tuple, tangents: tuple) -> tuple[Array, Array]:
+def _lambertw_exp_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
     (y,), (dy,) = primals, tangents
     w = lambertw_exp(y)
     return w, jnp.where(w < jnp.inf, w / (1 + w), 1) * dy
@@ -181,10 +182,10 @@ def increasing_root(
     epsilon = float(jnp.finfo(low.dtype).eps)
 
     def solve(f: Callable[[Array], Array], guess: Array) -> Array:
-        def running(state: tuple) -> Array:
+        def running(state: tuple[Any, ...]) -> Array:
             return jnp.any(~state[-2]) & (state[-1] < max_steps)
 
-        def step(state: tuple) -> tuple:
+        def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
             x, low, high, previous, done, count = state
             value, slope = jax.jvp(f, (x,), (jnp.ones_like(x),))
             low = jnp.where(value < 0, x, low)

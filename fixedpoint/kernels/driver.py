@@ -119,7 +119,7 @@ def _pad(array: Array, multiple: int) -> Array:
     return jnp.concatenate([array, *[array[-1:]] * missing]) if missing else array
 
 
-def _tuned(program: Callable[..., Any], options: frozenset, *arrays: Any) -> Any:
+def _tuned(program: Callable[..., Any], options: frozenset[Any], *arrays: Any) -> Any:
     """Run the program compiled with the options, or without where they are unknown."""
     if options and options not in _refused:
         try:
@@ -131,7 +131,7 @@ def _tuned(program: Callable[..., Any], options: frozenset, *arrays: Any) -> Any
     return program(frozenset())(*arrays)
 
 
-def _known(options: frozenset) -> bool:
+def _known(options: frozenset[Any]) -> bool:
     """Whether this version of JAX compiles anything with these options."""
     try:
         jax.jit(lambda x: x, compiler_options=dict(options))(0.0)
@@ -148,7 +148,7 @@ def _program(
     tile: int,
     axis: int,
     devices: tuple[Any, ...],
-    options: frozenset,
+    options: frozenset[Any],
 ) -> Callable[..., Any]:
     """The compiled program of a kernel for these devices and options."""
 

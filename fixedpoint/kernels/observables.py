@@ -328,7 +328,7 @@ def _root(
         height = jnp.log1p(rest + (num_modes - 1)) - b * mean - entropy
         return height, -(b**2) * jnp.maximum(square / partition - mean**2, 0)
 
-    def improve(state: tuple) -> tuple:
+    def improve(state: tuple[Any, ...]) -> tuple[Any, ...]:
         low, high, log_b, _, count = state
         height, slope = excess(log_b)
         low = jnp.where(height > 0, log_b, low)
@@ -341,7 +341,7 @@ def _root(
         done = (inside & (jnp.abs(step) < 1e-8)) | (high - low < 1e-13) | (height == 0)
         return low, high, jnp.where(height == 0, log_b, following), done, count + 1
 
-    def unfinished(state: tuple) -> Array:
+    def unfinished(state: tuple[Any, ...]) -> Array:
         return ~state[3] & (state[4] < 200)
 
     start = (jnp.asarray(-bound), jnp.asarray(bound), jnp.zeros(()), jnp.asarray(False), 0)

@@ -84,7 +84,7 @@ _REFRESH = 1024
 class _Gap:
     """Two outcomes, in the gap z = θ₁ − θ₂: the state is (z, words)."""
 
-    def __init__(self, parameters: tuple, num_samples: int, is_one: bool) -> None:
+    def __init__(self, parameters: tuple[Any, ...], num_samples: int, is_one: bool) -> None:
         self.parameters, self.num_samples, self.is_one = parameters, num_samples, is_one
 
     def initial(self, start: Array, words: Any) -> Any:
@@ -128,7 +128,9 @@ class _Weights:
     about √K: (blocks, block, tile).
     """
 
-    def __init__(self, parameters: tuple, is_one: bool, reach: float, num_outcomes: int) -> None:
+    def __init__(
+        self, parameters: tuple[Any, ...], is_one: bool, reach: float, num_outcomes: int
+    ) -> None:
         self.step_size, _, temperature = parameters
         self.is_one, self.inverse = is_one, 1 / temperature
         self.num_outcomes = num_outcomes
@@ -217,7 +219,7 @@ class _Logits:
     """K outcomes in the logits, (num_outcomes, tile), padded with -inf: the state is (θ, words)."""
 
     def __init__(
-        self, parameters: tuple, num_samples: int, is_one: bool, num_outcomes: int
+        self, parameters: tuple[Any, ...], num_samples: int, is_one: bool, num_outcomes: int
     ) -> None:
         self.parameters, self.num_samples, self.is_one = parameters, num_samples, is_one
         self.num_outcomes = num_outcomes
@@ -254,7 +256,7 @@ class _Logits:
         return decay * logits + step, words
 
 
-def _repeat(times: int, body: Callable, carry: Any) -> Any:
+def _repeat(times: int, body: Callable[..., Any], carry: Any) -> Any:
     return body(0, carry) if times == 1 else lax.fori_loop(0, times, body, carry)
 
 
@@ -284,7 +286,7 @@ def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
     last row of positive weight is.
     """
 
-    def row(carry, weight):
+    def row(carry: Any, weight: Any):
         below, chosen, start, number = carry
         positive = (weight > 0) & (below <= target)
         chosen = jnp.where(positive, number, chosen)

@@ -188,7 +188,7 @@ def _count_by_binomials(
     rest = jax.lax.cumsum(weights, weights.ndim - 1, reverse=True)
     share = jnp.where(weights > 0, jnp.minimum(weights / jnp.where(rest > 0, rest, 1), 1), 0)
 
-    def draw(left, inputs):
+    def draw(left: Any, inputs: Any):
         outcome, share = inputs
         undecided = (share > 0) & (share < 1) & (left > 0)
         count = jax.random.binomial(

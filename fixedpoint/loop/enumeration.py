@@ -6,7 +6,7 @@ their number to the power of the generations is small, the model's law needs no 
 
 import math
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -129,7 +129,7 @@ def _follow(
     size = counts[0].sum()
     targets = jnp.where(counts > 0, jnp.log(jnp.where(counts > 0, counts, 1)), -jnp.inf)
 
-    def generation(carry, corpus):
+    def generation(carry: Any, corpus: Any):
         log_probability, model = carry
         drawn = simplex.log_probabilities(loop.drawn(model))
         seen = counts[corpus] > 0

@@ -71,7 +71,7 @@ def flow(
     rtol: float | None = None,
     atol: float | None = None,
     max_steps: int = 100_000,
-    solver: diffrax.AbstractSolver | None = None,
+    solver: diffrax.AbstractSolver[Any] | None = None,
     step_size: float | Array | None = None,
     throw: bool = True,
 ) -> Flow:
@@ -395,7 +395,10 @@ def _pull(model: Array, target: Array) -> Array:
 
 
 def _crossing(
-    integrate: Callable, event: tuple[Callable, Array], alive: Array, tolerances: tuple
+    integrate: Callable[..., Any],
+    event: tuple[Callable[..., Any], Array],
+    alive: Array,
+    tolerances: tuple[Any, ...],
 ) -> Array:
     """When the observable crosses the level; inf if it does not."""
     import diffrax

@@ -287,7 +287,9 @@ class _Engine:
         # The kernel's width of each replicate: 1 is absorbed, 2 a walk, 0 is NumPy's.
         self.width = np.where(number == 1, 1, width)
 
-    def _advance(self, length: int, rows: int, generators: list, pool: ThreadPoolExecutor) -> None:
+    def _advance(
+        self, length: int, rows: int, generators: list[Any], pool: ThreadPoolExecutor
+    ) -> None:
         numpy_done = pool.map(
             lambda group: self._draw_group(group, generators[group], length), range(len(generators))
         )
@@ -302,7 +304,7 @@ class _Engine:
     # --- What advances them ---
 
     def _first_generation(
-        self, generators: list, pool: ThreadPoolExecutor
+        self, generators: list[Any], pool: ThreadPoolExecutor
     ) -> tuple[np.ndarray, np.ndarray]:
         few = self.n < len(self.p)
         cumulative = np.cumsum(self.p)
@@ -373,7 +375,12 @@ class _Engine:
         self.words[which], self.counts[which, :columns] = words, counts[:, :columns]
 
     def _run(
-        self, kernel: Callable, static: tuple, which: np.ndarray, counts: np.ndarray, whole: tuple
+        self,
+        kernel: Callable[..., Any],
+        static: tuple[Any, ...],
+        which: np.ndarray,
+        counts: np.ndarray,
+        whole: tuple[Any, ...],
     ) -> tuple[np.ndarray, np.ndarray]:
         """Always as many rows, so that few programs are compiled."""
         words = np.zeros(len(counts), np.uint64)

@@ -257,7 +257,7 @@ class _Process(eqx.Module):
 
         return jax.lax.fori_loop(first, last, body, carry)
 
-    def record(self, carry: _Carry, generation: Any, each: Callable) -> _Carry:
+    def record(self, carry: _Carry, generation: Any, each: Callable[..., Any]) -> _Carry:
         """Write the observation if this generation is to be saved."""
 
         def write(values: PyTree, logits: Array) -> PyTree:

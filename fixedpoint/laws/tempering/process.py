@@ -55,7 +55,7 @@ def roads() -> Mapping[str, tuple[Learner, float]]:
     The models here have no probability below 0.04, which is then the least curvature of the loss:
     a thousand steps of size 2 leave (1 - 0.08)¹⁰⁰⁰ = 1e-36 of the distance.
     """
-    steps = {"step_size": 2.0, "num_steps": 1000}
+    steps: dict[str, Any] = {"step_size": 2.0, "num_steps": 1000}
     return {
         "refit": (Refit(), ROUNDING),
         "gradient flow to convergence": (GradientFlow(np.inf), 1e-7),

@@ -7,7 +7,7 @@ the logits; -inf marks a lost outcome.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
@@ -462,7 +462,9 @@ def uniform_limit_reverse(
     return second / 2 + third / 6
 
 
-def _series(logits: Logits, temperature: PerDistribution, generation: PerDistribution) -> tuple:
+def _series(
+    logits: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> tuple[Any, ...]:
     """B²κ₂ and B³κ₃ of the logits under the uniform law on the support."""
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(generation, "generation")

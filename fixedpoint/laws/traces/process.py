@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -40,7 +41,7 @@ def listed(loop: Loop, num_generations: int, start: tuple[float, ...] = START) -
     return enumerate_histories(loop, jnp.array(start), num_generations)
 
 
-def extrapolated(values: list, ratio: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+def extrapolated(values: list[Any], ratio: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
     """Limit of values at steps ε, ε/2, ε/4, … (Romberg), and how far the last stage moved it."""
     table = [np.asarray(value, float) for value in values]
     previous, power = table, 1
@@ -153,7 +154,7 @@ def log_loss() -> list[Observation]:
     ]
 
 
-def small_steps(observe, num_samples: int, start: tuple[float, ...]) -> tuple:
+def small_steps(observe: Any, num_samples: int, start: tuple[float, ...]) -> tuple[Any, ...]:
     """(B/η²) × the mean change of a quantity in one generation, in the limit of small steps."""
     values = []
     for step_size in 0.4 / 2.0 ** np.arange(6):
@@ -255,7 +256,7 @@ def first_surprise() -> list[Observation]:
         learner = GradientSteps(step_size)
         leader = Target(jnp.array([0.0, -jnp.inf]), 1)
 
-        def generation(_, carry, learner=learner, leader=leader):
+        def generation(_, carry: Any, learner: Any = learner, leader: Any = leader):
             logits, log_chance = carry
             log_chance += simplex.log_probabilities(logits)[0]
             return learner(logits, leader, None), log_chance
@@ -447,7 +448,7 @@ def transience() -> list[Observation]:
         ((0.4, 1.1, -0.3, -1.2), (1.0, 0.0, 1.0, 1.0), 0.5),
     ):
 
-        def power(logits, subset=subset, exponent=exponent):
+        def power(logits: Any, subset: Any = subset, exponent: Any = exponent):
             return (jnp.exp(-logits) @ jnp.array(subset)) ** -exponent
 
         value, error = small_steps(power, 1, start)
