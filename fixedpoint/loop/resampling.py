@@ -153,7 +153,7 @@ def _parts(loop: Loop) -> tuple[tuple[Sampler, ...], int]:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
-def _observed(functions: tuple[Callable, ...], parts: Any, logits: Array) -> Any:
+def _observed(functions: tuple[Callable[..., Any], ...], parts: Any, logits: Array) -> Any:
     """What is observed of each replicate."""
     return jax.tree.unflatten(parts, [jax.vmap(function)(logits) for function in functions])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -460,7 +462,7 @@ def critical_temperature() -> list[Observation]:
     for probs, num_samples in ((START, 60), ((0.8, 0.2), 400)):
         start = jnp.log(jnp.array(probs))
 
-        def rise(temperature, start=start, num_samples=num_samples):
+        def rise(temperature: Any, start: Any = start, num_samples: Any = num_samples):
             after = enumerate_histories(refit_loop(num_samples, temperature), start, 1)
             return float(after.mean(simplex.entropy(after.logits[-1])) - simplex.entropy(start))
 
@@ -482,7 +484,7 @@ def critical_temperature() -> list[Observation]:
     return observations
 
 
-def exponent(temperature: float, num_samples: tuple[int, ...], num_outcomes: int = 2) -> list:
+def exponent(temperature: float, num_samples: tuple[int, ...], num_outcomes: int = 2) -> list[Any]:
     """Slopes of ln(mean time until the first loss), from equal outcomes, in exact chains."""
     times = []
     for number in num_samples:
@@ -518,7 +520,7 @@ def cheapest_path(temperature: float, num_generations: int) -> float:
     """
     beta = 1 / temperature
 
-    def action(path):
+    def action(path: Any):
         z = jnp.concatenate([jnp.zeros(1), path])
         drawn, after = beta * z, jax.nn.sigmoid(path)
         rate = after * (path - drawn[:-1]) + jax.nn.softplus(drawn[:-1]) - jax.nn.softplus(path)

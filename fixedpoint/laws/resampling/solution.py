@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -888,7 +889,7 @@ def _action(beta: Array, depth: Array) -> Array:
         Points are logits relative to the fixed point.
         """
 
-        def before(state: tuple) -> tuple:
+        def before(state: tuple[Any, ...]) -> tuple[Any, ...]:
             u, x_next, action, _, _ = state
             gap = x_next - sigmoid(rest + beta * u)
             drawn = u - beta * gap * (2 + 2 * jnp.cosh(rest + u))
@@ -914,7 +915,7 @@ def _action(beta: Array, depth: Array) -> Array:
     edge = passed[:-1] & ~passed[1:]
     index = jnp.where(edge.any(), jnp.max(jnp.where(edge, jnp.arange(199), 0)), jnp.argmin(miss))
 
-    def halve(_: int, bracket: tuple) -> tuple:
+    def halve(_: int, bracket: tuple[Any, ...]) -> tuple[Any, ...]:
         high, low = bracket
         middle = (high + low) / 2
         passes = retrace(middle)[0]

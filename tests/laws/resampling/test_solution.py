@@ -1,6 +1,7 @@
 """The closed forms of resampling at T = 1: known numbers, edges, precision, large sizes."""
 
 from fractions import Fraction
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -212,7 +213,8 @@ def test_slopes_are_those_of_differences(name):
 
 def test_several_generations_are_the_last_axis():
     batch = jnp.stack([LOGITS, 2 * LOGITS])
-    found = resampling.survivors(batch, 9, [[1, 2], [0, 3]])
+    generations: Any = [[1, 2], [0, 3]]
+    found = resampling.survivors(batch, 9, generations)
     assert found.shape == (2, 2, 2)
     np.testing.assert_allclose(found[1, 1, 1], resampling.survivors(2 * LOGITS, 9, 3), rtol=1e-14)
 
