@@ -194,13 +194,16 @@ def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array
     References:
         Kimura and Ohta, Genetics 61:763 (1969), for two outcomes.
     """
-    p = simplex.probabilities(logits0)
-    # Only the mode can be so near to 1 that 1 − p cancels.
+    return -2 * jnp.asarray(num_samples) * _complement_terms(simplex.probabilities(logits0))
+
+
+@jax.jit
+def _complement_terms(p: Array) -> Array:
+    """Σ (1 − p) log(1 − p); only the mode can be so near to 1 that 1 − p cancels."""
     first = jax.nn.one_hot(jnp.argmax(p, -1), p.shape[-1], dtype=bool)
     rest = jnp.sum(jnp.where(first, 0, p), -1, keepdims=True)
     others = jax.scipy.special.xlog1py(1 - p, jnp.where(first, 0, -p))
-    terms = jnp.where(first, jax.scipy.special.xlogy(rest, rest), others)
-    return -2 * jnp.asarray(num_samples) * jnp.sum(terms, -1)
+    return jnp.sum(jnp.where(first, jax.scipy.special.xlogy(rest, rest), others), -1)
 
 
 FIXATION_CONSTANT = 0.72170251
@@ -654,6 +657,12 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     """
     checks.check_fraction(mass, "mass")
     p, mass = simplex.per_distribution(simplex.probabilities(logits0), mass)
+    return _staying(p, mass)
+
+
+@jax.jit
+def _staying(p: Array, mass: Array) -> Array:
+    """How many of the most probable outcomes a nucleus leaves alone, at least one."""
     ranked = -jnp.sort(-p, -1)
     # Written with 1 − π, not with S_{m−1} < π S_m, which would cancel.
     stays = ranked > (1 - mass) * jnp.cumsum(ranked, -1)
