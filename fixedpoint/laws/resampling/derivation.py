@@ -854,9 +854,7 @@ class LineIntegral(sp.Integral):
     def _mpmathcode(self, printer: Any) -> str:
         limits: Any = self.limits[0]
         variable, function = printer._print(limits[0]), printer._print(self.function)
-        return (
-            f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-180, 340))/4)"
-        )
+        return f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-180, 340))/4)"
 
 
 u = sp.Symbol("u", real=True)
