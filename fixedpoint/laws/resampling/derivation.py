@@ -1041,17 +1041,14 @@ ENTROPY_TOLL = register(
 
 
 def prove_entropy_lifetime() -> list[Step]:
-    """Dynkin's formula with the toll."""
-    S0, d, time = sp.symbols("S_0 d t", positive=True)
+    """The entropy falls by d/(2n) in every generation and ends at 0: so the d's add up to 2nS₀."""
+    p = shares(2)
     return [
         *prove_entropy_toll(),
+        Step("in the end one outcome is left, of entropy 0", entropy([1, 0])),
         Step(
-            "S₀ = Σ_t d_t/(2n): d generations-times-parameters cost d/(2n) nats",
-            2 * n * sp.integrate(d / (2 * n), (time, 0, S0 / d)) - S0,
-        ),
-        Step(
-            "two outcomes: −2n Σ(1−p) log(1−p) is the same",
-            2 * entropy(shares(2)) + 2 * sum((1 - x) * sp.log(1 - x) for x in shares(2)),
+            "two outcomes have d = 1 until the end: −2n Σ(1−p) log(1−p) is the same",
+            2 * entropy(p) + 2 * sum((1 - x) * sp.log(1 - x) for x in p),
         ),
     ]
 
@@ -1247,17 +1244,13 @@ NUCLEUS_SUPPORT = register(
 
 
 def prove_nucleus_boundary() -> list[Step]:
-    """The generator of two outcomes between δ and 1 − δ."""
+    """The generator of two outcomes between δ and 1 − δ: at p = π = 1 − δ the other one is cut."""
     p, delta = sp.symbols("p delta", positive=True)
     S = lambda x: -x * sp.log(x) - (1 - x) * sp.log(1 - x)  # noqa: E731
     time = 2 * (S(p) - S(delta))
     return [
         Step("½ p(1−p) d²/dp² of 2[S(p) − S(δ)] is −1", p * (1 - p) / 2 * sp.diff(time, p, 2) + 1),
         Step("it is 0 at p = δ and 1 − δ", [time.subs(p, delta), time.subs(p, 1 - delta)]),
-        Step(
-            "the smaller outcome is cut when the larger one reaches π: δ = 1 − π",
-            (1 - delta) - nucleus - ((1 - nucleus) - delta),
-        ),
     ]
 
 
