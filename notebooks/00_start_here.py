@@ -159,6 +159,8 @@ verdict
 # - [`flow`](flow.ipynb), infinite samples and finite training: a limit of speed, which makes the
 #   collapse a power law.
 # - [`traces`](traces.ipynb), one sample at a time: a collapse that is never final.
+# - [`resampling`](resampling.ipynb), a refit to finitely many samples: what is not drawn is lost
+#   for ever, at any temperature.
 #
 # On your own data, from the command line:
 #
