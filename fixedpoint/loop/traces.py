@@ -11,6 +11,7 @@ replicates, where the work of one generation is a few exponentials. `run_traces`
 - *More outcomes* are carried as the weights e^θ and e^{θ/T}, which one sample changes by factors
   near 1: short polynomials instead of exponentials. (Several samples, weight decay or large steps:
   the logits are carried.) They are searched in blocks of √K.
+- *Thousands of outcomes*: `leap` takes several generations at a time, approximately.
 - *Memory* holds the saved observables alone, whatever the number of generations.
 """
 

@@ -62,8 +62,8 @@ def _contestants(sizes: Sizes) -> Iterator[Contestant]:
     seeds = itertools.count()
     start = jnp.asarray(sizes.start)
 
-    def simulate(run: Callable, **where) -> Answer:
-        runs = run(
+    def simulate() -> Answer:
+        runs = fp.run_resampling(
             loop,
             start,
             sizes.num_generations,
@@ -71,16 +71,13 @@ def _contestants(sizes: Sizes) -> Iterator[Contestant]:
             num_replicates=sizes.num_replicates,
             observe=_observe,
             save_at=[sizes.num_generations],
-            **where,
         )
         return {name: np.asarray(value[0]) for name, value in runs.value.items()}
 
-    yield Contestant("fixedpoint, run_resampling", lambda: simulate(fp.run_resampling))
+    yield Contestant("fixedpoint, run_resampling", simulate)
     yield Contestant("NumPy, threads", lambda: _numpy(sizes, next(seeds)))
     if importlib.util.find_spec("numba") and sizes.num_outcomes == 2:
         yield Contestant("Numba, a loop over replicates", _numba(sizes, seeds))
-    if sizes.num_outcomes * sizes.num_samples <= 2000:
-        yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
 
 
 def _observe(logits: jax.Array) -> dict[str, jax.Array]:
