@@ -2188,8 +2188,8 @@ def prove_immigration_dirichlet() -> list[Step]:
     ]
     return [
         Step(
-            "n E[p' − p] = na (q − p): the strength Θ is 2na",
-            n * a * (q - x) - (2 * n * a) / 2 * (q - x),
+            "drift: n E[p' − p] = na (q − p) = (Θ/2)(q − p), Θ = 2na",
+            n * ((1 - a) * x + a * q - x) - (strength / 2 * (q - x)).subs(strength, 2 * n * a),
         ),
         Step("the Beta density carries no probability current", current / density),
         Step(
@@ -2319,8 +2319,15 @@ def prove_partial_refit_data() -> list[Step]:
         ),
         *prove_partial_refit(),
         Step(
-            "total variance: A²/n of the data and (1 − 1/n) v(m) of the minibatches",
-            data_noise() - (A(M) ** 2 / n + (1 - 1 / n) * refit_noise()),
+            "the variance grows as v ← (1 − η)² v + 2η(1 − η) c + η²(1/n + (1 − 1/n)/B), c = A/n "
+            "the covariance with the data; the claim does, from 0",
+            [
+                data_noise().subs(M, M + 1)
+                - (1 - eta) ** 2 * data_noise()
+                - 2 * eta * (1 - eta) * A(M) / n
+                - eta**2 * (1 / n + (1 - 1 / n) / B),
+                data_noise().subs(M, 0),
+            ],
         ),
     ]
 
