@@ -42,7 +42,7 @@ def compute(
     def losing(step_size, temperature):
         # From beyond the reach a return is too rare to be seen.
         reach = min(8 * (1 + step_size), 24)
-        gaps, chances = losing_chance(step_size, temperature, reach, num_points)
+        gaps, chances = losing_chance(step_size, temperature, 1, reach, num_points)
         return np.exp(np.interp(GAP, gaps[1:-1], np.log(np.maximum(chances[1:-1], 1e-300))))
 
     for temperature in TEMPERATURES:
@@ -74,7 +74,12 @@ def compute(
         [
             float(
                 WINNER.evaluate(
-                    {"logit_gap": GAP, "temperature": 0.5, "step_size": step_size},
+                    {
+                        "logit_gap": GAP,
+                        "temperature": 0.5,
+                        "step_size": step_size,
+                        "num_samples": 1,
+                    },
                     "a diffusion's exponent",
                     digits=8,
                 )
