@@ -205,7 +205,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "verify every law, run the notebooks, draw the figures, build the paper",
         reproduce,
     )
+    if arguments and arguments[0] in VERBS:
+        _check_options(arguments, verbs.choices[arguments[0]].format_usage())
     return parser.parse_args(arguments)
+
+
+def _check_options(arguments: Sequence[str], usage: str) -> None:
+    """Refuse an option that a verb does not have, and say the nearest that it has."""
+    known = [*re.findall(r"--[a-z][a-z-]*", usage), "--help"]
+    for argument in arguments[1:]:
+        option = argument.partition("=")[0]
+        if option.startswith("--") and option != "--" and option not in known:
+            near = [name for name in known if name.startswith(option)] or known
+            raise InputError(f"`{option}` is no option of {arguments[0]}; {_got(option, near)}")
 
 
 def number(text: str) -> float:
@@ -560,7 +572,8 @@ def print_prediction(
 
 
 def _description(model: "Distribution") -> str:
-    text = f"{model.source}: {model.num_outcomes:,} outcomes"
+    plural = "" if model.num_outcomes == 1 else "s"
+    text = f"{model.source}: {model.num_outcomes:,} outcome{plural}"
     if model.num_contexts > 1:
         shape = " x ".join(f"{size:,}" for size in model.logits.shape[:-1])
         text += f" in {shape} contexts"

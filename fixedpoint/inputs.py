@@ -116,8 +116,10 @@ def read_logits(path: str | Path, probabilities: bool = False) -> Distribution:
         return _read_csv(Path(name), probabilities)
     if suffix in (".npy", ".npz"):
         return _read_arrays(Path(name), probabilities)
+    hint = f" For a text: words:{name} or text:{name}." if suffix in (".txt", ".md", "") else ""
     raise ValueError(
-        f"`INPUT` must end in .npy, .npz or .csv, or begin with text: or words:; got {name!r}."
+        "`INPUT` must end in .npy, .npz or .csv, or begin with text: (characters) or words:; "
+        f"got {name!r}.{hint}"
     )
 
 

@@ -61,6 +61,7 @@ class TestPredict:
         assert "law       tempering.logits" in answer.out
         assert "limit     the mode alone, heads (entropy 0, effective number 1)" in answer.out
         assert "generation 2 at temperature 4 restores generation 0 exactly" in answer.out
+        assert re.search(r"change .* lost modes 0, temperature (\S+), rest 0$", answer.out, re.M)
 
     @pytest.mark.parametrize("extra", [(), ("--samples", "7", "--replicates", "5")])
     def test_output_fits_the_screen(self, call, extra):
@@ -98,6 +99,17 @@ class TestPredict:
         assert json.loads(call("predict", "coin.csv", *arguments).out) == found
         text = call("predict", "coin.csv", *arguments[:-1]).out
         assert f"{exact['fixation']:.6g} generations on average until one is left: exact" in text
+
+    def test_samples_are_printed_with_their_errors_below_each_other(self, call):
+        arguments = [*ENDING, "--samples", "40", "--replicates", "9", "--seed", "1"]
+        printed = call("predict", "coin.csv", *arguments).out
+        lines = [line for line in printed.splitlines() if re.match(r" +[012]  ", line)]
+        signs = [[m.start() for m in re.finditer("±", line)] for line in lines]
+        assert len(lines) == 3
+        assert signs[0] == []
+        assert len(signs[1]) >= 4
+        assert set(signs[2]) <= set(signs[1])
+        assert not any(line != line.rstrip() for line in printed.splitlines())
 
     def test_several_contexts_give_means(self, call):
         answer = call("predict", "table.npy", *ENDING)
@@ -185,7 +197,9 @@ def _text(place):
 COIN = ["predict", "coin.csv", *ENDING]
 BAD = {
     "unknown verb": (["predct"], "`VERB` must be one of .* got 'predct'. Did you mean 'predict'?"),
-    "unknown option": ([*COIN, "--topk", "3"], "unrecognized arguments: --topk 3"),
+    "unknown option": ([*COIN, "--topk", "3"], "no option of predict; .* Did you mean '--top-k'?"),
+    "shortened": (["predict", "coin.csv", "--temp=1"], "Did you mean '--temperature'?"),
+    "plain text": (["predict", "a.txt", *ENDING], "For a text: words:a.txt or text:a.txt"),
     "no input": (["predict"], "arguments are required: INPUT, --temperature, --generations"),
     "missing file": (["predict", "none.npy", *ENDING], "`INPUT` none.npy: No such file"),
     "a folder": (["predict", "folder.npy", *ENDING], "`INPUT` folder.npy: Is a directory"),

@@ -104,6 +104,16 @@ def test_zero_and_infinite_temperature_lose_the_past():
         assert found.modes.tolist() == ([1, 1, 1] if temperature == 0 else [1, 0, 0])
 
 
+@pytest.mark.parametrize("samplers", [fp.Temperature(0.7), fp.Temperature(0.0), fp.TopK(2)])
+def test_the_three_parts_add_up_and_only_a_cut_loses_modes(samplers):
+    found = predict(fp.Loop(sampler=samplers), LOGITS, 3).figures
+    parts = sum(found[name] for name in prediction.PARTS)
+    np.testing.assert_allclose(parts, found["kl_from_start"], rtol=1e-9, atol=1e-13)
+    loses = not isinstance(samplers, fp.Temperature) or samplers.temperature == 0
+    assert (found["kl_lost_modes"][-1] > 0.3) == loses
+    assert found["kl_lost_modes"][0] == 0
+
+
 def test_one_outcome_and_lost_outcomes():
     alone = predict(tempered(0.5), np.array([3.0]), 2)
     np.testing.assert_array_equal(alone.figures["entropy"], 0)
