@@ -755,6 +755,7 @@ def _draw(
             axes.set_xlim(0, max(1, found.generations[-1]))
             axes.set_ylim(bottom=0)
             axes.set_xlabel("generation")
+        figure.legend(*change.get_legend_handles_labels(), loc="outside lower left", ncols=3)
         title = f"{_description(model)}\n{_process(options)}"
         figure.suptitle(title, fontsize=8, x=0.01, ha="left", parse_math=False)
         dates = {"pdf": ("CreationDate", "ModDate", "Producer", "Creator"), "svg": ("Date",)}
@@ -779,8 +780,6 @@ def _draw_change(axes: Any, found: "Prediction") -> None:
     if errors is not None:
         axes.errorbar(found.generations, whole, errors, color="0.2", linewidth=0, elinewidth=0.8)
     axes.set_title("divergence from generation 0 (nats)", fontsize=9, loc="left")
-    handles, labels = axes.get_legend_handles_labels()
-    axes.legend(handles[::-1], labels[::-1], loc="upper left")  # as they lie on each other
     if not whole.max() > 0:
         axes.set_ylim(0, 1)
 

@@ -297,7 +297,9 @@ def _follow(
         statement = (
             f"nothing moves by more than 1e-12 from generation {max(settled)} on (seen, not proved)"
         )
-        limit = Limit(statement, {name: float(figures[name][-1].mean()) for name in STATE})
+        ends = {name: float(figures[name][-1].mean()) for name in STATE}
+        ends["entropy"] *= ends["entropy"] > STATIONARY  # on its way to 0 as far as was looked
+        limit = Limit(statement, ends)
     return figures, limit, np.concatenate(lasts)
 
 
