@@ -7,6 +7,7 @@ Everything that the text quotes comes from here:
     generated/macros.tex          \FP<name> for every number
     generated/equations.tex       \fpeq{<label>}: the SymPy object as LaTeX, with its verdict
     generated/laws.tex            the table of all registered equations
+    generated/benchmarks.tex      the table of the stored benchmarks
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import math
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -231,12 +233,20 @@ def collect(stems: Iterable[str]) -> dict[str, str]:
     return numbers
 
 
+def benchmarks_tex() -> str:
+    """The table of the stored measurement; nothing is measured here."""
+    folder = press.PAPER.parent / "tests" / "benchmarks"
+    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return runpy.run_path(str(folder / "report.py"))["latex"](record)
+
+
 def write_tex() -> None:
-    """Write the three TeX files of `generated/`."""
+    """Write the TeX files of `generated/`."""
     register, record = equations(), confront.load()
     numbers = {**tally(register, record), **constants(register), **collect(printed())}
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {
+        "benchmarks.tex": benchmarks_tex(),
         "equations.tex": equations_tex(register, record),
         "laws.tex": laws_tex(register),
         "macros.tex": macros_tex(numbers),

@@ -120,6 +120,7 @@ class TestPredict:
         assert found["contexts"] == 2
         assert found["generations"][1]["mode_probability"] == pytest.approx(p[1], rel=1e-12)
 
+    @pytest.mark.slow
     def test_truncation(self, call):
         answer = call("predict", "table.npy", *ENDING, "--top-k", 2, "--top-p", 1, "--min-p", 0)
         assert "draw at temperature 0.5, top-k 2, top-p 1, min-p 0" in answer.out
@@ -385,6 +386,7 @@ def test_help_and_version(call, capsys):
     assert "text:FILE" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_reader_who_leaves_early_causes_no_traceback(place):
     code = (
         "import sys; from fixedpoint.cli import main;"

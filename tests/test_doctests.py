@@ -10,9 +10,23 @@ import fixedpoint
 
 INSIDE = pkgutil.walk_packages(fixedpoint.__path__, "fixedpoint.")
 MODULES = ["fixedpoint", *sorted(module.name for module in INSIDE)]
+# Many small programs to compile: `.ci/run` runs these apart from the suite.
+LONG = {
+    "fixedpoint.confront",
+    "fixedpoint.laws.flow.solution",
+    "fixedpoint.laws.resampling.solution",
+    "fixedpoint.laws.traces.solution",
+    "fixedpoint.loop.flow",
+    "fixedpoint.loop.learners",
+    "fixedpoint.loop.resampling",
+    "fixedpoint.loop.vertex",
+}
+assert set(MODULES) >= LONG
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in MODULES]
+)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # some record what they verified
     module = importlib.import_module(name)

@@ -196,6 +196,7 @@ class TestAgainstExactSums:
         # x/T is off by u|x/T| once rounded, so that e^{x/T} near 1e-300 keeps 13 digits.
         assert_close(tempered, exact)
 
+    @pytest.mark.slow
     def test_a_million_outcomes(self):
         values, counts = np.array([3.0, 0.25, -2.5, -40.0]), np.array([1, 600_000, 399_000, 999])
         theta = np.random.default_rng(0).permutation(np.repeat(values, counts))

@@ -69,6 +69,7 @@ def test_too_few_nodes_are_noticed(monkeypatch):
     assert np.abs(np.asarray(error)).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_many_temperatures_are_compressed_by_default_and_can_be_refused():
     table = tables()[-2:]
     b = np.append(np.geomspace(0.5, 2, MANY), [INF, 0.0, 100.0, 1.0])

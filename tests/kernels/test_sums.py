@@ -71,6 +71,7 @@ def test_sweep_equals_sixty_digits(name):
         assert result.surviving[i] == (modes if b == INF else finite).sum()
 
 
+@pytest.mark.slow
 def test_divergence_is_twelve_digits_away_from_the_start():
     logits = np.array(TABLES["several blocks"])
     for b in (0.0, 0.5, 0.9, 1 / 0.9, 2.0, 40.0, INF):
@@ -117,6 +118,7 @@ def check_equal(result, expected, rtol):
         np.testing.assert_allclose(value, other, rtol=rtol, atol=scale, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_fused_kernel_is_its_plain_twin(table):
     b = jnp.array(INVERSE_TEMPERATURES)
     plain, fused = partition_sums(table, b), fused_sums(jnp.asarray(table), b)
@@ -170,6 +172,7 @@ def test_float32_arithmetic_without_x64(table):
         np.testing.assert_allclose(result.entropy, expected.entropy, rtol=2e-6)
 
 
+@pytest.mark.slow
 def test_derivative_of_entropy_is_minus_b_times_the_variance():
     logits = jnp.array([0.4, -1.0, 2.0, -jnp.inf])
     b = jnp.array([0.0, 1.7, INF])
@@ -212,6 +215,7 @@ def test_bad_input_is_named(logits, inverse_temperatures, message):
         sweep(np.array(logits), inverse_temperatures)
 
 
+@pytest.mark.slow
 def test_rows_are_shared_out_among_devices():
     code = """
 import json, jax, numpy as np

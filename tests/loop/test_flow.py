@@ -33,6 +33,7 @@ def mixture_at(time):
     return np.exp(-time) * (root + s) ** 2
 
 
+@pytest.mark.slow
 def test_online_flow_of_two_outcomes():
     result = fp.flow(COLD, TWO, TIMES)
     gaps = result.value @ SIGNS
@@ -107,6 +108,7 @@ def test_order_of_convergence(solver, steps, order, tolerance):
     np.testing.assert_allclose(orders, order, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_event_is_located():
     """Two outcomes: the gap passes 2 when the clock says so; it never comes back to 0.1."""
     batch = jnp.stack([TWO, 1.5 * TWO, 0 * TWO])
@@ -174,6 +176,7 @@ def test_float32_stays_float32_and_does_not_promise_float64():
         fp.flow(COLD, TWO.astype(jnp.float32), TIMES, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_failure_is_a_value_or_an_error():
     result = fp.flow(COLD, TWO, [1000.0], max_steps=3, throw=False)
     assert not bool(result.successful)

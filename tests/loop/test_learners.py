@@ -65,6 +65,7 @@ def test_gradient_flow_with_two_outcomes_keeps_its_linear_coordinate():
     assert float(theta.sum()) == pytest.approx(-0.1, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_gradient_flow_to_convergence_agrees_with_refit():
     batch = jnp.stack([THETA, LOST])
     targets = Target(jnp.log(jnp.stack([TARGET, TARGET[::-1]])), jnp.inf)

@@ -16,6 +16,7 @@ LABELS = {
     "multiplier",
     "off_ray",
     "finite_training",
+    "lineage",
     "online_two_outcomes",
     "online_chebyshev",
     "online_block",
