@@ -5,7 +5,6 @@ import pytest
 from fixedpoint import confront
 from fixedpoint.laws.equation import equations
 
-
 # The longest comparisons, seconds each. `.ci/run` makes them apart from the suite, and so do
 # `fixedpoint verify` and `fixedpoint reproduce`.
 LONG = {
