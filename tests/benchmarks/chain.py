@@ -45,7 +45,7 @@ def times(temperature: float, name: str, quick: bool) -> Race:
         )
         yield from (ordinary, ours) if right else (ours, ordinary)
         yield Contestant("fixedpoint, absorption", lambda: {"mean": absorption(chain).mean[None]})
-        if importlib.util.find_spec("numba"):
+        if right and importlib.util.find_spec("numba"):
             yield Contestant("Numba, the same, state by state", _numba(Q, exits, at_states))
 
     return Race(

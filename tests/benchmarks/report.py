@@ -73,8 +73,24 @@ def markdown(record: Record) -> str:
     """A heading and a table for each race, the growths, then the circumstances."""
     parts = [table(race) for race in record["races"].values()]
     if record["growth"]:
-        parts.append("\n".join(growth_line(growth) for growth in record["growth"].values()))
+        parts.append(growths(record))
     return "\n\n".join([*parts, f"{NOTE} {circumstances(record)}"]) + "\n"
+
+
+def summary(record: Record) -> str:
+    """A line for each race, the growths, then the circumstances."""
+    lines = ["| race | seconds | the others, in times the first |", "|---|---:|---|"]
+    for race in record["races"].values():
+        first, *others = race["entries"]
+        ratios = "; ".join(f"{entry['name']} {_short(entry['ratio'])}" for entry in others)
+        lines.append(f"| {race['title']} | {first['name']}: {_short(first['seconds'])} | {ratios} |")
+    parts = ["\n".join(lines), growths(record), circumstances(record)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def growths(record: Record) -> str:
+    """How each kind of work grows, a line each."""
+    return "\n".join(growth_line(growth) for growth in record["growth"].values())
 
 
 def table(race: Record) -> str:
@@ -141,10 +157,10 @@ def cells(entry: Record) -> tuple[str, ...]:
 
 
 def publish(record: Record) -> None:
-    """Write the README's table."""
+    """Write the README's table; the paper has the long ones."""
     text = README.read_text(encoding="utf-8")
     pattern = re.compile(rf"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
-    README.write_text(pattern.sub(lambda _: markdown(record), text), encoding="utf-8")
+    README.write_text(pattern.sub(lambda _: summary(record), text), encoding="utf-8")
 
 
 def _short(number: float) -> str:

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"of {names}; all by default, which also renews results.json",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: 5)")
+    parser.add_argument("--rounds", type=int, default=4, help="timed rounds (default: 4)")
     parser.add_argument("--output", type=Path, help="where to write the results instead, as JSON")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in {*races, *growths}]
