@@ -6,6 +6,7 @@ folded: it shows its answer to an exercise when it is opened. A notebook that fa
 prints a warning, costs one line here and is not stored.
 """
 
+import os
 import re
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from traitlets.config import Config
 
 FOLDER = Path(__file__).parent
+INLINE = "module://matplotlib_inline.backend_inline"
 SECONDS_PER_CELL = 300
 LARGEST = 400_000
 """Bytes that a stored notebook may have."""
@@ -75,7 +77,8 @@ def execute(name: str) -> bytes:
             config=Config({"KernelManager": local, "AsyncKernelManager": local}),
         )
         try:
-            client.execute()
+            # Pictures go into the notebook, whatever backend this process was told to draw with.
+            client.execute(env={**os.environ, "MPLBACKEND": INLINE})
         except CellExecutionError as failure:
             raise NotebookError(told(failure)) from None
         except CellTimeoutError:

@@ -83,7 +83,9 @@ def summary(record: Record) -> str:
     for race in record["races"].values():
         first, *others = race["entries"]
         ratios = "; ".join(f"{entry['name']} {_short(entry['ratio'])}" for entry in others)
-        lines.append(f"| {race['title']} | {first['name']}: {_short(first['seconds'])} | {ratios} |")
+        lines.append(
+            f"| {race['title']} | {first['name']}: {_short(first['seconds'])} | {ratios} |"
+        )
     parts = ["\n".join(lines), growths(record), circumstances(record)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
