@@ -26,14 +26,14 @@ install_import_hook(["fixedpoint.potential", "fixedpoint.simplex"], "beartype.be
 
 
 def pytest_addoption(parser):
-    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
+    parser.addoption("--slow", action="store_true", help="run those marked slow or long as well")
 
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--slow"):
-        skip = pytest.mark.skip(reason="slow: run with --slow")
+        skip = pytest.mark.skip(reason="run with --slow")
         for item in items:
-            if "slow" in item.keywords:
+            if {"slow", "long"} & set(item.keywords):
                 item.add_marker(skip)
 
 

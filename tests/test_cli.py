@@ -63,7 +63,10 @@ class TestPredict:
         assert "generation 2 at temperature 4 restores generation 0 exactly" in answer.out
         assert re.search(r"change .* lost modes 0, temperature (\S+), rest 0$", answer.out, re.M)
 
-    @pytest.mark.parametrize("extra", [(), ("--samples", "7", "--replicates", "5")])
+    @pytest.mark.parametrize(
+        "extra",
+        [(), pytest.param(("--samples", "7", "--replicates", "5"), marks=pytest.mark.long)],
+    )
     def test_output_fits_the_screen(self, call, extra):
         answer = call("predict", "coin.csv", *ENDING, *extra)
         assert max(map(len, answer.out.splitlines())) <= cli.WIDTH
@@ -120,7 +123,7 @@ class TestPredict:
         assert found["contexts"] == 2
         assert found["generations"][1]["mode_probability"] == pytest.approx(p[1], rel=1e-12)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_truncation(self, call):
         answer = call("predict", "table.npy", *ENDING, "--top-k", 2, "--top-p", 1, "--min-p", 0)
         assert "draw at temperature 0.5, top-k 2, top-p 1, min-p 0" in answer.out
@@ -145,6 +148,7 @@ class TestPredict:
         assert [row[1] for row in rows(answer.out)] == ["#1", "#0"]
         assert "uniform on the 2 outcomes" in answer.out
 
+    @pytest.mark.long
     def test_many_generations_are_thinned_out_on_the_screen_only(self, call):
         ending = ["--temperature", 0.9, "--generations"]
         answer = call("predict", "coin.csv", *ending, 300)
@@ -386,7 +390,7 @@ def test_help_and_version(call, capsys):
     assert "text:FILE" in capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_reader_who_leaves_early_causes_no_traceback(place):
     code = (
         "import sys; from fixedpoint.cli import main;"

@@ -7,6 +7,7 @@ from fixedpoint.inputs import character_counts, word_counts
 from paper import data
 
 
+@pytest.mark.long
 def test_the_plays_are_without_markup():
     text = data.shakespeare()
     characters = character_counts(text)

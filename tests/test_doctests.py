@@ -15,17 +15,25 @@ LONG = {
     "fixedpoint.confront",
     "fixedpoint.laws.flow.solution",
     "fixedpoint.laws.resampling.solution",
+    "fixedpoint.kernels.observables",
+    "fixedpoint.kernels.sums",
+    "fixedpoint.laws.tempering.solution",
     "fixedpoint.laws.traces.solution",
     "fixedpoint.loop.flow",
     "fixedpoint.loop.learners",
     "fixedpoint.loop.resampling",
+    "fixedpoint.loop.run",
+    "fixedpoint.loop.samplers",
+    "fixedpoint.loop.traces",
     "fixedpoint.loop.vertex",
+    "fixedpoint.potential",
+    "fixedpoint.simplex",
 }
 assert set(MODULES) >= LONG
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in MODULES]
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in LONG)) for name in MODULES]
 )
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # some record what they verified

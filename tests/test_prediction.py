@@ -138,7 +138,7 @@ def test_the_limit_is_not_claimed_before_it_is_reached():
 
 
 class TestSamples:
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_heterozygosity_like_decay_of_two_outcomes(self):
         """The chance that one draw of two decides: after one generation of n = 2, by hand."""
         loop = fp.Loop(corpus=fp.Fresh(2))
@@ -154,7 +154,7 @@ class TestSamples:
         assert found.modes is None
         assert found.figures["entropy"].shape == (2, 4_000)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_the_seed_decides(self):
         loop = fp.Loop(corpus=fp.Fresh(5))
         runs = [

@@ -140,6 +140,7 @@ PAIRS = {
 
 
 class TestAgainstExactSums:
+    @pytest.mark.long
     @pytest.mark.parametrize("state", STATES)
     @pytest.mark.parametrize("name", OBSERVABLES)
     def test_observables(self, name, state):
@@ -196,7 +197,7 @@ class TestAgainstExactSums:
         # x/T is off by u|x/T| once rounded, so that e^{x/T} near 1e-300 keeps 13 digits.
         assert_close(tempered, exact)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_a_million_outcomes(self):
         values, counts = np.array([3.0, 0.25, -2.5, -40.0]), np.array([1, 600_000, 399_000, 999])
         theta = np.random.default_rng(0).permutation(np.repeat(values, counts))
@@ -224,6 +225,7 @@ class TestAgainstExactSums:
 class TestSingleOutcome:
     theta = jnp.array([4.2])
 
+    @pytest.mark.long
     def test_observables(self):
         zero = [
             simplex.entropy(self.theta),

@@ -107,6 +107,7 @@ def test_a_model_that_is_no_state_is_generation_0():
     assert 1 + first @ absorption(chain).mean == pytest.approx(122231 / 25856, rel=1e-14)
 
 
+@pytest.mark.long
 def test_the_first_loss_of_three_outcomes():
     chain = from_loop(tempered(15, 2.0), 3, exchangeable=True)
     lost = absorption(chain.stopped((chain.counts == 0).any(-1)))

@@ -29,7 +29,7 @@ def test_logarithms_where_the_times_are_known(n, temperature, expected):
     np.testing.assert_allclose(chance, plain, rtol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_coin_tosses_take_two_to_the_n_minus_one():
     """T = inf: every generation is n fair coins, all alike with probability 2^(1-n)."""
     n = 1200

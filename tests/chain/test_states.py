@@ -65,6 +65,7 @@ def test_three_generations_are_those_of_all_histories(loop):
     np.testing.assert_allclose(law, expected, rtol=1e-13, atol=1e-16)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "corpus",
     [
@@ -168,6 +169,7 @@ def test_real_data_are_not_exchangeable():
         from_loop(loop, 3, exchangeable=True)
 
 
+@pytest.mark.long
 def test_a_lineage_of_retrainings_is_a_chain():
     """p' = (1-η) p₀ + η N/n, whatever the last model was."""
     start = jnp.log(jnp.array([0.3, 0.7]))

@@ -21,6 +21,7 @@ def traces(temperature, step_size, num_samples=1, weight_decay=0.0):
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "loop", [traces(0.8, 0.7, 2), traces(1.5, 0.3, 1, 0.4)], ids=["batches", "weight decay"]
 )

@@ -63,7 +63,7 @@ def test_the_error_of_a_kernel_is_not_taken_for_an_unknown_option():
         driver.run(broken, [ROWS], tile=2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_devices_share_the_tiles():
     code = """
 import json, jax, numpy as np

@@ -39,7 +39,7 @@ def solve(logits, num_steps, frozen=False, temperature=0.6, time=8.0):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_order_is_eight_and_the_estimate_is_no_underestimate():
     logits = starts(20)
     exact, _ = solve(logits, 128)
@@ -53,7 +53,7 @@ def test_order_is_eight_and_the_estimate_is_no_underestimate():
     assert all(a > b for a, b in zip(estimates, errors, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("frozen", [False, True])
 def test_many_flows_are_those_of_one_at_a_time(frozen):
     logits, loop = starts(), fp.Loop(sampler=fp.Temperature(0.6))
@@ -69,6 +69,7 @@ def test_many_flows_are_those_of_one_at_a_time(frozen):
     assert many.successful.all()
 
 
+@pytest.mark.long
 def test_observables_and_leading_axes_are_the_same():
     logits, loop = starts().reshape(7, 10, 5), fp.Loop(sampler=fp.Temperature(1.5))
     result = fp.flow(loop, logits, TIMES, observe={"S": fp.simplex.entropy})

@@ -22,6 +22,7 @@ def table():
     return logits
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("share", [1e-6, 0.05, 0.5, 0.999])
 def test_entropy_at_the_temperature_found_is_the_one_asked_for(share):
     lowest = np.log([1, 1, 2, 1, 1])
@@ -43,6 +44,7 @@ def test_the_ends_are_limits():
     assert flat == INF or flat == 0
 
 
+@pytest.mark.long
 def test_many_targets_by_the_spectrum():
     logits = np.random.default_rng(3).normal(scale=3, size=(2, 5000)).astype(np.float32)
     entropy = np.geomspace(0.01, 8.5, 12)[:, None] * [1.0, 0.9]

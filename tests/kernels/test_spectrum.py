@@ -38,6 +38,7 @@ def tables():
     return jnp.asarray(np.stack([*two_levels, *random, ragged]), jnp.float32)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("low", "high"),
     [
@@ -69,7 +70,7 @@ def test_too_few_nodes_are_noticed(monkeypatch):
     assert np.abs(np.asarray(error)).max() > 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_many_temperatures_are_compressed_by_default_and_can_be_refused():
     table = tables()[-2:]
     b = np.append(np.geomspace(0.5, 2, MANY), [INF, 0.0, 100.0, 1.0])
@@ -89,6 +90,7 @@ def test_many_temperatures_are_compressed_by_default_and_can_be_refused():
     )
 
 
+@pytest.mark.long
 def test_spectral_sums_are_partition_sums():
     table = tables()[-3:]
     b = jnp.array([0.25, 1.0, 3.0])

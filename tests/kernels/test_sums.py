@@ -71,7 +71,7 @@ def test_sweep_equals_sixty_digits(name):
         assert result.surviving[i] == (modes if b == INF else finite).sum()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_divergence_is_twelve_digits_away_from_the_start():
     logits = np.array(TABLES["several blocks"])
     for b in (0.0, 0.5, 0.9, 1 / 0.9, 2.0, 40.0, INF):
@@ -118,7 +118,7 @@ def check_equal(result, expected, rtol):
         np.testing.assert_allclose(value, other, rtol=rtol, atol=scale, err_msg=name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_fused_kernel_is_its_plain_twin(table):
     b = jnp.array(INVERSE_TEMPERATURES)
     plain, fused = partition_sums(table, b), fused_sums(jnp.asarray(table), b)
@@ -128,11 +128,13 @@ def test_the_fused_kernel_is_its_plain_twin(table):
     np.testing.assert_array_equal(fused.num_outcomes, plain.num_outcomes)
 
 
+@pytest.mark.long
 def test_plain_path_gives_the_same_numbers(table):
     b = np.array(INVERSE_TEMPERATURES)
     check_equal(sweep(table, b), jax.jit(sweep)(table, b), rtol=1e-12)
 
 
+@pytest.mark.long
 def test_each_row_and_temperature_stands_alone(table):
     b = np.array([0.3, 1.0, 4.0])
     whole = sweep(table, b)
@@ -145,6 +147,7 @@ def test_each_row_and_temperature_stands_alone(table):
             )
 
 
+@pytest.mark.long
 def test_leading_axes_are_kept(table):
     result = sweep(table[:36].reshape(3, 2, 6, 83), [1.0, 2.0])
     flat = sweep(table[:36], [1.0, 2.0])
@@ -164,6 +167,7 @@ def test_float32_logits_are_summed_in_float64(table):
     check_equal(result, sweep(table.astype(np.float64), [0.7, 3.0]), rtol=1e-15)
 
 
+@pytest.mark.long
 def test_float32_arithmetic_without_x64(table):
     expected = sweep(table, [0.7, 3.0])
     with jax.enable_x64(False):
@@ -172,7 +176,7 @@ def test_float32_arithmetic_without_x64(table):
         np.testing.assert_allclose(result.entropy, expected.entropy, rtol=2e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_derivative_of_entropy_is_minus_b_times_the_variance():
     logits = jnp.array([0.4, -1.0, 2.0, -jnp.inf])
     b = jnp.array([0.0, 1.7, INF])
@@ -215,7 +219,7 @@ def test_bad_input_is_named(logits, inverse_temperatures, message):
         sweep(np.array(logits), inverse_temperatures)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rows_are_shared_out_among_devices():
     code = """
 import json, jax, numpy as np

@@ -5,8 +5,7 @@ import pytest
 from fixedpoint import confront
 from fixedpoint.laws.equation import equations
 
-# The longest comparisons, seconds each. `.ci/run` makes them apart from the suite, and so do
-# `fixedpoint verify` and `fixedpoint reproduce`.
+# Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
 LONG = {
     "proved": """
         flow.online_chebyshev traces.entropy_bias traces.stationary_mixture traces.transience
@@ -17,15 +16,29 @@ LONG = {
         resampling.first_extinction resampling.fixation_time resampling.spectrum
         resampling.survivors resampling.survivors_power_law tempering.ascent
     """,
-    "confronted": """
-        flow.blow_up flow.finite_training flow.frozen_one_hot_target flow.frozen_two_outcomes
-        flow.mixture_frozen flow.mixture_online flow.multiplier flow.natural flow.online_chebyshev
-        flow.potential flow.reverse_kl_tail resampling.critical_temperature
-        resampling.heterozygosity resampling.partial_refit resampling.partial_refit_data
-        tempering.refit traces.envelope traces.martingale traces.memory traces.stationary_mixture
-        traces.switches traces.winner
-    """,
 }
+# Of the confrontations a few stand for all.
+SHORT = [
+    "flow.duality",
+    "flow.frozen_uniform_target",
+    "flow.losers_equalise",
+    "flow.majorisation",
+    "resampling.entropy_budget",
+    "resampling.fixation_probability",
+    "resampling.lock_in_strong",
+    "resampling.slow_eigenvalue",
+    "resampling.verifier",
+    "tempering.composition",
+    "tempering.fixed_point",
+    "tempering.logits",
+    "tempering.recovery",
+    "traces.displacement",
+    "traces.log_loss",
+    "traces.two_charts",
+]
+
+assert set(SHORT) <= set(equations()), "a label in SHORT is not registered"
+LONG["confronted"] = " ".join(set(equations()) - set(SHORT))
 
 
 def each_label(comparison=""):
@@ -33,7 +46,7 @@ def each_label(comparison=""):
     long = LONG.get(comparison, "").split()
     assert set(long) <= set(equations()), "a label in LONG is not registered"
     labels = [
-        pytest.param(label, marks=[pytest.mark.slow] * (label in long))
+        pytest.param(label, marks=[pytest.mark.long] * (label in long))
         for label in sorted(equations())
     ]
     return pytest.mark.parametrize("label", labels, scope="module")

@@ -182,6 +182,7 @@ def test_wrapping_corpora_compose(key):
     np.testing.assert_allclose(runs.value[1:, 1], 0.75 * 0.3 / (n + 1), rtol=1e-12)
 
 
+@pytest.mark.long
 def test_a_pool_draws_each_sample_from_the_mixture(key):
     real, fraction, n, replicates = jnp.array([0.0, 0.0, 0.5, 0.5]), 0.3, 5, 4000
     loop = fp.Loop(corpus=fp.Pooled(real, fraction, fp.Fresh(n)))

@@ -33,7 +33,7 @@ def mixture_at(time):
     return np.exp(-time) * (root + s) ** 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_online_flow_of_two_outcomes():
     result = fp.flow(COLD, TWO, TIMES)
     gaps = result.value @ SIGNS
@@ -108,7 +108,7 @@ def test_order_of_convergence(solver, steps, order, tolerance):
     np.testing.assert_allclose(orders, order, atol=tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_event_is_located():
     """Two outcomes: the gap passes 2 when the clock says so; it never comes back to 0.1."""
     batch = jnp.stack([TWO, 1.5 * TWO, 0 * TWO])
@@ -136,6 +136,7 @@ def test_lost_outcomes_stay_lost():
     np.testing.assert_allclose(value[:, :4], expected, rtol=1e-8)
 
 
+@pytest.mark.long
 def test_batches():
     batch = jnp.stack([2 * TWO, -TWO, 0 * TWO])[:, None]
     result = fp.flow(COLD, batch, TIMES, observe={"gap": lambda theta: theta @ SIGNS})
@@ -165,6 +166,7 @@ def test_gradients():
     assert float(gradient.sum()) == pytest.approx(0, abs=1e-9)  # a shift of θ changes nothing
 
 
+@pytest.mark.long
 def test_float32_stays_float32_and_does_not_promise_float64():
     result = fp.flow(COLD, TWO.astype(jnp.float32), TIMES)
     assert result.value.dtype == jnp.float32
@@ -176,7 +178,7 @@ def test_float32_stays_float32_and_does_not_promise_float64():
         fp.flow(COLD, TWO.astype(jnp.float32), TIMES, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_failure_is_a_value_or_an_error():
     result = fp.flow(COLD, TWO, [1000.0], max_steps=3, throw=False)
     assert not bool(result.successful)
@@ -184,6 +186,7 @@ def test_failure_is_a_value_or_an_error():
         fp.flow(COLD, TWO, [1000.0], max_steps=3)
 
 
+@pytest.mark.long
 def test_a_mixture_flow_cannot_bring_back_what_is_lost():
     loop = fp.Loop(corpus=fp.Mixed(P0, 0.5), learner=fp.MixtureStep(0.1))
     with pytest.raises(RuntimeError, match="`logits` must be finite for every outcome of the real"):

@@ -65,7 +65,7 @@ def test_gradient_flow_with_two_outcomes_keeps_its_linear_coordinate():
     assert float(theta.sum()) == pytest.approx(-0.1, rel=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gradient_flow_to_convergence_agrees_with_refit():
     batch = jnp.stack([THETA, LOST])
     targets = Target(jnp.log(jnp.stack([TARGET, TARGET[::-1]])), jnp.inf)
@@ -75,6 +75,7 @@ def test_gradient_flow_to_convergence_agrees_with_refit():
     np.testing.assert_allclose(flowed[1], np.array([0.4, 0.0, 0.2, 0.1]) / 0.7, rtol=2e-9)
 
 
+@pytest.mark.long
 def test_gradient_steps_are_euler_steps_of_the_flow():
     """Halving the step size halves the distance to the flow."""
     flow = trained(fp.GradientFlow(time=2.0), THETA, EXACT)

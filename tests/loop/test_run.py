@@ -232,6 +232,7 @@ def test_gradients_and_batches_of_parameters():
     np.testing.assert_allclose(batched[:, -1], each, rtol=1e-13)
 
 
+@pytest.mark.long
 def test_traced_random_runs_equal_compiled_ones(key):
     loop = fp.Loop(corpus=fp.Fresh(20))
     runs = fp.run(loop, THETA, 5, key=key, num_replicates=3)
@@ -239,6 +240,7 @@ def test_traced_random_runs_equal_compiled_ones(key):
     np.testing.assert_array_equal(runs.value, traced)
 
 
+@pytest.mark.long
 def test_gradients_through_lost_outcomes_are_finite(key):
     """Counts are constants; what flows past them is finite, also after an outcome is lost."""
     start = THETA.at[1].set(-jnp.inf)
@@ -260,6 +262,7 @@ def test_gradients_through_lost_outcomes_are_finite(key):
     assert gradients[0][1] == 0
 
 
+@pytest.mark.long
 def test_dtypes_follow_the_logits(key):
     loop = fp.Loop(fp.Temperature(jnp.float64(0.9)), fp.Fresh(5), fp.MixtureStep(0.5))
     for dtype in (jnp.float32, jnp.float64):

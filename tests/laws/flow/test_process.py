@@ -13,7 +13,7 @@ from fixedpoint.loop import Loop, Temperature, flow
 LEADERS = jnp.array([1.0, 0.2, 1.0, -0.5])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_exact_ties_stay_exact_for_ever():
     late = flow(Loop(Temperature(0.5)), LEADERS, [1e3, 1e6], **process.TIGHT).value
     np.testing.assert_array_equal(late[:, 0], late[:, 2])
@@ -33,7 +33,7 @@ def test_the_order_of_the_outcomes_is_kept_and_majorised():
         assert not simplex.majorises(less, more)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_single_precision_follows_the_law_honestly():
     model = jnp.asarray(process.MODEL, jnp.float32)
     found = flow(Loop(Temperature(np.inf)), model, [0.5, 4.0]).value
@@ -44,12 +44,13 @@ def test_single_precision_follows_the_law_honestly():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_reverse_divergence_vanishes_at_temperature_one():
     there = process._reverse_kl_flow(process.MODEL, 1.0, 5.0)
     np.testing.assert_allclose(there, process.MODEL, atol=1e-12)
 
 
+@pytest.mark.long
 def test_the_gap_of_the_reverse_divergence_obeys_its_equation():
     # K = 2: log z + Chi(z) = (1/T - 1) t + const, that is, dz/dt = (1/T - 1) z/(1 + cosh z).
     at = jnp.array([1.0, 0.0])

@@ -55,7 +55,7 @@ def test_survivors_of_words(generation, left):
     np.testing.assert_allclose(resampling.survivors(WORDS, 50, generation), left, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_survivors_under_top_k():
     words = -jnp.log(jnp.arange(1, 1001.0))
     generations = [1, 2, 5, 10, 20, 50, 100]
@@ -79,7 +79,7 @@ def test_nucleus_support_of_words_and_of_equal_outcomes():
     assert resampling.nucleus_support(jnp.zeros(1000), 0.905) == 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_both_ways_to_follow_many_ancestors_agree(monkeypatch):
     """Three cumulants and state by state: within the accuracy that is stated."""
     models = [-1.1 * jnp.log(jnp.arange(1, 1001.0)), jnp.array([0.0, -9.0]), jnp.zeros(2)]

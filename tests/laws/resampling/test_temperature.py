@@ -22,7 +22,7 @@ def test_reference_chain_of_four_samples_at_half_temperature():
     np.testing.assert_allclose(found.mean[1:4], [float(t) for t in times], rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("kappa", [0.0, 2.0, -2.0, 8.0, 300.0])
 def test_scale_function_is_odd_about_even_odds_and_increases(kappa):
     x = jnp.linspace(0, 1, 41)
