@@ -116,19 +116,27 @@ def growth_line(growth: Record) -> str:
 
 
 def latex(record: Record) -> str:
-    """One tabular for all races; needs no package."""
+    """A longtable of all races, which may run over several pages."""
     columns = "l" + "r" * (len(HEADINGS) - 1)
+    caption = _escaped(f"The stored benchmarks. {NOTE} {circumstances(record)}")
+    head = r"\hline" + "\n" + " & ".join(HEADINGS) + r" \\"
+    strut = r"\rule{0pt}{2.4ex}"
     lines = [
-        f"% {_escaped(circumstances(record))}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\hline",
-        " & ".join(HEADINGS) + r" \\",
+        rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
+        rf"\caption{{{caption}}}\label{{tab:benchmarks}}\\",
+        head,
+        r"\endfirsthead",
+        head,
+        r"\endhead",
     ]
     for race in record["races"].values():
-        title = rf"\multicolumn{{{len(HEADINGS)}}}{{l}}{{\emph{{{_escaped(race['title'])}}}}}"
-        lines += [r"\hline", rf"{title} \\"]
-        lines += [" & ".join(map(_escaped, cells(entry))) + r" \\" for entry in race["entries"]]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}"]) + "\n"
+        title = (
+            rf"\multicolumn{{{len(HEADINGS)}}}{{l}}{{{strut}\emph{{{_escaped(race['title'])}}}}}"
+        )
+        lines += [r"\hline", rf"{title} \\*"]
+        lines += [" & ".join(map(_escaped, cells(entry))) + r" \\*" for entry in race["entries"]]
+        lines[-1] = lines[-1].removesuffix("*")
+    return "\n".join([*lines, r"\hline", r"\end{longtable}"]) + "\n"
 
 
 def circumstances(record: Record) -> str:
