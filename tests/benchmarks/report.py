@@ -116,19 +116,10 @@ def growth_line(growth: Record) -> str:
 
 
 def latex(record: Record) -> str:
-    """A longtable of all races, which may run over several pages."""
-    columns = "l" + "r" * (len(HEADINGS) - 1)
-    caption = _escaped(f"The stored benchmarks. {NOTE} {circumstances(record)}")
-    head = r"\hline" + "\n" + " & ".join(HEADINGS) + r" \\"
+    """The rows of the paper's longtable of all races, from its head to its end."""
+    head = " & ".join(HEADINGS) + r" \\"
     strut = r"\rule{0pt}{2.4ex}"
-    lines = [
-        rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
-        rf"\caption{{{caption}}}\label{{tab:benchmarks}}\\",
-        head,
-        r"\endfirsthead",
-        head,
-        r"\endhead",
-    ]
+    lines = [head, r"\endfirsthead", r"\hline", head, r"\endhead"]
     for race in record["races"].values():
         title = (
             rf"\multicolumn{{{len(HEADINGS)}}}{{l}}{{{strut}\emph{{{_escaped(race['title'])}}}}}"
@@ -136,7 +127,9 @@ def latex(record: Record) -> str:
         lines += [r"\hline", rf"{title} \\*"]
         lines += [" & ".join(map(_escaped, cells(entry))) + r" \\*" for entry in race["entries"]]
         lines[-1] = lines[-1].removesuffix("*")
-    return "\n".join([*lines, r"\hline", r"\end{longtable}"]) + "\n"
+    measured = _escaped(circumstances(record))
+    foot = rf"\multicolumn{{{len(HEADINGS)}}}{{p{{0.7\linewidth}}}}{{{strut}{measured}}} \\"
+    return "\n".join([*lines, r"\hline", foot, r"\end{longtable}"]) + "\n"
 
 
 def circumstances(record: Record) -> str:
