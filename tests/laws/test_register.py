@@ -7,15 +7,29 @@ from fixedpoint.laws.equation import equations
 
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
 LONG = {
-    "proved": """
-        flow.online_chebyshev traces.entropy_bias traces.stationary_mixture traces.transience
-    """,
-    "evaluated": """
-        flow.frozen_one_hot_target flow.frozen_uniform_target flow.majorisation flow.mixture_frozen
-        flow.mixture_online flow.natural flow.off_ray flow.online_chebyshev flow.potential
-        resampling.first_extinction resampling.fixation_time resampling.spectrum
-        resampling.survivors resampling.survivors_power_law tempering.ascent
-    """,
+    "proved": [
+        "flow.online_chebyshev",
+        "traces.entropy_bias",
+        "traces.stationary_mixture",
+        "traces.transience",
+    ],
+    "evaluated": [
+        "flow.frozen_one_hot_target",
+        "flow.frozen_uniform_target",
+        "flow.majorisation",
+        "flow.mixture_frozen",
+        "flow.mixture_online",
+        "flow.natural",
+        "flow.off_ray",
+        "flow.online_chebyshev",
+        "flow.potential",
+        "resampling.first_extinction",
+        "resampling.fixation_time",
+        "resampling.spectrum",
+        "resampling.survivors",
+        "resampling.survivors_power_law",
+        "tempering.ascent",
+    ],
 }
 # Of the confrontations a few stand for all.
 SHORT = [
@@ -38,12 +52,12 @@ SHORT = [
 ]
 
 assert set(SHORT) <= set(equations()), "a label in SHORT is not registered"
-LONG["confronted"] = " ".join(set(equations()) - set(SHORT))
+LONG["confronted"] = [label for label in equations() if label not in SHORT]
 
 
 def each_label(comparison=""):
     """One equation after the other, so that its comparisons share what they compile."""
-    long = LONG.get(comparison, "").split()
+    long = LONG.get(comparison, [])
     assert set(long) <= set(equations()), "a label in LONG is not registered"
     labels = [
         pytest.param(label, marks=[pytest.mark.long] * (label in long))
