@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 __all__ = ["run", "tiled"]
@@ -53,7 +53,7 @@ _refused: set[frozenset[tuple[str, Any]]] = set()
 
 def run(
     kernel: Callable[..., Any],
-    split: Sequence[Array],
+    split: Sequence[Array | np.ndarray],
     whole: Sequence[Any] = (),
     *,
     tile: int,
@@ -81,7 +81,9 @@ def run(
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
     num_rows = len(split[0])
-    arrays = [_pad(jnp.asarray(array), tile * len(devices)) for array in split]
+    share = NamedSharding(Mesh(np.asarray(devices), ("rows",)), PartitionSpec("rows"))
+    # Straight to the devices: an array of NumPy's would else be copied to one of them first.
+    arrays = [jax.device_put(_pad(array, tile * len(devices)), share) for array in split]
     program = functools.partial(_program, kernel, static, len(split), tile, axis, devices)
     options = {**VECTORS, **(REASSOCIATION if reassociate else {})}
     if devices[0].platform != "cpu":
@@ -113,10 +115,13 @@ def tiled(
     return jax.tree.map(join, results)
 
 
-def _pad(array: Array, multiple: int) -> Array:
+def _pad(array: Any, multiple: int) -> Any:
     """Repeat the last row until the number of rows is a multiple."""
     missing = -len(array) % multiple
-    return jnp.concatenate([array, *[array[-1:]] * missing]) if missing else array
+    if not missing:
+        return array
+    joined = np.concatenate if isinstance(array, np.ndarray) else jnp.concatenate
+    return joined([array, *[array[-1:]] * missing])
 
 
 def _tuned(program: Callable[..., Any], options: frozenset[Any], *arrays: Any) -> Any:

@@ -3,9 +3,9 @@ r"""Gradient flow of an ensemble of models: many starts side by side, with one t
     dθ/dt = softmax(α/T) − softmax(θ),    α = θ (online) or α = θ(0) (frozen)
 
 has a Jacobian of norm at most (1 + 1/T)/2: it is never stiff, and an explicit method of high order
-with a constant step is as good as any. One step for a whole tile needs no decision in the loop. It
-is the eighth-order method of Prince & Dormand, whose embedded seventh order gives every start an
-estimate of its error; `fixedpoint.loop.flow` chooses the step by it.
+with steps fixed beforehand is as good as any. The same steps for a whole tile need no decision in
+the loop. It is the eighth-order method of Prince & Dormand, whose embedded seventh order gives every start an
+estimate of its error; `fixedpoint.loop.flow` chooses the steps by it.
 
 References:
     Prince & Dormand (1981), High order embedded Runge-Kutta formulae, J. Comput. Appl. Math. 7, 67:
@@ -81,7 +81,8 @@ def integrate(
     frozen: bool,
     logits: Float[Array, "tile num_outcomes"],
     temperature: Float[Array, ""],
-    durations: Float[Array, " S"],
+    first_steps: Float[Array, " S"],
+    growths: Float[Array, " S"],
     num_steps: Int[Array, " S"],
     tolerances: Float[Array, " 2"],
 ) -> tuple[Array, Array]:
@@ -91,7 +92,8 @@ def integrate(
         frozen: whether the start stays the teacher.
         logits: the starts; -inf for a lost outcome.
         temperature: T, at which the teacher is sampled.
-        durations: of the stretches.
+        first_steps: the first step of each stretch.
+        growths: the factor from one of its steps to the next.
         num_steps: in how many steps each is taken.
         tolerances: absolute and relative, the units of the error.
 
@@ -111,26 +113,24 @@ def integrate(
     def velocity(model: Array) -> Array:
         return (teacher if frozen else drawn(model)) - _softmax(model * LOG2_E)
 
-    def step(h: Array) -> Any:
-        def advance(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
-            y, error = state
+    def stretch(state: tuple[Array, Array], over: tuple[Array, ...]) -> Any:
+        first, growth, number = over
+
+        def advance(_: Any, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+            y, error, h = carry
             k = [velocity(y)]
             for row in A:
                 k.append(velocity(y + h * _combined(row, k)))
             wrong = _combined([b - c for b, c in zip(B, B_SEVENTH, strict=True)], k)
             y = y + h * _combined(B, k)
             unit = tolerances[0] + tolerances[1] * jnp.abs(y)
-            return y, error + jnp.abs(h * wrong / unit).max(0)
+            return y, error + jnp.abs(h * wrong / unit).max(0), h * growth
 
-        return advance
-
-    def stretch(state: tuple[Array, Array], over: tuple[Array, Array]) -> Any:
-        duration, number = over
-        state = lax.fori_loop(0, number, step(duration / jnp.maximum(number, 1)), state)
-        return state, state[0]
+        *state, _ = lax.fori_loop(0, number, advance, (*state, first))
+        return tuple(state), state[0]
 
     initial = (start, jnp.zeros_like(start[0]))
-    (_, error), ends = lax.scan(stretch, initial, (durations, num_steps))
+    (_, error), ends = lax.scan(stretch, initial, (first_steps, growths, num_steps))
     ends = jnp.where((start == LOST)[None], -jnp.inf, ends + top[None])
     return ends.swapaxes(1, 2), error[None]
 

@@ -283,7 +283,7 @@ MANY = 64
 """From this number of models on they are integrated with the same steps."""
 
 _LONGEST = 8.0  # beyond it the method, at the Jacobian's -1/2, is near the end of its stability
-_MOST_STEPS = 5_000  # beyond which steps that grow are better than equal ones
+_MOST_STEPS = 5_000  # beyond which steps that follow the solution are better than fixed ones
 
 
 def _side_by_side(
@@ -297,53 +297,71 @@ def _side_by_side(
     """Many models of a tempering loop with the same steps; None where that is not the way.
 
     The embedded seventh order overestimates the error of the eighth. How much is found on a few of
-    the models, by halving the step; what remains must be within the tolerance, four times over,
+    the models, by halving the steps; what remains must be within the tolerance, four times over,
     for every model.
     """
     rows = logits.reshape(-1, logits.shape[-1])
-    highest = rows.max(-1)
-    if isinstance(highest, Tracer) or isinstance(times, Tracer):
+    if isinstance(rows, Tracer) or isinstance(times, Tracer) or len(rows) < MANY:
         return None
     temperature = _temperature_alone(loop)
-    fits = len(rows) >= MANY and rows.dtype == jnp.float64 and np.isfinite(highest).all()
+    fits = rows.dtype == jnp.float64 and np.isfinite(rows.max(-1)).all()
     if temperature is None or not fits:
         return None
-    durations = np.diff(np.asarray(times), prepend=0.0)
-    longest = _LONGEST * min(1.0, float(temperature))
-    if durations.sum() / longest > min(_MOST_STEPS, max_steps):
-        return None
+    ends = np.asarray(times)
+    longest = _LONGEST * (1.0 if frozen else min(1.0, float(temperature)))
 
-    def solve(rows: Array, step: float) -> tuple[Array, float, int]:
-        number = np.ceil(durations / step).astype(int)
+    def solve(rows: Array, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
         states, error = driver.run(
             integrate,
             [rows],
-            [temperature, durations, number, jnp.asarray(tolerances)],
+            [temperature, *steps, np.asarray(tolerances)],
             static=(frozen,),
-            tile=16,
+            tile=32,
             axis=1,
+            devices=devices,
         )
-        return states, float(error.max()), int(number.sum())
+        return states, float(error.max())
 
-    few = rows[:: -(-len(rows) // MANY)]
-    step = longest
+    few, one = rows[:: -(-len(rows) // MANY)], jax.local_devices()[:1]
+    step = longest / 2
     for _ in range(8):
-        coarse, estimate, _ = solve(few, step)
-        fine, _, _ = solve(few, step / 2)
-        atol, rtol = tolerances
-        unit = atol + rtol * jnp.abs(fine)
-        true = float(jnp.nanmax(jnp.abs(coarse - fine) / unit))  # lost: inf − inf
+        steps = _growing_steps(ends, step, longest)
+        if steps[-1].sum() > min(_MOST_STEPS, max_steps):
+            return None
+        coarse, estimate = solve(few, steps, one)
+        fine, _ = solve(few, _growing_steps(ends, step / 2, longest / 2), one)
+        true = _in_units(np.asarray(coarse), np.asarray(fine), tolerances)
         if 4 * true <= 1:
-            states, largest, total = solve(rows, step)
-            if total > max_steps:
-                return None
+            states, largest = solve(rows, steps)
             true *= largest / max(estimate, 1e-300)
             if 4 * true <= 1:
-                return states.reshape(len(durations), *logits.shape)
+                return states.reshape(len(ends), *logits.shape)
         step *= min(0.9, (8 * true) ** (-1 / 8)) if np.isfinite(true) else 0.5
-        if durations.sum() / step > min(_MOST_STEPS, max_steps):
-            return None
     return None
+
+
+def _growing_steps(ends: np.ndarray, step: float, longest: float) -> tuple[np.ndarray, ...]:
+    """First steps, factors and numbers of steps of the stretches between the ends.
+
+    A flow slows down: the steps grow in proportion to the time that remains behind, from `step` at
+    the beginning to twice that at the end, or to the longest.
+    """
+    edges = np.concatenate([[0.0], ends])
+    length = np.minimum(longest, step * (1 + edges / max(ends[-1], 1e-300)))
+    duration = np.diff(edges)
+    number = np.ceil(2 * duration / (length[:-1] + length[1:])).astype(int)
+    growth = (length[1:] / length[:-1]) ** (1 / np.maximum(number - 1, 1))
+    whole = np.where(growth > 1, np.expm1(number * np.log(growth)), number)
+    first = duration * np.where(growth > 1, growth - 1, 1) / np.maximum(whole, 1e-300)
+    return first, growth, number
+
+
+def _in_units(coarse: np.ndarray, fine: np.ndarray, tolerances: tuple[float, float]) -> float:
+    """The largest difference of two solutions, in units of the tolerance."""
+    atol, rtol = tolerances
+    alive = fine > -np.inf
+    difference = np.abs(coarse[alive] - fine[alive]) / (atol + rtol * np.abs(fine[alive]))
+    return float(difference.max())
 
 
 def _temperature_alone(loop: Loop) -> Array | None:

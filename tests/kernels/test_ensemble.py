@@ -32,7 +32,13 @@ def solve(logits, num_steps, frozen=False, temperature=0.6, time=8.0):
     return driver.run(
         ensemble.integrate,
         [logits],
-        [temperature, jnp.array([time]), jnp.array([num_steps]), jnp.array([1.0, 0.0])],
+        [
+            temperature,
+            jnp.array([time / num_steps]),
+            jnp.ones(1),
+            jnp.array([num_steps]),
+            jnp.array([1.0, 0.0]),
+        ],
         static=(frozen,),
         tile=len(logits),
         axis=1,
