@@ -4,8 +4,8 @@ r"""Gradient flow of an ensemble of models: many starts side by side, with one t
 
 has a Jacobian of norm at most (1 + 1/T)/2: it is never stiff, and an explicit method of high order
 with steps fixed beforehand is as good as any. The same steps for a whole tile need no decision in
-the loop. It is the eighth-order method of Prince & Dormand, whose embedded seventh order gives every start an
-estimate of its error; `fixedpoint.loop.flow` chooses the steps by it.
+the loop. It is the eighth-order method of Prince & Dormand, whose embedded seventh order gives
+every start an estimate of its error; `fixedpoint.loop.flow` chooses the steps by it.
 
 References:
     Prince & Dormand (1981), High order embedded Runge-Kutta formulae, J. Comput. Appl. Math. 7, 67:

@@ -49,27 +49,33 @@ class Sweep(NamedTuple):
 
 
 def _observables(
-    sums: Callable[[Array, Array], PartitionSums], logits: Array, inverse_temperatures: Array
+    sums: Callable[[Array, Array], PartitionSums], logits: Array, b: Array, reference: Array
 ) -> Sweep:
-    """Sum the rows and read the observables off; b = 1 is summed last, as the reference."""
-    dtype = jnp.result_type(float)
-    b = jnp.append(jnp.asarray(inverse_temperatures, dtype), jnp.ones((), dtype))
-    result = _figures(sums(logits, b), b)
-    return Sweep(*(value[:-1] for value in result))
+    """Sum the rows and read the observables off; `reference` is the place of b = 1."""
+    result = sums(logits, b)
+    excess = result.rest[reference] + (result.num_modes - 1)
+    return _figures(result, b, jnp.log1p(excess))
 
 
-def _figures(sums: PartitionSums, b: Array, log_partition_start: Array | None = None) -> Sweep:
-    """Read the observables off the sums; the last b is 1 unless log S₀(1) is given."""
+def _with_reference(inverse_temperatures: Any, known: bool) -> tuple[Any, int]:
+    """The inverse temperatures and the place of b = 1 among them; put at the end if need be."""
+    if known and (inverse_temperatures == 1).any():
+        return inverse_temperatures, int((inverse_temperatures == 1).argmax())
+    b = jnp.asarray(inverse_temperatures, jnp.result_type(float))
+    return jnp.append(b, jnp.ones((), b.dtype)), len(b)
+
+
+def _figures(sums: PartitionSums, b: Array, log_partition_start: Array) -> Sweep:
+    """Read the observables off the sums; log S₀(1) of the rows is given."""
     rest, slope, num_modes, num_outcomes = sums
     b = b.reshape(-1, *[1] * num_modes.ndim)
     excess = rest + (num_modes - 1)[None]  # S₀ − 1
     log_partition = jnp.log1p(excess)
-    start = log_partition[-1] if log_partition_start is None else log_partition_start
     mean = slope / (1 + excess)  # E x, and b E x → 0 as b → ∞
     at_zero_temperature = jnp.isinf(b)
     finite_b = jnp.where(at_zero_temperature, 1, b)
     entropy = log_partition - finite_b * mean  # both terms ≥ 0: nothing cancels
-    divergence = (finite_b - 1) * mean - log_partition + start[None]
+    divergence = (finite_b - 1) * mean - log_partition + log_partition_start[None]
     surviving = jnp.where(at_zero_temperature, num_modes[None], num_outcomes[None])
     return Sweep(entropy, 1 / (1 + excess), jnp.exp(entropy), jnp.maximum(divergence, 0), surviving)
 
@@ -123,13 +129,15 @@ def sweep(
         [3, 3, 1]
     """
     if isinstance(logits, Tracer) or isinstance(inverse_temperatures, Tracer):
-        return _observables(partition_sums, jnp.asarray(logits), jnp.asarray(inverse_temperatures))
+        b, reference = _with_reference(inverse_temperatures, known=False)
+        result = _observables(partition_sums, jnp.asarray(logits), b, jnp.asarray(reference))
+        return Sweep(*(value[:-1] for value in result))
     check_outcomes(logits, "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
     *batch, num_outcomes = np.shape(logits)
-    table = jnp.asarray(logits).reshape(-1, num_outcomes)
+    table = _table(logits)
     within = (b >= SMALLEST) & (b <= LARGEST)
     if compressed is None:
         compressed = within.sum() >= MANY and num_outcomes in COMPRESSIBLE
@@ -143,24 +151,32 @@ def sweep(
     return result
 
 
-def _sweep(table: Array, b: np.ndarray, devices: Sequence[Any] | None) -> Sweep:
-    return driver.run(
+def _table(logits: Any) -> Any:
+    """The rows; what is NumPy's stays so until it is shared out among the devices."""
+    table = logits if isinstance(logits, np.ndarray | Array) else jnp.asarray(logits)
+    return table.reshape(-1, table.shape[-1])
+
+
+def _sweep(table: Any, b: np.ndarray, devices: Sequence[Any] | None) -> Sweep:
+    points, reference = _with_reference(b, known=True)
+    result = driver.run(
         _observables,
         [table],
-        [jnp.asarray(b, float)],
+        [jnp.asarray(points, float), jnp.asarray(reference)],
         static=(fused_sums,),
         tile=_tile(table),
         axis=1,
         reassociate=True,
         devices=devices,
     )
+    return result if len(points) == len(b) else Sweep(*(value[:-1] for value in result))
 
 
 def _sweep_compressed(
     table: Array, b: np.ndarray, within: np.ndarray, devices: Sequence[Any] | None
 ) -> Sweep:
     """Inside the range by the spectrum, outside it directly, and directly at b = 1."""
-    direct = _sweep(table, np.append(b[~within], 1.0), devices)
+    direct = _sweep(table, np.append(b[~within], 1.0), devices)  # b = 1 is within
     spectrum = compress(table, float(b[within].min()), float(b[within].max()), devices=devices)
     start = -jnp.log(direct.mode_probability[-1])
     many = _figures_of(spectrum, jnp.asarray(b[within]), start)
@@ -225,7 +241,6 @@ def temperature_for_entropy(
         2.000000000
     """
     check_outcomes(logits, "logits")
-    check_logits(logits)
     if jnp.result_type(float) != jnp.float64:
         raise ValueError("`logits` need float64 arithmetic here: set jax_enable_x64.")
     *batch, num_outcomes = np.shape(logits)
@@ -234,9 +249,31 @@ def temperature_for_entropy(
         raise ValueError(
             f"`entropy` must have the rows' axes {tuple(batch)} last; got shape {targets.shape}."
         )
-    table = jnp.asarray(logits).reshape(-1, num_outcomes)
+    table = _table(logits)
     wanted = targets.reshape(-1, len(table)).T  # (rows, targets)
-    lowest, highest = (np.log(np.asarray(count))[:, None] for count in _counts(table))
+    if compressed is None:
+        compressed = wanted.shape[1] >= 10 and num_outcomes in COMPRESSIBLE
+
+    def direct(rows: Any) -> list[np.ndarray]:
+        found = driver.run(
+            _direct_roots,
+            [table[rows], wanted[rows]],
+            tile=1,
+            reassociate=True,
+            devices=devices,
+        )
+        return [np.array(value) for value in found]
+
+    if compressed:
+        check_logits(logits)
+        spectrum = compress(table, devices=devices)
+        log_b = np.array(_spectral_roots(spectrum, jnp.asarray(wanted)))
+        counts = np.asarray(spectrum.num_modes), np.asarray(spectrum.num_outcomes)
+    else:
+        log_b, *counts = direct(slice(None))
+        if not np.all(counts[1]):  # one look at the result spares a pass beforehand
+            check_logits(logits)
+    lowest, highest = (np.log(count)[:, None] for count in counts)
     slack = 1e-12 * (1 + highest)
     wrong = ~((wanted >= lowest - slack) & (wanted <= highest + slack))
     if wrong.any():
@@ -245,42 +282,25 @@ def temperature_for_entropy(
             f"`entropy` must be between {lowest[row, 0]:.6g} (the modes alone) and "
             f"{highest[row, 0]:.6g} (all outcomes) for row {row}; got {wanted[row][wrong[row]][0]}."
         )
-    if compressed is None:
-        compressed = wanted.shape[1] >= 10 and num_outcomes in COMPRESSIBLE
-    # Outside the open interval there is a limit; its row is asked for something harmless instead.
     inner = (wanted > lowest + slack) & (wanted < highest - slack)
-    asked = np.where(inner, wanted, (lowest + highest) / 2)
-    log_b = np.full(wanted.shape, np.nan)
-    if compressed:
-        spectrum = compress(table, devices=devices)
-        log_b = np.asarray(_spectral_roots(spectrum, jnp.asarray(asked)))
-        outside = (np.abs(log_b) > np.log(LARGEST)) & inner
-        log_b = np.where(outside, np.nan, log_b)
-    rows = np.flatnonzero((np.isnan(log_b) & inner).any(1))
-    if len(rows):
-        some = driver.run(
-            _direct_roots,
-            [table[rows], jnp.asarray(asked[rows])],
-            tile=1,
-            reassociate=True,
-            devices=devices,
-        )
-        log_b[rows] = np.where(np.isnan(log_b[rows]), np.asarray(some), log_b[rows])
+    missing = inner & ~(np.abs(log_b) <= np.log(LARGEST))
+    if compressed and missing.any():
+        rows = np.flatnonzero(missing.any(1))
+        log_b[rows] = np.where(missing[rows], direct(rows)[0], log_b[rows])
     temperature = np.where(inner, np.exp(-log_b), np.where(wanted > lowest + slack, np.inf, 0.0))
     return jnp.asarray(temperature.T.reshape(targets.shape))
 
 
-@jax.jit
-def _counts(table: Array) -> tuple[Array, Array]:
-    top = table.max(-1, keepdims=True)
-    return (table == top).sum(-1), (table > -jnp.inf).sum(-1)
+def _direct_roots(rows: Array, entropy: Array) -> tuple[Array, Array, Array]:
+    """The kernel: log b of a row for each of its entropies; the row stays in the cache.
 
-
-def _direct_roots(rows: Array, entropy: Array) -> Array:
-    """The kernel: log b of a row for each of its entropies; the row stays in the cache."""
+    With the numbers of modes and of outcomes, both 0 where the row is not valid.
+    """
     row = rows[0]
     top = row.max()
-    num_modes = (row == top).sum()
+    valid = jnp.isfinite(top)
+    num_modes = jnp.where(valid, (row == top).sum(), 0)
+    num_outcomes = jnp.where(valid, (row > -jnp.inf).sum(), 0)
     kept = jnp.where(row == -jnp.inf, top, row)
     top = top.astype(float)
 
@@ -293,7 +313,12 @@ def _direct_roots(rows: Array, entropy: Array) -> Array:
         )
         return rest, slope, square
 
-    return lax.map(lambda target: _root(moments, num_modes, target), entropy[0])[None]
+    # An entropy outside the open interval has a limit, or is an error; nothing is sought for it.
+    lowest, highest = jnp.log(1.0 * num_modes), jnp.log(1.0 * num_outcomes)
+    within = (entropy[0] > lowest) & (entropy[0] < highest)
+    asked = jnp.where(within, entropy[0], (lowest + highest) / 2)
+    found = lax.map(lambda target: _root(moments, num_modes, target), asked)
+    return jnp.where(within, found, jnp.nan)[None], num_modes[None], num_outcomes[None]
 
 
 @jax.jit
