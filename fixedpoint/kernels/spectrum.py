@@ -75,8 +75,7 @@ def compress(
         test_spectrum.py`, with the two-level rows for which they are largest). In float64 only.
     """
     shift = 4 / largest
-    lowest = jnp.where(table == -jnp.inf, jnp.inf, table).min(-1)
-    widest = float(np.max(table.max(-1).astype(float) - lowest.astype(float), initial=shift))
+    widest = float(driver.run(_widths, [table], tile=1, devices=devices).max(initial=shift))
     widest = max(shift, min(widest, _NEGLIGIBLE / smallest))
     size = _num_nodes(shift, widest, smallest, largest)
     moments, num_modes, num_outcomes = driver.run(
@@ -92,6 +91,12 @@ def compress(
     to_weights = values.T * np.where(np.arange(size) == 0, 1, 2)[:, None] / size
     gaps = _gap(values[:, 1], shift, widest)
     return Spectrum(jnp.asarray(gaps), moments @ to_weights, num_modes, num_outcomes)
+
+
+def _widths(rows: Real[Array, "tile num_outcomes"]) -> Array:
+    """The largest gap of each row, lost outcomes apart."""
+    lowest = jnp.where(rows == -jnp.inf, jnp.inf, rows).min(-1)
+    return rows.max(-1).astype(jnp.float64) - lowest.astype(jnp.float64)
 
 
 def chebyshev_moments(
