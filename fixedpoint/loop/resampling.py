@@ -2,8 +2,8 @@
 
 `run` carries any loop; a refit to n samples is a Markov chain on counts that loses outcomes for
 ever, and most of what `run` does is spent on outcomes that are long lost. `run_resampling` runs the
-same loop on counts and looks, at generations 1, 2, 3, 4, 6, 9, 13, …, at what is left of each
-replicate:
+same loop on counts and looks, at generations 1, 2, 4, 8, … (1, 2, 3, 4, 6, 9, … where NumPy draws),
+at what is left of each replicate:
 
 - *one outcome*: it is absorbed, nothing remains to be done;
 - *two outcomes* (n ≤ 10⁴): one look-up a generation, in the alias tables of the chain on 0..n;
@@ -42,7 +42,7 @@ __all__ = ["run_resampling"]
 
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
-_TILES = {walk: 256, thermometer: 64}
+_TILES = {walk: 2048, thermometer: 64}
 
 
 def run_resampling(
@@ -162,12 +162,12 @@ def _num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _looks(last: int) -> Iterator[int]:
-    """Generations at which the survivors are counted: 1, 2, 3, 4, 6, 9, 13, 19 and so on."""
+def _looks(last: int, num_samples: int) -> Iterator[int]:
+    """Generations at which the survivors are counted: twice as late each time, or half as much."""
     generation = 1
     while generation < last:
         yield generation
-        generation += max(1, generation // 2)
+        generation += generation if num_samples <= _THERMOMETER else max(1, generation // 2)
 
 
 @jax.jit
@@ -234,18 +234,20 @@ class _Engine:
     ) -> Iterator[Array]:
         """Yield the logits (replicates, outcomes) at each saved generation."""
         number += -number % self.group
-        last, rows = int(saved[-1]), 1 << int(np.ceil(np.log2(number)))
+        last = int(saved[-1])
+        self.rows = 1 << int(np.ceil(np.log2(number)))
         words = seeds(branch(self.key, 0), jnp.float64, first + number)[first:, 0]
         self.words = np.array(words)
         groups = range(first // self.group, (first + number) // self.group)
         entropy = np.asarray(_entropy(branch(self.key, 1), jnp.arange(groups.start, groups.stop)))
         generators = [np.random.Generator(np.random.SFC64(words)) for words in entropy.tolist()]
-        looks, wanted = set(_looks(last)), set(saved.tolist())
+        looks, wanted = set(_looks(last, self.n)), set(saved.tolist())
         if 0 in wanted:
             yield jnp.broadcast_to(self.start, (number, len(self.start)))
         if last == 0:
             return
         self.support, self.counts = self._first_generation(generators, pool)
+        self.width, self.number = np.zeros(number, int), np.full(number, self.counts.shape[1] + 1)
         if 1 in wanted:
             yield self._logits()
         self._look()
@@ -255,7 +257,7 @@ class _Engine:
             walking = self.n <= _WALK and self.width.max(initial=1) in (1, 2)
             if walking and np.all(self.width > 0) and then not in wanted:
                 continue
-            self._advance(then - now, rows, generators, pool)
+            self._advance(then - now, generators, pool)
             now = then
             if then in wanted:
                 yield self._logits()
@@ -271,34 +273,47 @@ class _Engine:
         return jnp.asarray(logits)
 
     def _look(self) -> None:
-        """Leave the lost outcomes out, in order, and decide what advances each replicate."""
+        """Decide what advances each replicate, and leave out the outcomes that are lost by then."""
         alive = self.counts > 0
         number = alive.sum(1)
-        lossy = np.flatnonzero(number < self.counts.shape[1])
-        order = np.argsort(~alive[lossy], axis=1, kind="stable")
-        width = number.max()
-        for name in ("support", "counts"):
-            array = getattr(self, name)
-            array[lossy] = np.take_along_axis(array[lossy], order, 1)
-            setattr(self, name, array[:, :width].copy())
         small = self.n <= _THERMOMETER
         width = np.where(small, 1 << np.ceil(np.log2(np.maximum(number, 2))).astype(int), 0)
         width = np.where((number == 2) & (self.n <= _WALK), 2, width)
         # The kernel's width of each replicate: 1 is absorbed, 2 a walk, 0 is NumPy's.
-        self.width = np.where(number == 1, 1, width)
+        width = np.where(number == 1, 1, width)
+        lost = (width == 0) & (number < self.number)
+        which = np.flatnonzero((width != self.width) | lost)
+        self.width, self.number = width, number
+        columns = int(np.where(width == 0, number, width).max())
+        # Fixed until the next look, as NumPy's use of random numbers depends on it.
+        self.columns = np.where(width == 0, number, 1).reshape(-1, self.group).max(1)
+        row, column = np.nonzero(alive[which])
+        place = np.arange(len(row)) - (np.cumsum(number[which]) - number[which])[row]
+        for name in ("support", "counts"):
+            array = getattr(self, name)
+            kept = array[:, :columns].copy()
+            kept[which] = 0
+            kept[which[row], place] = array[which[row], column]
+            setattr(self, name, kept)
 
-    def _advance(
-        self, length: int, rows: int, generators: list[Any], pool: ThreadPoolExecutor
-    ) -> None:
+    def _advance(self, length: int, generators: list[Any], pool: ThreadPoolExecutor) -> None:
         numpy_done = pool.map(
-            lambda group: self._draw_group(group, generators[group], length), range(len(generators))
+            lambda group: self._draw_group(group, generators[group], length),
+            range(len(generators)) if not np.all(self.width) else (),
         )
+        running = []
         for width in np.unique(self.width[self.width > 1]).tolist():
             which = np.flatnonzero(self.width == width)
-            if width == 2 and self.n <= _WALK:
-                self._walk(which, length, rows)
-            else:
-                self._thermometer(which, width, length, rows)
+            walks = width == 2 and self.n <= _WALK
+            start = self._walk if walks else self._thermometer
+            running.append((which, start(which, width, length)))
+        for which, (words, counts) in running:
+            slots = self._slots(len(which))[1]
+            self.words[which] = np.asarray(words)[slots]
+            counts = np.asarray(counts)[slots]
+            if counts.ndim == 1:
+                counts = np.stack([counts, self.n - counts], 1)
+            self.counts[which, : counts.shape[1]] = counts[:, : self.counts.shape[1]]
         list(numpy_done)
 
     # --- What advances them ---
@@ -328,8 +343,7 @@ class _Engine:
         rows = group * self.group + np.flatnonzero(self.width[of_group] == 0)
         if not len(rows):
             return
-        counts = self.counts[rows]
-        counts = counts[:, : np.flatnonzero(counts.any(0))[-1] + 1]
+        counts = self.counts[rows, : self.columns[group]]
         for generation in range(length):
             if generation % 16 == 0 and np.all(counts.max(1) == self.n):
                 break
@@ -351,28 +365,37 @@ class _Engine:
             logits = np.log(padded)
         return self.probabilities(logits)[: len(counts), : counts.shape[1]]
 
-    def _walk(self, which: np.ndarray, length: int, rows: int) -> None:
+    def _walk(self, which: np.ndarray, width: int, length: int) -> Any:
         count = np.arange(self.n + 1)
         with np.errstate(divide="ignore"):
             logits = np.log(np.stack([count, self.n - count], 1) / self.n)
         p = np.ascontiguousarray(self.probabilities(logits)[:, 0])
         table, num_columns = _tables(self.n, p.tobytes(), self.devices)
-        first = np.zeros(rows, np.int32)
-        first[: len(which)] = self.counts[which, 0]
-        words, first = self._run(walk, (num_columns, self.n), which, first, (length, table))
-        self.words[which], self.counts[which, 0] = words, first
-        self.counts[which, 1] = self.n - first
+        total, slots = self._slots(len(which))
+        first = np.zeros(total, np.int32)  # what is not filled is absorbed from the beginning
+        first[slots] = self.counts[which, 0]
+        return self._run(walk, (num_columns, self.n), which, first, (np.int64(length), table))
 
-    def _thermometer(self, which: np.ndarray, width: int, length: int, rows: int) -> None:
-        counts = np.zeros((rows, width), np.int32)
-        counts[:, 0] = self.n  # what is not filled is absorbed from the beginning
+    def _thermometer(self, which: np.ndarray, width: int, length: int) -> Any:
+        total, slots = self._slots(len(which))
+        counts = np.zeros((total, width), np.int32)
+        counts[:, 0] = self.n
         columns = min(width, self.counts.shape[1])
-        counts[: len(which), :columns] = self.counts[which, :columns]
+        counts[slots, :columns] = self.counts[which, :columns]
         tabled = self.weights is not None
-        sampler = jnp.asarray(self.weights) if tabled else self.samplers
-        static = (tabled, self.n)
-        words, counts = self._run(thermometer, static, which, counts, (length, sampler))
-        self.words[which], self.counts[which, :columns] = words, counts[:, :columns]
+        whole = np.int64(length), self.weights if tabled else self.samplers
+        return self._run(thermometer, (tabled, self.n), which, counts, whole)
+
+    def _slots(self, number: int) -> tuple[int, np.ndarray]:
+        """How many rows a kernel is given, and which of them, dealt out to the devices in turn.
+
+        Always as many rows, so that few programs are compiled.
+        """
+        num_devices = len(self.devices)
+        each = -(-self.rows // num_devices)
+        each = 1 << int(np.ceil(np.log2(each)))  # a whole number of tiles, all powers of two
+        turn, device = np.divmod(np.arange(number), num_devices)
+        return each * num_devices, device * each + turn
 
     def _run(
         self,
@@ -381,16 +404,14 @@ class _Engine:
         which: np.ndarray,
         counts: np.ndarray,
         whole: tuple[Any, ...],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Always as many rows, so that few programs are compiled."""
-        words = np.zeros(len(counts), np.uint64)
-        words[: len(which)] = self.words[which]
-        split = jnp.asarray(words), jnp.asarray(counts)
-        whole = (jnp.asarray(whole[0]), *whole[1:])
-        results = driver.run(
-            kernel, split, whole, tile=_TILES[kernel], static=static, devices=self.devices
+    ) -> Any:
+        total, slots = self._slots(len(which))
+        words = np.zeros(total, np.uint64)
+        words[slots] = self.words[which]
+        tile = min(_TILES[kernel], total // len(self.devices))
+        return driver.run(
+            kernel, [words, counts], whole, tile=tile, static=static, devices=self.devices
         )
-        return tuple(np.asarray(result)[: len(which)] for result in results)  # type: ignore[return-value]
 
 
 def _multinomial(generator: np.random.Generator, n: int, p: np.ndarray) -> np.ndarray:
