@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import jax.numpy as jnp
@@ -121,11 +122,11 @@ class _Weights:
 
     One sample changes the weights by the factors e^{−ηp}, and e^{η} for the outcome drawn: short
     polynomials instead of exponentials. What the next generation needs of all outcomes together
-    (sums, and the point drawn) is prepared at the end of each; carried from one to the next it is
-    computed once, where XLA would otherwise compute it again for every outcome.
+    (the rate, and where the point drawn falls) is prepared at the end of each; carried from one to
+    the next it is computed once, where XLA would otherwise compute it again for every outcome.
 
-    Up to `_FLAT` outcomes are compared with the point all at once. More are arranged in blocks of
-    about √K: (blocks, block, tile).
+    Of up to `_FLAT` outcomes the one drawn is found by adding them up in turn. More are arranged in
+    blocks of about √K: (blocks, block, tile).
     """
 
     def __init__(
@@ -165,12 +166,18 @@ class _Weights:
 
     def _prepared(self, a: Array, b: Array, uniform: Array, words: Any) -> Any:
         rate = self.step_size / a.sum((0, 1))
-        sums = self.running @ b[0] if self.num_blocks == 1 else self.running_blocks @ b.sum(1)
-        return a, b, (sums, uniform * sums[-1], rate, uniform), words
+        if self.num_blocks == 1:
+            sums = list(accumulate(b[0]))
+            point = uniform * sums[-1]
+            drawn = [sum((below <= point) * 1.0 for below in sums[:-1])]
+        else:
+            sums = self.running_blocks @ b.sum(1)
+            drawn = [sums, uniform * sums[-1]]
+        return a, b, (*drawn, rate, uniform), words
 
     def generation(self, state: Any) -> Any:
-        a, b, (sums, point, rate, _), words = state
-        hit = self._hit(b, sums, point)
+        a, b, (*drawn, rate, _), words = state
+        hit = self._hit(b, *drawn)
         y = -a * rate[None, None]
 
         def moved(weight: Array, y: Array, step_size: Array) -> Array:
@@ -183,10 +190,11 @@ class _Weights:
         uniform, words = next_uniform(words)
         return self._prepared(a, b, uniform, words)
 
-    def _hit(self, b: Array, sums: Array, point: Array) -> Array:
+    def _hit(self, b: Array, *drawn: Array) -> Array:
         """Whether each outcome is the one drawn, C(i-1) ≤ point < C(i)."""
         if self.num_blocks == 1:
-            return ((sums > point[None]) & (sums - b[0] <= point[None]))[None]
+            return (jnp.arange(self.num_outcomes)[:, None] * 1.0 == drawn[0][None])[None]
+        sums, point = drawn
         block = jnp.minimum((sums <= point[None]).sum(0), self.num_blocks - 1)
         below = jnp.take_along_axis(sums, jnp.maximum(block - 1, 0)[None], 0)[0]
         left = point - jnp.where(block > 0, below, 0)
@@ -201,16 +209,21 @@ _FLAT = 48
 
 
 def _decay_polynomial(reach: float) -> Callable[[Array], Array]:
-    """e^y on [−reach, 0], the Taylor polynomial with a remainder below 3e-16."""
-    coefficients = [1.0]
-    while reach ** len(coefficients) / math.factorial(len(coefficients)) > 3e-16:
-        coefficients.append(1 / math.factorial(len(coefficients)))
+    """e^y on [−reach, 0] to 1e-15, and 1 at y = 0 exactly: 1 + y times an interpolation."""
+    degree = 1
+    # The error of interpolating (e^y − 1)/y, whose n-th derivative is at most 1/(n + 1), times y.
+    while 2 * reach * (reach / 4) ** degree / math.factorial(degree + 1) > 3e-16:
+        degree += 1
+    factor = np.polynomial.Chebyshev.interpolate(
+        lambda y: np.expm1(y) / y, degree - 1, domain=[-reach, 0]
+    )
+    coefficients = factor.convert(kind=np.polynomial.Polynomial).coef.tolist()
 
     def decay(y: Array) -> Array:
         value = jnp.full_like(y, coefficients[-1])
         for coefficient in reversed(coefficients[:-1]):
             value = value * y + coefficient
-        return value
+        return value * y + 1
 
     return decay
 

@@ -140,7 +140,7 @@ def run_traces(
     if num_outcomes == 2:
         tile = 256
     elif reach:
-        tile = int(np.clip(8192 // num_outcomes, 16, 256))
+        tile = int(np.clip(2**15 // num_outcomes, 16, 512))
     else:
         tile = int(np.clip(4096 // num_outcomes, 16, 512))
     value = driver.run(
@@ -150,6 +150,7 @@ def run_traces(
         static=(observe or _itself, corpus.num_samples, float(sampler.temperature) == 1, reach),
         tile=tile,
         axis=1,
+        reassociate=True,
         devices=devices,
     )
     return Trajectory(generation=jnp.asarray(saved), value=value)

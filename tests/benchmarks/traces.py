@@ -20,7 +20,7 @@ import fixedpoint as fp
 from fixedpoint.loop.traces import run_traces
 
 TEMPERATURE, STEP_SIZE = 0.9, 0.1
-GENERATIONS = {2: 4000, 16: 500, 256: 50}
+GENERATIONS = {2: 10_000, 16: 2_000, 256: 200}
 
 
 def race(num_outcomes: int, quick: bool) -> Race:
