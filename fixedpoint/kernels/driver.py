@@ -31,6 +31,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
@@ -120,8 +121,10 @@ def _pad(array: Any, multiple: int) -> Any:
     missing = -len(array) % multiple
     if not missing:
         return array
-    joined = np.concatenate if isinstance(array, np.ndarray) else jnp.concatenate
-    return joined([array, *[array[-1:]] * missing])
+    # What NumPy joins needs no compilation.
+    numpy: Any = jnp if isinstance(array, Tracer) else np
+    array = numpy.asarray(array)
+    return numpy.concatenate([array, numpy.repeat(array[-1:], missing, axis=0)])
 
 
 def _tuned(program: Callable[..., Any], options: frozenset[Any], *arrays: Any) -> Any:

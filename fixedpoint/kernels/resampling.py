@@ -26,7 +26,7 @@ __all__ = ["alias_tables", "thermometer", "walk"]
 
 _LOOK = 32
 """Generations between two looks at whether a tile is absorbed."""
-_PASS = 32
+_PASS = 64
 """Words that are compared in one pass, two samples each."""
 
 

@@ -42,7 +42,7 @@ __all__ = ["run_resampling"]
 
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
-_TILES = {walk: 2048, thermometer: 64}
+_TILES = {walk: 2048, thermometer: 128}
 
 
 def run_resampling(
