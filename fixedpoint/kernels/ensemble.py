@@ -126,8 +126,8 @@ def integrate(
             unit = tolerances[0] + tolerances[1] * jnp.abs(y)
             return y, error + jnp.abs(h * wrong / unit).max(0), h * growth
 
-        *state, _ = lax.fori_loop(0, number, advance, (*state, first))
-        return tuple(state), state[0]
+        y, error, _ = lax.fori_loop(0, number, advance, (*state, first))
+        return (y, error), y
 
     initial = (start, jnp.zeros_like(start[0]))
     (_, error), ends = lax.scan(stretch, initial, (first_steps, growths, num_steps))

@@ -1,7 +1,7 @@
-"""How the cost of each kind of work grows with its size, as `python3 run.py bench` measured it.
+"""How the cost of each kind of work grows with its sizes, as `python3 run.py bench` measured it.
 
-Seconds against the size, relative to the smallest one, each with the slope fitted to the larger
-half of the sizes. The closed form does not grow with the generation at all.
+A panel for each size, a line for each kind of work, with the slope fitted to the larger half of the
+sizes. The closed form does not grow with the generation at all.
 
 The times are those of the stored measurement (`tests/benchmarks/results.json`): drawing measures
 nothing, so that the figure is the same at every run.
@@ -21,8 +21,23 @@ FAST: dict[str, Any] = {}
 
 RESULTS = press.PAPER.parent / "tests" / "benchmarks" / "results.json"
 FLAT = "closed-form-generations"
-COLOURS = "#3f90da", "#e76300", "#832db6", "#bd1f01", "#5b8c2a", "#92755c", "#717581", "#222222"
-MARKS = "os^Dv<>p"
+PANELS = {
+    "outcomes": "outcomes",
+    "samples": "samples",
+    "replicates": "replicates",
+    "generations": "generations, or time",
+    "temperatures": "temperatures",
+}
+KINDS = {
+    "closed form of tempering": ("#222222", "o"),
+    "sweep": ("#3f90da", "s"),
+    "compressed sweep": ("#92755c", "v"),
+    "gradient flow": ("#e76300", "^"),
+    "single traces": ("#832db6", "D"),
+    "refits": ("#bd1f01", "<"),
+    "absorption": ("#5b8c2a", "p"),
+}
+"""Colour and mark of each kind of work."""
 
 
 def compute() -> dict[str, Any]:
@@ -42,22 +57,35 @@ def check(data: Mapping[str, Any]) -> None:
 
 def draw(data: Mapping[str, Any]) -> Figure:
     check(data)
-    figure, axis = plt.subplots(figsize=(press.TEXT_WIDTH, 3.6), layout="constrained")
-    for number, curve in enumerate(data["growth"].values()):
-        sizes = np.asarray(curve["sizes"], float)
-        axis.loglog(
-            sizes / sizes[0],
-            curve["seconds"],
-            marker=MARKS[number % len(MARKS)],
-            color=COLOURS[number % len(COLOURS)],
-            markersize=4,
-            linewidth=1,
-            label=f"{curve['title']}: {curve['size']} from {curve['sizes'][0]:,}"
-            f", slope {curve['slope']:.2f}",
-        )
-    axis.set_xlabel("size, relative to the smallest")
-    axis.set_ylabel("seconds")
-    figure.legend(loc="outside lower center", ncols=2, fontsize=7, frameon=False)
+    figure, axes = plt.subplots(
+        2, 3, figsize=(press.TEXT_WIDTH, 4.3), layout="constrained", sharey=True
+    )
+    for axis, (size, label) in zip(axes.flat, PANELS.items(), strict=False):
+        for curve in data["growth"].values():
+            kind = curve["title"].split(":")[0]
+            if (curve["size"] if curve["size"] != "time" else "generations") != size:
+                continue
+            colour, mark = KINDS[kind]
+            axis.loglog(
+                curve["sizes"],
+                curve["seconds"],
+                color=colour,
+                marker=mark,
+                markersize=4,
+                linewidth=1,
+                label=f"{curve['slope']:.2f}".replace("-", "−"),
+            )
+        axis.set_xlabel(label)
+        axis.legend(title="slope", loc="upper left", fontsize=7, title_fontsize=7)
+    bottom, top = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(bottom, 10 * top)  # room for the slopes
+    for axis in axes[:, 0]:
+        axis.set_ylabel("seconds")
+    last = axes.flat[len(PANELS)]
+    last.axis("off")
+    for kind, (colour, mark) in KINDS.items():
+        last.plot([], [], color=colour, marker=mark, markersize=4, linewidth=1, label=kind)
+    last.legend(loc="center", fontsize=8, frameon=False)
     return figure
 
 

@@ -175,7 +175,7 @@ def growth(quick: bool) -> Growth:
     """All of `absorption`, its matrix given."""
     return Growth(
         name="chain-growth",
-        title="absorption of two outcomes",
+        title="absorption: two outcomes",
         size_name="samples",
         sizes=(50, 100, 200) if quick else (100, 200, 400, 800, 1600),
         prepare=_prepare,

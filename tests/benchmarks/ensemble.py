@@ -89,17 +89,31 @@ def _scipy(logits: np.ndarray, target: jax.Array) -> np.ndarray:
     return solution.y[:, -1].reshape(logits.shape)
 
 
-def growth(quick: bool) -> Growth:
+def replicates_growth(quick: bool) -> Growth:
     """The flow against the number of starts."""
     sizes = [64, 256, 1024] if quick else [256, 1024, 4096, 16384]
+    return _growth("replicates", "time 10", sizes, lambda size: (size, 10.0))
+
+
+def time_growth(quick: bool) -> Growth:
+    """The flow against the time, the limit of generations with ever smaller steps."""
+    sizes = [1, 10] if quick else [1, 10, 100, 1000]
+    return _growth("time", "1,024 replicates", sizes, lambda size: (1024, float(size)))
+
+
+def _growth(
+    size_name: str, rest: str, sizes: list[int], numbers: Callable[[int], tuple[int, float]]
+) -> Growth:
     loop = fp.Loop(sampler=fp.Temperature(TEMPERATURE))
 
     def prepare(size: int) -> Callable[[], object]:
-        logits = 2 * np.random.default_rng(0).standard_normal((size, 16))
-        return lambda: np.asarray(fp.flow(loop, logits, [10.0]).value)
+        number, time = numbers(size)
+        logits = 2 * np.random.default_rng(0).standard_normal((number, 16))
+        return lambda: np.asarray(fp.flow(loop, logits, [time]).value)
 
-    return Growth("flow-starts", "gradient flow, 16 outcomes, time 10", "starts", sizes, prepare)
+    title = f"gradient flow: 16 outcomes, {rest}"
+    return Growth(f"flow-{size_name}", title, size_name, sizes, prepare)
 
 
 RACES = {"flow": race}
-GROWTH = {"flow-starts": growth}
+GROWTH = {"flow-replicates": replicates_growth, "flow-time": time_growth}

@@ -6,7 +6,7 @@ the two-sample Kolmogorov-Smirnov statistic of a probability and of the number o
 
 import importlib.util
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -131,34 +131,54 @@ def _numba(sizes: Sizes, seeds: Iterator[int]) -> Callable[[], Answer]:
     return run
 
 
-def growth(quick: bool) -> Growth:
-    """One generation of few samples from ever more outcomes, after the first ones."""
-    sizes = (100, 1_000) if quick else (100, 1_000, 10_000, 100_000)
+def _growth(size_name: str, grown: Sequence[Sizes], sizes: Sequence[int], rest: str) -> Growth:
+    """Refits at each of some sizes."""
 
-    def prepare(num_outcomes: int) -> Callable[[], None]:
-        loop = fp.Loop(corpus=fp.Fresh(num_samples=200))
-        start = jnp.zeros(num_outcomes)
-
-        def work() -> None:
+    def prepare(size: int) -> Callable[[], object]:
+        now = grown[sizes.index(size)]
+        loop = fp.Loop(fp.Temperature(now.temperature), fp.Fresh(now.num_samples))
+        start, last = jnp.asarray(now.start), now.num_generations
+        return lambda: np.asarray(
             fp.run_resampling(
                 loop,
                 start,
-                200,
+                last,
                 key=jax.random.key(0),
-                num_replicates=256,
+                num_replicates=now.num_replicates,
                 observe=fp.simplex.num_surviving,
-                save_at=[200],
-            )
+                save_at=[last],
+            ).value
+        )
 
-        return work
+    return Growth(f"resampling-{size_name}", f"refits: {rest}", size_name, sizes, prepare)
 
-    return Growth(
-        name="resampling-outcomes",
-        title="200 refits to 200 samples, 256 replicates",
-        size_name="outcomes",
-        sizes=sizes,
-        prepare=prepare,
-    )
+
+def outcomes_growth(quick: bool) -> Growth:
+    """Few samples of ever more outcomes: after a generation only those drawn are left."""
+    sizes = (100, 1_000) if quick else (100, 1_000, 10_000, 100_000)
+    grown = [Sizes(size, 200, 1.0, 256, 200) for size in sizes]
+    return _growth("outcomes", grown, sizes, "200 samples, 256 replicates, 200 generations")
+
+
+def samples_growth(quick: bool) -> Growth:
+    """Ever more samples of 16 outcomes."""
+    sizes = (25, 100) if quick else (25, 100, 400, 1_600, 6_400, 25_600)
+    grown = [Sizes(16, size, 1.1, 1024, 50) for size in sizes]
+    return _growth("samples", grown, sizes, "16 outcomes, 1,024 replicates, 50 generations")
+
+
+def replicates_growth(quick: bool) -> Growth:
+    """Ever more replicates of 16 outcomes, 100 samples."""
+    sizes = (64, 256) if quick else (256, 1_024, 4_096, 16_384)
+    grown = [Sizes(16, 100, 1.1, size, 50) for size in sizes]
+    return _growth("replicates", grown, sizes, "16 outcomes, 100 samples, 50 generations")
+
+
+def generations_growth(quick: bool) -> Growth:
+    """Ever more generations of 16 outcomes, 100 samples."""
+    sizes = (10, 100) if quick else (100, 1_000, 10_000)
+    grown = [Sizes(16, 100, 1.5, 256, size) for size in sizes]
+    return _growth("generations", grown, sizes, "16 outcomes, 100 samples, 256 replicates")
 
 
 RACES = {
@@ -171,4 +191,9 @@ RACES = {
         Sizes(50_000, 100_000, 1.0, 16, 50),
     )
 }
-GROWTH = {"resampling-outcomes": growth}
+GROWTH = {
+    "resampling-outcomes": outcomes_growth,
+    "resampling-samples": samples_growth,
+    "resampling-replicates": replicates_growth,
+    "resampling-generations": generations_growth,
+}

@@ -119,7 +119,8 @@ def sweep_growth(quick: bool) -> Growth:
         logits, b = _table(64, size), np.linspace(0.5, 2, 8)
         return lambda: np.asarray(sweep(logits, b).entropy)
 
-    return Growth("sweep-outcomes", "sweep, 64 contexts, 8 temperatures", "K", sizes, prepare)
+    title = "sweep: 64 contexts, 8 temperatures"
+    return Growth("sweep-outcomes", title, "outcomes", sizes, prepare)
 
 
 def spectrum_growth(quick: bool) -> Growth:
@@ -131,7 +132,8 @@ def spectrum_growth(quick: bool) -> Growth:
         b = np.geomspace(0.1, 10, size)
         return lambda: np.asarray(sweep(logits, b, compressed=True).entropy)
 
-    return Growth("spectrum-temperatures", "compressed sweep", "temperatures", sizes, prepare)
+    title = "compressed sweep: 64 contexts, 20,000 outcomes"
+    return Growth("spectrum-temperatures", title, "temperatures", sizes, prepare)
 
 
 def generation_growth(quick: bool) -> Growth:
@@ -143,7 +145,11 @@ def generation_growth(quick: bool) -> Growth:
         return lambda: np.asarray(tempering.logits(logits, 0.9999, size))
 
     return Growth(
-        "closed-form-generations", "closed form of tempering", "generations", sizes, prepare
+        "closed-form-generations",
+        "closed form of tempering: 64 contexts, 4,096 outcomes",
+        "generations",
+        sizes,
+        prepare,
     )
 
 

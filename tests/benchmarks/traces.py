@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import machine
 import numpy as np
-from race import Answer, Contestant, Race, Work, kolmogorov_smirnov
+from race import Answer, Contestant, Growth, Race, Work, kolmogorov_smirnov
 
 import fixedpoint as fp
 from fixedpoint.loop.traces import run_traces
@@ -46,11 +46,7 @@ def race(num_outcomes: int, quick: bool) -> Race:
 
 
 def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
-    loop = fp.Loop(
-        sampler=fp.Temperature(TEMPERATURE),
-        corpus=fp.Fresh(num_samples=1),
-        learner=fp.GradientSteps(step_size=STEP_SIZE),
-    )
+    loop = _loop()
     # Every call of every contestant draws its own random numbers.
     keys = map(partial(jax.random.fold_in, jax.random.key(0)), itertools.count())
     seeds = itertools.count()
@@ -68,6 +64,14 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
         yield Contestant("PyTorch, all replicates at once", _torch(logits, R, N, seeds))
     if len(logits) <= 16:
         yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
+
+
+def _loop() -> fp.Loop:
+    return fp.Loop(
+        sampler=fp.Temperature(TEMPERATURE),
+        corpus=fp.Fresh(num_samples=1),
+        learner=fp.GradientSteps(step_size=STEP_SIZE),
+    )
 
 
 def _figures(logits: np.ndarray) -> Answer:
@@ -176,4 +180,42 @@ def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable
     return run
 
 
+def _growth(
+    size_name: str, rest: str, sizes: list[int], numbers: Callable[[int], tuple[int, int]]
+) -> Growth:
+    """Single traces of 16 outcomes; `numbers` are those of replicates and generations."""
+
+    def prepare(size: int) -> Callable[[], object]:
+        replicates, generations = numbers(size)
+
+        def work() -> object:
+            runs = run_traces(
+                _loop(),
+                np.linspace(0.4, -0.4, 16),
+                generations,
+                key=jax.random.key(0),
+                num_replicates=replicates,
+                save_at=[generations],
+            )
+            return np.asarray(runs.value)
+
+        return work
+
+    title = f"single traces: 16 outcomes, {rest}"
+    return Growth(f"traces-{size_name}", title, size_name, sizes, prepare)
+
+
+def replicates_growth(quick: bool) -> Growth:
+    """Single traces against the number of replicates."""
+    sizes = [64, 256] if quick else [256, 1024, 4096, 16384]
+    return _growth("replicates", "200 generations", sizes, lambda size: (size, 200))
+
+
+def generations_growth(quick: bool) -> Growth:
+    """Single traces against the number of generations."""
+    sizes = [10, 100] if quick else [100, 1_000, 10_000]
+    return _growth("generations", "1,024 replicates", sizes, lambda size: (1024, size))
+
+
 RACES = {f"traces-{number}": partial(race, number) for number in GENERATIONS}
+GROWTH = {"traces-replicates": replicates_growth, "traces-generations": generations_growth}
