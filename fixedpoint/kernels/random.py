@@ -21,6 +21,9 @@ __all__ = ["mixed_words", "next_uniform", "seeds"]
 # Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
 _SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
 
+GAMMA = 0x9E3779B97F4A7C15
+"""What splitmix64 adds to its state for every word."""
+
 
 @partial(jax.jit, static_argnums=(1, 2))
 def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
@@ -57,7 +60,7 @@ def mixed_words(states: Array, number: int) -> tuple[Array, Array]:
     """
     word = states.dtype.type
     steps = jnp.arange(1, number + 1).astype(states.dtype).reshape(-1, *[1] * states.ndim)
-    z = states[None] + word(0x9E3779B97F4A7C15) * steps
+    z = states[None] + word(GAMMA) * steps
     z = (z ^ (z >> word(30))) * word(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> word(27))) * word(0x94D049BB133111EB)
-    return z ^ (z >> word(31)), states + word((0x9E3779B97F4A7C15 * number) % 2**64)
+    return z ^ (z >> word(31)), states + word(GAMMA * number % 2**64)

@@ -20,7 +20,7 @@ from jaxtyping import Array
 from fixedpoint.kernels.exponential import exponential
 from fixedpoint.kernels.random import mixed_words, next_uniform
 
-__all__ = ["leaps", "simulate"]
+__all__ = ["decay_polynomial", "leaps", "simulate"]
 
 
 def simulate(
@@ -137,7 +137,7 @@ class _Weights:
         self.num_outcomes = num_outcomes
         flat = num_outcomes <= _FLAT
         self.block = num_outcomes if flat else int(np.ceil(np.sqrt(num_outcomes)))
-        self.decay = _decay_polynomial(reach)
+        self.decay = decay_polynomial(reach)
         self.running = jnp.asarray(np.tril(np.ones((self.block, self.block))))
         self.num_blocks = -(-num_outcomes // self.block)
         self.running_blocks = jnp.asarray(np.tril(np.ones((self.num_blocks, self.num_blocks))))
@@ -208,7 +208,7 @@ class _Weights:
 _FLAT = 48
 
 
-def _decay_polynomial(reach: float) -> Callable[[Array], Array]:
+def decay_polynomial(reach: float) -> Callable[[Array], Array]:
     """e^y on [−reach, 0] to 1e-15, and 1 at y = 0 exactly: 1 + y times an interpolation."""
     degree = 1
     # The error of interpolating (e^y − 1)/y, whose n-th derivative is at most 1/(n + 1), times y.
