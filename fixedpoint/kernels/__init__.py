@@ -6,6 +6,7 @@ spectrum.py     … from a few dozen numbers, for hundreds of temperatures
 observables.py  what follows from either; the temperature of a given entropy
 ensemble.py     a tile of gradient flows with the same steps
 traces.py       a tile of single-trace replicates through all their generations
+lazy.py         … of hundreds of outcomes and more, without visiting all in every generation
 resampling.py   a tile of replicates refitted to few samples, from their counts alone
 random.py       random numbers inside a loop
 exponential.py  2^t, e^t and log z in few operations

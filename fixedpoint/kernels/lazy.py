@@ -1,24 +1,23 @@
-"""Single traces of thousands of outcomes, exactly, for far less than their number a generation.
+"""Single traces of hundreds of outcomes and more, for far less than their number a generation.
 
-A generation multiplies the weight a = e^θ of every outcome by e^{−ca}, c = η/Z with Z the sum of all
-weights, and that of the outcome drawn by e^η as well. So what becomes of an outcome that is not
+A generation multiplies the weight a = e^θ of every outcome by e^{−ca}, c = η/Z with Z the sum of
+all weights, and that of the outcome drawn by e^η as well. So what becomes of an outcome that is not
 drawn depends on its weight alone, and smoothly. The run is cut into *blocks* of some hundreds of
 generations. All outcomes are visited when a block begins and ends; between, a generation touches
 
 - the *heavy* outcomes, the few largest, which are carried one by one;
-- *nodes*: imaginary outcomes at the Chebyshev points of (0, limit]. The limit is above the weights
-  of all other outcomes, the *light* ones, in the block. What log a has lost since the block began is
-  a function `fall` of the weight u, in units of the limit, that it began with. Between the nodes it
-  is interpolated, and the weights of all light outcomes add up to a quadrature,
-  Σ uᵢ e^{−fall(uᵢ)} = first + Σⱼ weightⱼ (e^{−fallⱼ} − 1);
+- *nodes*: imaginary outcomes at the Chebyshev points of (0, limit], the limit being above the
+  weights of all other outcomes, the *light* ones, in this block. What log a has lost since the
+  block began is a function `fall` of the weight u, in units of the limit, that it began with.
+  Between the nodes it is interpolated, and the weights of the light outcomes add up to a
+  quadrature, Σ uᵢ e^{−fall(uᵢ)} = first + Σⱼ weightⱼ (e^{−fallⱼ} − 1);
 - the outcome drawn. A light one goes on as if it had begun the block with a larger logit, its
-  *lift* added: that which leads to the logit it has now.
+  *lift* added: with that which leads to the logit it has now.
 
 A light outcome is *proposed* with the weight b = e^{θ/T} that it began the block with, times
 e^{room/T}, which bounds its weight as long as its logit has not grown by more than the room (there
-the block ends), and it is accepted with the quotient of its weight b and that bound. So a sample has
-the law of the generation it is drawn in. A rejection takes no time: generations and rejections
-together are *ticks*.
+the block ends), and it is accepted with the chance of its weight b over that bound: each sample has
+the law of its generation. A rejection takes no time: generations and rejections are *ticks*.
 """
 
 from __future__ import annotations
@@ -42,8 +41,8 @@ NODES = 8
 """How many, beside the weight 0, which never falls."""
 
 FALL = 0.2
-"""The largest fall in a block, that of the limit. e^{−fall} has its nearest pole at u = −1/FALL: the
-interpolation errs by about (4/FALL + 2)^−NODES = 2e-11."""
+"""The largest fall in a block, that of the limit. With ε = e^FALL − 1 falls are about log(1 + εu),
+whose singularity is −1/ε: the interpolation errs by about (4/ε + 2)^−NODES, 3e-11."""
 
 TICKS = 4096
 """The ticks of a block at most: carried weights are computed anew before rounding adds up."""
@@ -236,7 +235,7 @@ class _Model:
             envelope=total * jnp.exp(self.room * self.inverse),
             a=jnp.exp(heavy_theta),
             b=jnp.exp(heavy_theta * self.inverse),
-            nodes=_POINTS * limit,
+            nodes=limit * jnp.asarray(_POINTS),
             falls=jnp.zeros(NODES),
             first=sums[0],
             weights=jnp.stack(sums[1:]) @ _TO_POWERS,
@@ -397,8 +396,8 @@ class _Model:
         return risen, grown
 
 
-def _polynomial(coefficients: Array, u: Array) -> Array:
-    """c₁u + c₂u² + …"""
+def _polynomial(coefficients: Any, u: Array) -> Array:
+    """The polynomial c₁u + c₂u² + …, without a constant."""
     value = coefficients[-1] * u
     for i in reversed(range(NODES - 1)):
         value = (value + coefficients[i]) * u

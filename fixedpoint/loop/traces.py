@@ -72,8 +72,7 @@ def run_traces(
             (`logarithmic_generations`).
         leap: For thousands of outcomes, none of them probable: several generations at a time, from
             the model they begin with, as long as no logit is expected to move by more than `leap`
-            (0.02, say). Approximate, and LEAPGAIN. None takes
-            every generation.
+            (0.02, say). Approximate, and hardly faster than every generation, which None takes.
         devices: The devices that share the replicates; by default all local ones.
 
     Returns:
@@ -85,11 +84,12 @@ def run_traces(
     Validity:
         The rule to rounding: after t generations the logits are within about t · 1e-15 of it, for
         the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵²
-        in float64). From 512 outcomes on, for one sample a generation, no weight decay, float64 and
-        η ≤ min(T, 1)/2, the logits are within 1e-9 of the rule for the same samples instead, and
-        the samples have the law of logits as close (`tests/kernels/test_lazy.py`). In float32 a gap of the logits stops growing near 15, where its
-        increments fall below the rounding: use float64 for long horizons. Replicate r depends on
-        the key and r alone; not on the other replicates, the saved generations or the devices.
+        in float64). From 512 outcomes on (one sample a generation, no weight decay, float64,
+        η ≤ min(T, 1)/2) what the improbable outcomes have lost is interpolated: the logits are
+        within 1e-9 of the rule for the same samples, which have the law of these logits
+        (`tests/kernels/test_lazy.py`). In float32 a gap of the logits stops growing near 15, where
+        its increments fall below the rounding: use float64 for long horizons. Replicate r depends
+        on the key and r alone; not on the other replicates, the saved generations or the devices.
         With `leap` the law of the logits has an error of the order of `leap`; compare with half of
         it. Leaps end at saved generations. The cost of a generation is that of all outcomes
         divided by the generations of a leap, leap/(η max p) of them, 256 at most; where an outcome
@@ -188,7 +188,7 @@ def run_traces(
 _LONGEST_LEAP = 256
 
 _MANY = 512
-"""Outcomes from which on they are not all visited in every generation; at 256 that costs the same."""
+"""Outcomes from which on not all are visited in every generation; at 256 both cost the same."""
 
 _NUM_HEAVY = 32
 

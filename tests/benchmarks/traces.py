@@ -1,7 +1,8 @@
 """Single traces: one sample and one gradient step a generation, in thousands of replicates.
 
 Random numbers differ between contestants, so it is the law of the last generation that must agree:
-the two-sample Kolmogorov-Smirnov statistic of a logit and of the mode's probability.
+the two-sample Kolmogorov-Smirnov statistic of a logit and of the mode's probability; of thousands
+of outcomes, in whose logits single samples show, of sums over many.
 """
 
 import importlib.util
@@ -20,12 +21,22 @@ import fixedpoint as fp
 from fixedpoint.loop.traces import run_traces
 
 TEMPERATURE, STEP_SIZE = 0.9, 0.1
-GENERATIONS = {2: 10_000, 16: 2_000, 256: 200}
+# Replicates and generations: of thousands of outcomes, what a loop over all takes a second for.
+SIZES = {
+    2: (4096, 10_000),
+    16: (4096, 2_000),
+    256: (4096, 200),
+    4096: (128, 300),
+    65_536: (32, 200),
+}
+MANY, LEAP = 512, 0.02
 
 
 def race(num_outcomes: int, quick: bool) -> Race:
-    """4,096 replicates over thousands of generations; 256 over 100 if quick."""
-    num_replicates, num_generations = (256, 50) if quick else (4096, GENERATIONS[num_outcomes])
+    """Thousands of replicates over thousands of generations, fewer of more outcomes."""
+    num_replicates, num_generations = SIZES[num_outcomes]
+    if quick:
+        num_replicates, num_generations = min(num_replicates, 256), min(num_generations, 50)
     logits = np.linspace(0.4, -0.4, num_outcomes)
     return Race(
         name=f"traces-{num_outcomes}",
@@ -37,7 +48,10 @@ def race(num_outcomes: int, quick: bool) -> Race:
         distance=kolmogorov_smirnov,
         distance_name="two-sample Kolmogorov-Smirnov statistic",
         tolerance=2.8,
-        work=Work(
+        # Many outcomes need not all be visited: nobody knows what cannot be done without.
+        work=None
+        if num_outcomes >= MANY
+        else Work(
             exponentials=num_replicates
             * num_generations
             * (2 if num_outcomes == 2 else 2 * num_outcomes)
@@ -57,9 +71,14 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
         return _figures(np.asarray(runs.value[0]))
 
     yield Contestant("fixedpoint, run_traces", lambda: simulate(run_traces))
+    if len(logits) >= MANY:
+        yield Contestant(
+            f"fixedpoint, run_traces, leap={LEAP}", lambda: simulate(run_traces, leap=LEAP)
+        )
     if importlib.util.find_spec("numba"):
         yield Contestant("Numba, a loop over replicates", _numba(logits, R, N, seeds))
-    yield Contestant("NumPy, threads", lambda: _threads(logits, R, N, next(seeds)))
+    if len(logits) <= 4096:
+        yield Contestant("NumPy, threads", lambda: _threads(logits, R, N, next(seeds)))
     if importlib.util.find_spec("torch") and len(logits) == 2:
         yield Contestant("PyTorch, all replicates at once", _torch(logits, R, N, seeds))
     if len(logits) <= 16:
@@ -78,6 +97,9 @@ def _figures(logits: np.ndarray) -> Answer:
     """What is compared of the last generation, logits (replicates, outcomes)."""
     centred = logits - logits.mean(-1, keepdims=True)
     weights = np.exp(centred)
+    if centred.shape[-1] >= MANY:
+        p = weights / weights.sum(-1, keepdims=True)
+        return {"collisions": (p**2).sum(-1), "first_half": p[:, : p.shape[-1] // 2].sum(-1)}
     return {
         "first_logit": centred[:, 0],
         "mode_probability": weights.max(-1) / weights.sum(-1),
@@ -181,17 +203,21 @@ def _numba(logits: np.ndarray, R: int, N: int, seeds: Iterator[int]) -> Callable
 
 
 def _growth(
-    size_name: str, rest: str, sizes: list[int], numbers: Callable[[int], tuple[int, int]]
+    size_name: str,
+    title: str,
+    sizes: list[int],
+    start: Callable[[int], np.ndarray],
+    numbers: Callable[[int], tuple[int, int]],
 ) -> Growth:
-    """Single traces of 16 outcomes; `numbers` are those of replicates and generations."""
+    """The logits at the start, and the numbers of replicates and generations, of every size."""
 
     def prepare(size: int) -> Callable[[], object]:
-        replicates, generations = numbers(size)
+        logits, (replicates, generations) = start(size), numbers(size)
 
         def work() -> object:
             runs = run_traces(
                 _loop(),
-                np.linspace(0.4, -0.4, 16),
+                logits,
                 generations,
                 key=jax.random.key(0),
                 num_replicates=replicates,
@@ -201,21 +227,43 @@ def _growth(
 
         return work
 
-    title = f"single traces: 16 outcomes, {rest}"
-    return Growth(f"traces-{size_name}", title, size_name, sizes, prepare)
+    return Growth(f"traces-{size_name}", f"single traces: {title}", size_name, sizes, prepare)
+
+
+def _sixteen(_: int) -> np.ndarray:
+    return np.linspace(0.4, -0.4, 16)
 
 
 def replicates_growth(quick: bool) -> Growth:
     """Single traces against the number of replicates."""
     sizes = [64, 256] if quick else [256, 1024, 4096, 16384]
-    return _growth("replicates", "200 generations", sizes, lambda size: (size, 200))
+    title = "16 outcomes, 200 generations"
+    return _growth("replicates", title, sizes, _sixteen, lambda size: (size, 200))
 
 
 def generations_growth(quick: bool) -> Growth:
     """Single traces against the number of generations."""
     sizes = [10, 100] if quick else [100, 1_000, 10_000]
-    return _growth("generations", "1,024 replicates", sizes, lambda size: (1024, size))
+    title = "16 outcomes, 1,024 replicates"
+    return _growth("generations", title, sizes, _sixteen, lambda size: (1024, size))
 
 
-RACES = {f"traces-{number}": partial(race, number) for number in GENERATIONS}
-GROWTH = {"traces-replicates": replicates_growth, "traces-generations": generations_growth}
+def outcomes_growth(quick: bool) -> Growth:
+    """Single traces against the number of outcomes, which begin with Zipf's law."""
+    sizes = [256, 1024] if quick else [256, 1024, 4096, 16_384, 65_536]
+    replicates, generations = (64, 50) if quick else (128, 4000)
+    return _growth(
+        "outcomes",
+        f"Zipf's law at the start, {replicates} replicates, {generations:,} generations",
+        sizes,
+        lambda size: -np.log(np.arange(1.0, size + 1)),
+        lambda _: (replicates, generations),
+    )
+
+
+RACES = {f"traces-{number}": partial(race, number) for number in SIZES}
+GROWTH = {
+    "traces-outcomes": outcomes_growth,
+    "traces-replicates": replicates_growth,
+    "traces-generations": generations_growth,
+}

@@ -1,5 +1,9 @@
 """Traces in blocks against the rule itself: for the same samples, and in law."""
 
+import itertools
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -33,7 +37,7 @@ def simulate(
     num_heavy=16,
     num_proposals=64,
     room=None,
-    run=compiled,
+    run: Callable = compiled,
 ):
     room = max(1.01 * step_size, 0.25 * min(temperature, 1)) if room is None else room
     runs = run(
@@ -60,9 +64,9 @@ def anew(*arguments):
 
 
 def rule(runs, step_size):
-    """The samples that the runs show, (generations, replicates, K), and the rule applied to them."""
+    """The samples that runs (generations, replicates, K) show, and the rule applied to them."""
     theta, samples, logits = runs[0], [], [runs[0]]
-    for before, after in zip(runs[:-1], runs[1:], strict=True):
+    for before, after in itertools.pairwise(runs):
         sample = np.argmax(after - before + step_size * probabilities(before), -1)
         theta = theta - step_size * probabilities(theta)
         theta[np.arange(len(theta)), sample] += step_size
@@ -76,7 +80,7 @@ def distance(runs, step_size):
 
 
 UNIFORM = jnp.linspace(0.4, -0.4, 200)
-SETTINGS = {
+SETTINGS: dict[str, tuple[jax.Array, dict[str, Any]]] = {
     "near uniform": (UNIFORM, {}),
     "Zipf": (zipf(200), {"temperature": 0.8}),
     "hot": (zipf(200), {"temperature": 3.0}),
@@ -160,7 +164,7 @@ def statistic(logits, others):
     return worst
 
 
-LAWS = {
+LAWS: dict[str, tuple[jax.Array, dict[str, Any]]] = {
     "near uniform": (UNIFORM[::3], {"step_size": 0.3, "temperature": 0.9}),
     "Zipf": (zipf(67), {"step_size": 0.1, "temperature": 0.8}),
     "hot": (zipf(67), {"step_size": 0.5, "temperature": 1.5}),

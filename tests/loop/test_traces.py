@@ -169,6 +169,70 @@ def test_a_leap_is_as_many_generations_as_it_says(key):
         np.testing.assert_allclose(np.rint(counts).sum(-1), generation)
 
 
+@pytest.mark.parametrize(
+    ("num_outcomes", "loop", "dtype", "kernel"),
+    [
+        (511, trace_loop(0.1), float, "simulate"),
+        (512, trace_loop(0.1), float, "blocks"),
+        (512, trace_loop(0.5, temperature=2.0), float, "blocks"),
+        (512, trace_loop(0.6), float, "simulate"),
+        (512, trace_loop(0.1, temperature=0.1), float, "simulate"),
+        (512, trace_loop(0.1, num_samples=2), float, "simulate"),
+        (512, trace_loop(0.1, weight_decay=0.1), float, "simulate"),
+        (512, trace_loop(0.1), jnp.float32, "simulate"),
+    ],
+)
+def test_many_outcomes_are_run_in_blocks(monkeypatch, key, num_outcomes, loop, dtype, kernel):
+    chosen = []
+
+    def run(kernel, split, whole, *, static, **_):
+        chosen.append(kernel.__name__)
+        return jnp.zeros((1, 2, num_outcomes))
+
+    monkeypatch.setattr(traces.driver, "run", run)
+    start = jnp.linspace(0.5, -0.5, num_outcomes, dtype=dtype)
+    run_traces(loop, start, 10, key=key, num_replicates=2, save_at=[10])
+    assert chosen == [kernel]
+
+
+@pytest.mark.parametrize("temperature", [0.8, 1.0])
+def test_blocks_have_the_law_of_carried_weights(key, monkeypatch, temperature):
+    """Zipf's law, 600 outcomes: probabilities by rank, from samples of the blocks and of all."""
+    start, loop = -jnp.log(jnp.arange(1.0, 601)), trace_loop(0.3, 1, temperature)
+
+    def figures(key):
+        runs = run_traces(
+            loop,
+            start,
+            150,
+            key=key,
+            num_replicates=1500,
+            observe=lambda logits: jnp.sort(fp.simplex.probabilities(logits))[:, -64:],
+            save_at=[150],
+        )
+        p = np.asarray(runs.value[0])
+        return np.stack([p[:, -1], p[:, -2], p[:, -8:].sum(-1), (p**2).sum(-1), p.sum(-1)])
+
+    blocks = figures(jax.random.fold_in(key, 0))
+    monkeypatch.setattr(traces, "_MANY", 1000)
+    carried = figures(jax.random.fold_in(key, 1))
+    # √(n/2) sup|F − G| is beyond 2.4 with probability 2e-5. (Moments have heavy tails here.)
+    for values, others in zip(blocks, carried, strict=True):
+        points = np.concatenate([values, others])
+        below = [np.searchsorted(np.sort(v), points, side="right") for v in (values, others)]
+        assert np.abs(below[0] - below[1]).max() / np.sqrt(2 * 1500) < 2.4
+
+
+def test_blocks_depend_on_the_key_and_the_replicate_alone(key):
+    start, loop = -jnp.log(jnp.arange(1.0, 701)), trace_loop(0.1, 1, 0.9)
+    few = run_traces(loop, start, 700, key=key, num_replicates=3, save_at=[700])
+    many = run_traces(loop, start, 700, key=key, num_replicates=130, save_at=[0, 33, 700])
+    np.testing.assert_array_equal(few.value[0], many.value[2, :3])
+    centred = start - start.mean()
+    np.testing.assert_allclose(many.value[0], jnp.tile(centred, (130, 1)), rtol=1e-13)
+    np.testing.assert_allclose(many.value.sum(-1), 0, atol=1e-9)
+
+
 def test_logarithmic_generations():
     assert logarithmic_generations(0).tolist() == [0]
     assert logarithmic_generations(1).tolist() == [0, 1]
