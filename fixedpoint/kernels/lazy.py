@@ -215,10 +215,7 @@ class _Model:
         b = a if self.is_one else exponential(light * self.inverse)
         limit = jnp.maximum(a.max() * jnp.exp(self.room + FALL), 1e-300)
         u = a / limit
-        power, sums = u, []
-        for _ in range(NODES + 1):
-            sums.append(power.sum())
-            power = power * u
+        first, *others = _sums_of_powers(u)
         drawn, proposing = mixed_words(words[0], self.num_proposals)
         proposals, total = _drawn(b, _uniform(drawn))
         order = jnp.arange(self.num_proposals)
@@ -237,8 +234,8 @@ class _Model:
             b=jnp.exp(heavy_theta * self.inverse),
             nodes=limit * jnp.asarray(_POINTS),
             falls=jnp.zeros(NODES),
-            first=sums[0],
-            weights=jnp.stack(sums[1:]) @ _TO_POWERS,
+            first=first,
+            weights=jnp.stack(others) @ _TO_POWERS,
             words=jnp.stack([proposing, words[1]]),
             used=none,
             passed=none,
@@ -402,6 +399,15 @@ def _polynomial(coefficients: Any, u: Array) -> Array:
     for i in reversed(range(NODES - 1)):
         value = (value + coefficients[i]) * u
     return value
+
+
+def _sums_of_powers(u: Array) -> list[Array]:
+    """The sums Σu, Σu², … of `NODES + 1` powers, in one pass."""
+    powers = [u]
+    for _ in range(NODES):
+        powers.append(powers[-1] * u)
+    zeros = [jnp.zeros(())] * len(powers)
+    return lax.reduce(powers, zeros, lambda x, y: [a + b for a, b in zip(x, y, strict=True)], (0,))
 
 
 def _differences(new: Array, old: Array) -> list[Array]:

@@ -121,6 +121,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_do_not_follow_the_rule(key, mistake, monkeypatch):
     MISTAKES[mistake](monkeypatch)
@@ -190,6 +191,7 @@ def no_bursts(ended):
     )
 
 
+@pytest.mark.long
 def test_bounds_that_are_none_do_not_have_the_law(key, monkeypatch):
     monkeypatch.setattr(lazy._Model, "_ended", no_bursts(lazy._Model._ended))
     runs = simulate(UNIFORM[::3], [60], key, 3000, step_size=0.3, room=0.0, run=anew)[0]
@@ -219,6 +221,7 @@ def test_replicates_depend_neither_on_each_other_nor_on_what_is_saved(key):
     assert len(np.unique(among[-1, :, 0])) > 16
 
 
+@pytest.mark.long
 def test_long_blocks_are_begun_anew(key, monkeypatch):
     """Almost every sample is heavy: nothing but the number of ticks ends a block."""
     monkeypatch.setattr(lazy, "TICKS", 50)
