@@ -212,7 +212,7 @@ def _growth(
     """The logits at the start, and the numbers of replicates and generations, of every size."""
 
     def prepare(size: int) -> Callable[[], object]:
-        logits, (replicates, generations) = start(size), numbers(size)
+        logits, (replicates, generations) = jnp.asarray(start(size)), numbers(size)
 
         def work() -> object:
             runs = run_traces(
@@ -221,6 +221,7 @@ def _growth(
                 generations,
                 key=jax.random.key(0),
                 num_replicates=replicates,
+                observe=fp.simplex.entropy,
                 save_at=[generations],
             )
             return np.asarray(runs.value)
