@@ -282,6 +282,7 @@ def _finished(states: Array, times: Array, observe: PyTree, batch: tuple[int, ..
 MANY = 64
 """From this number of models on they are integrated with the same steps."""
 
+_TILE = 32
 _LONGEST = 8.0  # beyond it the method, at the Jacobian's -1/2, is near the end of its stability
 _MOST_STEPS = 5_000  # beyond which steps that follow the solution are better than fixed ones
 
@@ -316,13 +317,13 @@ def _side_by_side(
             [rows],
             [temperature, *steps, np.asarray(tolerances)],
             static=(frozen,),
-            tile=32,
+            tile=_TILE,
             axis=1,
             devices=devices,
         )
         return states, float(error.max())
 
-    few, one = rows[:: -(-len(rows) // MANY)], jax.local_devices()[:1]
+    few, one = rows[:: -(-len(rows) // _TILE)], jax.local_devices()[:1]
     step = longest / 2
     for _ in range(8):
         steps = _growing_steps(ends, step, longest)
@@ -349,8 +350,11 @@ def _growing_steps(ends: np.ndarray, step: float, longest: float) -> tuple[np.nd
     edges = np.concatenate([[0.0], ends])
     length = np.minimum(longest, step * (1 + edges / max(ends[-1], 1e-300)))
     duration = np.diff(edges)
-    number = np.ceil(2 * duration / (length[:-1] + length[1:])).astype(int)
-    growth = (length[1:] / length[:-1]) ** (1 / np.maximum(number - 1, 1))
+    ratio = length[1:] / length[:-1]
+    # The logarithmic mean of a stretch's first and last step, so that neither is exceeded.
+    mean = length[:-1] * np.where(ratio > 1, (ratio - 1) / np.log(np.maximum(ratio, 1 + 1e-9)), 1)
+    number = np.ceil(duration / mean).astype(int)
+    growth = ratio ** (1 / np.maximum(number - 1, 1))
     whole = np.where(growth > 1, np.expm1(number * np.log(growth)), number)
     first = duration * np.where(growth > 1, growth - 1, 1) / np.maximum(whole, 1e-300)
     return first, growth, number

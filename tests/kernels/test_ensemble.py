@@ -8,7 +8,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.kernels import driver, ensemble
-from fixedpoint.loop.flow import _side_by_side
+from fixedpoint.loop.flow import _growing_steps, _side_by_side
 
 TIMES = jnp.array([0.0, 0.5, 6.0])
 
@@ -107,3 +107,16 @@ def test_a_flow_within_a_transformation_is_adaptive():
     loop = fp.Loop(sampler=fp.Temperature(0.6))
     value = jax.jit(lambda logits: fp.flow(loop, logits, TIMES).value)(starts())
     np.testing.assert_allclose(value, fp.flow(loop, starts(), TIMES).value, rtol=0, atol=5e-9)
+
+
+def test_growing_steps_fill_their_stretches():
+    ends = np.array([0.0, 0.5, 0.5 + 1e-9, 6.0, 300.0])
+    first, growth, number = _growing_steps(ends, 0.7, 1.2)
+    durations, longest = np.diff(ends, prepend=0), []
+    for h, g, n, duration in zip(first, growth, number, durations, strict=True):
+        steps = h * g ** np.arange(n)
+        np.testing.assert_allclose(steps.sum(), duration, rtol=1e-12)
+        longest.append(steps.max(initial=0))
+    assert max(longest) <= 1.2 * (1 + 1e-12)
+    assert longest[3] <= 0.7 * (1 + 6 / 300)
+    assert 0.6 * 300 / 1.2 < number.sum() < 300 / 0.7
