@@ -72,7 +72,8 @@ def run_traces(
             (`logarithmic_generations`).
         leap: For thousands of outcomes, none of them probable: several generations at a time, from
             the model they begin with, as long as no logit is expected to move by more than `leap`
-            (0.02, say). Approximate, and hardly faster than every generation, which None takes.
+            (0.02, say). Approximate, and at best twice as fast as every generation, which None
+            takes.
         devices: The devices that share the replicates; by default all local ones.
 
     Returns:
@@ -85,8 +86,8 @@ def run_traces(
         The rule to rounding: after t generations the logits are within about t · 1e-15 of it, for
         the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵²
         in float64). From 512 outcomes on (one sample a generation, no weight decay, float64,
-        η ≤ min(T, 1)/2) what the improbable outcomes have lost is interpolated: the logits are
-        within 1e-9 of the rule for the same samples, which have the law of these logits
+        η ≤ min(T, 1)) what the improbable outcomes have lost is interpolated: the logits are
+        within 1e-9 + t · 1e-15 of the rule for the same samples, which have the law of these logits
         (`tests/kernels/test_lazy.py`). In float32 a gap of the logits stops growing near 15, where
         its increments fall below the rounding: use float64 for long horizons. Replicate r depends
         on the key and r alone; not on the other replicates, the saved generations or the devices.
@@ -150,6 +151,7 @@ def run_traces(
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = max(1.01 * float(learner.step_size), 0.25 * min(temperature, 1.0))
         each = num_replicates / len(jax.local_devices() if devices is None else devices)
+        tiles = [8, *(tile for tile in (16, 32, 64) if tile * num_outcomes <= 2**22)]
         value = driver.run(
             blocks,
             [seeds(key, start.dtype, num_replicates)],
@@ -161,7 +163,7 @@ def run_traces(
                 temperature == 1,
                 reach,
             ),
-            tile=next((tile for tile in (8, 16, 32) if tile >= each), 64),
+            tile=next((tile for tile in tiles if tile >= each), tiles[-1]),
             axis=1,
             devices=devices,
         )
@@ -247,7 +249,8 @@ def _reach(loop: Loop, start: Array) -> float:
     single = corpus.num_samples == 1 and not float(learner.weight_decay)
     if not (single and within and start.dtype == jnp.float64):
         return 0.0
-    return next((reach for reach in (1 / 32, 1 / 8, 1 / 2) if step_size / smallest <= reach), 0.0)
+    reaches = 1 / 32, 1 / 8, 1 / 2, 1.0
+    return next((reach for reach in reaches if step_size / smallest <= reach), 0.0)
 
 
 def _itself(logits: Array) -> Array:

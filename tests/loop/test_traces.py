@@ -112,12 +112,14 @@ def test_single_precision_stays_single(key):
     assert jnp.all(jnp.abs(runs.value[0].mean(0) - MODELS[3]) < 5 * error)
 
 
-@pytest.mark.parametrize(("num_outcomes", "temperature"), [(3, 0.7), (60, 1.0)])
+@pytest.mark.parametrize(
+    ("num_outcomes", "temperature", "step_size"), [(3, 0.7, 0.1), (60, 1.0, 0.1), (60, 1.2, 1.0)]
+)
 def test_carried_weights_take_the_steps_of_carried_logits(
-    key, monkeypatch, num_outcomes, temperature
+    key, monkeypatch, num_outcomes, temperature, step_size
 ):
     """The same samples: 1,100 generations, beyond a refreshment of the weights."""
-    arguments = (trace_loop(0.1, 1, temperature), jnp.linspace(0.6, -0.6, num_outcomes), 1100)
+    arguments = (trace_loop(step_size, 1, temperature), jnp.linspace(0.6, -0.6, num_outcomes), 1100)
     weights = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
     monkeypatch.setattr(traces, "_reach", lambda *_: 0.0)
     logits = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
@@ -174,9 +176,9 @@ def test_a_leap_is_as_many_generations_as_it_says(key):
     [
         (511, trace_loop(0.1), float, "simulate"),
         (512, trace_loop(0.1), float, "blocks"),
-        (512, trace_loop(0.5, temperature=2.0), float, "blocks"),
-        (512, trace_loop(0.6), float, "simulate"),
-        (512, trace_loop(0.1, temperature=0.1), float, "simulate"),
+        (512, trace_loop(1.0, temperature=2.0), float, "blocks"),
+        (512, trace_loop(1.1), float, "simulate"),
+        (512, trace_loop(0.1, temperature=0.09), float, "simulate"),
         (512, trace_loop(0.1, num_samples=2), float, "simulate"),
         (512, trace_loop(0.1, weight_decay=0.1), float, "simulate"),
         (512, trace_loop(0.1), jnp.float32, "simulate"),
