@@ -181,6 +181,8 @@ def _with_lanes(block: _Block, axis: int) -> _Block:
 
 
 class _Model:
+    """What begins a block, what a tick does to it, and when it ends."""
+
     def __init__(
         self,
         num_heavy: int,
