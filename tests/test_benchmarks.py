@@ -90,4 +90,6 @@ def test_all_contestants_give_the_same_answers(tmp_path):
     assert set(record["races"]) >= {"closed-form", "predict", "traces-2", "traces-16"}
     for name, race in record["races"].items():
         distances = [entry["distance"] for entry in race["entries"]]
-        assert max(d for d in distances if d is not None) <= race["tolerance"], name
+        compared = [distance for distance in distances if distance is not None]
+        assert len(compared) >= 2 or name in ("start", "compilation"), name
+        assert max(compared, default=0) <= race["tolerance"], name
