@@ -324,7 +324,8 @@ def _side_by_side(
         return states, float(error.max())
 
     few, one = rows[:: -(-len(rows) // _TILE)], jax.local_devices()[:1]
-    step = longest / 2
+    # Speeds are of order 1 always, so that the tolerance tells about what step to begin with.
+    step = min(longest / 2, 3.2 * (min(tolerances) / 1e-8) ** (1 / 8))
     for _ in range(8):
         steps = _growing_steps(ends, step, longest)
         if steps[-1].sum() > min(_MOST_STEPS, max_steps):
