@@ -42,7 +42,13 @@ __all__ = ["run_resampling"]
 
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
-_TILES = {walk: 2048, thermometer: 128}
+
+
+def _tile(kernel: Callable[..., Any], num_samples: int) -> int:
+    """How many replicates are run together: beyond, XLA would split their work (measured)."""
+    if kernel is walk:
+        return 2048
+    return 64 if num_samples <= 112 else 32 if num_samples <= 220 else 128
 
 
 def run_resampling(
@@ -408,7 +414,7 @@ class _Engine:
         total, slots = self._slots(len(which))
         words = np.zeros(total, np.uint64)
         words[slots] = self.words[which]
-        tile = min(_TILES[kernel], total // len(self.devices))
+        tile = min(_tile(kernel, self.n), total // len(self.devices))
         return driver.run(
             kernel, [words, counts], whole, tile=tile, static=static, devices=self.devices
         )
