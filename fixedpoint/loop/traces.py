@@ -121,70 +121,52 @@ def run_traces(
     if np.any(np.diff(saved) <= 0) or saved[0] < 0 or saved[-1] > num_generations:
         raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
 
-    numbers = [
+    step_size, weight_decay, temperature = (
         jnp.asarray(number, start.dtype)
         for number in (learner.step_size, learner.weight_decay, sampler.temperature)
-    ]
-    lengths = jnp.asarray(np.diff(saved, prepend=0))
+    )
+    num_outcomes, is_one = len(start), float(temperature) == 1
+    reach = _reach(loop, start)
     if leap is not None:
         checks.check_positive(leap, "leap")
-        if corpus.num_samples != 1 or float(learner.weight_decay) or start.dtype != jnp.float64:
+        if corpus.num_samples != 1 or float(weight_decay) or start.dtype != jnp.float64:
             raise ValueError(
                 "`leap` needs one sample a generation, no weight decay and float64 logits; "
                 f"got {loop}, {start.dtype}."
             )
-        step_size, _, temperature = numbers
-        value = driver.run(
-            leaps,
-            [seeds(key, start.dtype, num_replicates)],
-            [start, lengths, step_size, temperature, jnp.asarray(float(leap))],
-            static=(observe or _itself, _LONGEST_LEAP),
-            tile=1,
-            axis=1,
-            devices=devices,
-        )
-        return Trajectory(generation=jnp.asarray(saved), value=value)
-    num_outcomes = len(start)
-    reach = _reach(loop, start)
-    if reach and num_outcomes >= _MANY:
-        temperature = float(sampler.temperature)
+        kernel, static = leaps, (_LONGEST_LEAP,)
+        parameters = step_size, temperature, jnp.asarray(float(leap))
+        tiles = 1, 1
+    elif reach and num_outcomes >= _MANY:
+        num_proposals = 64 * int(np.ceil(np.sqrt(num_outcomes) / 8))
+        kernel, static = blocks, (_NUM_HEAVY, num_proposals, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
-        room = max(1.01 * float(learner.step_size), 0.25 * min(temperature, 1.0))
-        each = num_replicates / len(jax.local_devices() if devices is None else devices)
-        tiles = [8, *(tile for tile in (16, 32, 64) if tile * num_outcomes <= 2**22)]
-        value = driver.run(
-            blocks,
-            [seeds(key, start.dtype, num_replicates)],
-            [start, lengths, numbers[0], numbers[2], jnp.asarray(room)],
-            static=(
-                observe or _itself,
-                _NUM_HEAVY,
-                64 * int(np.ceil(np.sqrt(num_outcomes) / 8)),
-                temperature == 1,
-                reach,
-            ),
-            tile=next((tile for tile in tiles if tile >= each), tiles[-1]),
-            axis=1,
-            devices=devices,
-        )
-        return Trajectory(generation=jnp.asarray(saved), value=value)
-    if num_outcomes == 2:
-        tile = 256
-    elif reach:
-        tile = int(np.clip(2**15 // num_outcomes, 16, 512))
+        room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
+        parameters = step_size, temperature, room
+        tiles = 8, min(64, 2**22 // num_outcomes)
     else:
-        tile = int(np.clip(4096 // num_outcomes, 16, 512))
+        kernel, static = simulate, (corpus.num_samples, is_one, reach)
+        parameters = step_size, weight_decay, temperature
+        held = (2**15 if reach else 2**12) // num_outcomes
+        tiles = 16, 256 if num_outcomes == 2 else min(512, held)
+    devices = tuple(jax.local_devices() if devices is None else devices)
     value = driver.run(
-        simulate,
+        kernel,
         [seeds(key, start.dtype, num_replicates)],
-        [start, lengths, *numbers],
-        static=(observe or _itself, corpus.num_samples, float(sampler.temperature) == 1, reach),
-        tile=tile,
+        [start, jnp.asarray(np.diff(saved, prepend=0)), *parameters],
+        static=(observe or _itself, *static),
+        tile=_tile(-(-num_replicates // len(devices)), *tiles),
         axis=1,
-        reassociate=True,
+        reassociate=kernel is simulate,
         devices=devices,
     )
     return Trajectory(generation=jnp.asarray(saved), value=value)
+
+
+def _tile(each: int, least: int, most: int) -> int:
+    """A power of two of replicates, as many as a device has of them or as its cache holds."""
+    largest = 1 << (max(least, most).bit_length() - 1)
+    return min(largest, max(least, 1 << (each - 1).bit_length()))
 
 
 _LONGEST_LEAP = 256
