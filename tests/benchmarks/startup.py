@@ -47,10 +47,7 @@ def process(quick: bool) -> Race:
 
 def compilation(quick: bool) -> Race:
     """Each kernel's program, from the function to machine code, at the sizes of small work."""
-    contestants = []
-    for name, work in _works().items():
-        programs = _programs(work)
-        contestants += [Contestant(f"{name}: {kernel}", run) for kernel, run in programs.items()]
+    contestants = [Contestant(name, _program(work)) for name, work in _works().items()]
     return _race("compilation", "compilation of each kernel, without a cache", contestants)
 
 
@@ -95,23 +92,24 @@ def _works() -> dict[str, Callable[[], object]]:
     }
 
 
-def _programs(work: Callable[[], object]) -> dict[str, Callable[[], None]]:
-    """What compiles each of the programs that the work has the driver run."""
-    found: dict[str, tuple[Any, ...]] = {}
+def _program(work: Callable[[], object]) -> Callable[[], None]:
+    """What compiles the last of the programs that the work has the driver run."""
+    found: list[Any] = []
     tuned = driver._tuned  # pyright: ignore[reportPrivateUsage]
 
     def recorded(program: Any, options: Any, *arrays: Any) -> Any:
-        found.setdefault(program.args[0].__name__, (program, options, arrays))
+        found[:] = program, options, arrays
         return tuned(program, options, *arrays)
 
     with mock.patch.object(driver, "_tuned", recorded):
         work()
+    program, options, arrays = found
 
-    def compile_anew(program: Any, options: Any, arrays: Any) -> None:
+    def compile_anew() -> None:
         driver._program.cache_clear()  # pyright: ignore[reportPrivateUsage]
         program(options).lower(*arrays).compile()
 
-    return {kernel: partial(compile_anew, *program) for kernel, program in found.items()}
+    return compile_anew
 
 
 RACES = {"start": process, "compilation": compilation}

@@ -41,7 +41,7 @@ def race(num_outcomes: int, quick: bool) -> Race:
     return Race(
         name=f"traces-{num_outcomes}",
         title=(
-            f"single traces: {num_outcomes} outcomes, {num_replicates:,} replicates, "
+            f"single traces: {num_outcomes:,} outcomes, {num_replicates:,} replicates, "
             f"{num_generations:,} generations"
         ),
         contestants=list(_contestants(logits, num_replicates, num_generations)),
@@ -81,7 +81,7 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
         yield Contestant("NumPy, threads", lambda: _threads(logits, R, N, next(seeds)))
     if importlib.util.find_spec("torch") and len(logits) == 2:
         yield Contestant("PyTorch, all replicates at once", _torch(logits, R, N, seeds))
-    if len(logits) <= 16:
+    if len(logits) == 2:
         yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
 
 
