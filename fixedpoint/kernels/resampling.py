@@ -205,7 +205,7 @@ def alias_tables(
     num_columns = 1 << int(np.ceil(np.log2(max(2.0, min(n + 1, 9 * np.sqrt(n) + 8)))))
     column_bits, threshold_bits = _bits(num_columns, n)
     first = np.clip(np.rint(n * p).astype(int) - num_columns // 2, 0, max(0, n + 1 - num_columns))
-    entries = np.empty((len(p), num_columns), np.uint64)
+    entries = _aligned(len(p) * num_columns).reshape(len(p), num_columns)
     for rows in np.array_split(np.arange(len(p)), max(1, len(p) * num_columns // 2**21)):
         mass = _binomial_masses(n, p[rows], first[rows], num_columns)
         threshold, alias = _sweep(mass * num_columns)
@@ -216,6 +216,14 @@ def alias_tables(
             | whole.astype(np.uint64)
         )
     return entries.ravel(), num_columns
+
+
+def _aligned(number: int) -> np.ndarray:
+    """An array of words at the beginning of a large page: JAX takes it over without a copy."""
+    page = 2**21 if number * 8 >= 2**21 else 64
+    raw = np.empty(number * 8 + page, np.uint8)
+    first = -raw.ctypes.data % page
+    return raw[first : first + number * 8].view(np.uint64)
 
 
 def _binomial_masses(n: int, p: np.ndarray, first: np.ndarray, num_columns: int) -> np.ndarray:

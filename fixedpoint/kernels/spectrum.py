@@ -17,6 +17,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -87,6 +88,7 @@ def compress(
         reassociate=True,
         devices=devices,
     )
+    jax.block_until_ready(moments)  # the caller may change a table of NumPy's from now on
     values = _chebyshev(size)
     to_weights = values.T * np.where(np.arange(size) == 0, 1, 2)[:, None] / size
     gaps = _gap(values[:, 1], shift, widest)

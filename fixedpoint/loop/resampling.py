@@ -242,10 +242,10 @@ class _Engine:
         number += -number % self.group
         last = int(saved[-1])
         self.rows = 1 << int(np.ceil(np.log2(number)))
-        words = seeds(branch(self.key, 0), jnp.float64, first + number)[first:, 0]
-        self.words = np.array(words)
+        words = np.asarray(seeds(branch(self.key, 0), jnp.float64, first + number))
+        self.words = words[first:, 0].copy()
         groups = range(first // self.group, (first + number) // self.group)
-        entropy = np.asarray(_entropy(branch(self.key, 1), jnp.arange(groups.start, groups.stop)))
+        entropy = np.asarray(_entropy(branch(self.key, 1), np.arange(groups.start, groups.stop)))
         generators = [np.random.Generator(np.random.SFC64(words)) for words in entropy.tolist()]
         looks, wanted = set(_looks(last, self.n)), set(saved.tolist())
         if 0 in wanted:
