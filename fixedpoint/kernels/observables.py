@@ -99,7 +99,7 @@ def sweep(
         inverse_temperatures: b ≥ 0; inf is the limit of zero temperature (uniform on the modes),
             0 that of infinite temperature (uniform on the outcomes not lost).
         compressed: whether those between 1/64 and 64 are evaluated from a compressed spectrum: one
-            pass over the table, which takes as long as about thirty inverse temperatures, and
+            pass over the table, which takes as long as about fifty inverse temperatures, and
             then next to nothing for each. By default if there are a hundred of them or more and
             4,096 to 131,071 outcomes. False refuses it, for the full accuracy.
         devices: the devices that share the rows; by default all local ones. A CPU with many cores
