@@ -134,6 +134,8 @@ def hold(race: Race, rounds: int) -> Outcome:
         wall, _, answer = _timed(contestant.run)
         setup.append(wall)
         answers.append(answer)
+    gc.collect()
+    gc.freeze()  # what is alive now stays, and need not be looked through before each timing
     walls = np.empty((rounds, len(race.contestants)))
     cpus = np.empty_like(walls)
     limits = np.full(rounds, np.nan)
@@ -209,6 +211,8 @@ def measure(growth: Growth, rounds: int) -> Curve:
     works = [growth.prepare(size) for size in growth.sizes]
     for work in works:
         work()
+    gc.collect()
+    gc.freeze()
     walls = [[_timed(work)[0] for work in works] for _ in range(rounds)]
     return Curve(growth, np.min(walls, axis=0).tolist())
 
