@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"of {names}; all by default, which also renews results.json",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that all works")
-    parser.add_argument("--rounds", type=int, default=3, help="timed rounds (default: 3)")
+    parser.add_argument("--rounds", type=int, default=5, help="timed rounds (default: 5)")
     parser.add_argument("--output", type=Path, help="where to write the results instead, as JSON")
     options = parser.parse_args(argv)
     unknown = [name for name in options.names if name not in {*races, *growths}]
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             outcomes.append(hold(races[name](options.quick), options.rounds))
             print(report.table(report.race_record(outcomes[-1])), flush=True)
         if name in growths:
-            curves.append(measure(growths[name](options.quick), min(options.rounds, 2)))
+            curves.append(measure(growths[name](options.quick), min(options.rounds, 3)))
             print(report.growth_line(report.growth_record(curves[-1])), flush=True)
     record = report.record(outcomes, curves, machine.describe(), options.quick)
     print(report.circumstances(record))
