@@ -325,7 +325,7 @@ def _side_by_side(
 
     few, one = rows[:: -(-len(rows) // _TILE)], jax.local_devices()[:1]
     # Speeds are of order 1 always, so that the tolerance tells about what step to begin with.
-    step = min(longest / 2, 3.2 * (min(tolerances) / 1e-8) ** (1 / 8))
+    step = longest * min(1, 0.52 * (min(tolerances) / 1e-8) ** (1 / 8))
     for _ in range(8):
         steps = _growing_steps(ends, step, longest)
         if steps[-1].sum() > min(_MOST_STEPS, max_steps):
@@ -345,11 +345,11 @@ def _side_by_side(
 def _growing_steps(ends: np.ndarray, step: float, longest: float) -> tuple[np.ndarray, ...]:
     """First steps, factors and numbers of steps of the stretches between the ends.
 
-    A flow slows down: the steps grow in proportion to the time that remains behind, from `step` at
-    the beginning to twice that at the end, or to the longest.
+    A flow slows down: the steps grow in proportion to the time that is behind, from `step` at the
+    beginning to half as much again at the end, or to the longest.
     """
     edges = np.concatenate([[0.0], ends])
-    length = np.minimum(longest, step * (1 + edges / max(ends[-1], 1e-300)))
+    length = np.minimum(longest, step * (1 + edges / max(2 * ends[-1], 1e-300)))
     duration = np.diff(edges)
     ratio = length[1:] / length[:-1]
     # The logarithmic mean of a stretch's first and last step, so that neither is exceeded.

@@ -118,5 +118,5 @@ def test_growing_steps_fill_their_stretches():
         np.testing.assert_allclose(steps.sum(), duration, rtol=1e-12)
         longest.append(steps.max(initial=0))
     assert max(longest) <= 1.2 * (1 + 1e-12)
-    assert longest[3] <= 0.7 * (1 + 6 / 300)
+    assert longest[3] <= 0.7 * (1 + 6 / 600)
     assert 0.6 * 300 / 1.2 < number.sum() < 300 / 0.7
