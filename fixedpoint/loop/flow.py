@@ -305,13 +305,14 @@ def _side_by_side(
     if isinstance(rows, Tracer) or isinstance(times, Tracer) or len(rows) < MANY:
         return None
     temperature = _temperature_alone(loop)
-    fits = rows.dtype == jnp.float64 and np.isfinite(rows.max(-1)).all()
+    table = np.asarray(rows)
+    fits = table.dtype == np.float64 and np.isfinite(table.max(-1)).all()
     if temperature is None or not fits:
         return None
     ends = np.asarray(times)
     longest = _LONGEST * (1.0 if frozen else min(1.0, float(temperature)))
 
-    def solve(rows: Array, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
+    def solve(rows: np.ndarray, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
         states, error = driver.run(
             integrate,
             [rows],
@@ -321,9 +322,9 @@ def _side_by_side(
             axis=1,
             devices=devices,
         )
-        return states, float(error.max())
+        return states, float(np.asarray(error).max())
 
-    few, one = rows[:: -(-len(rows) // _TILE)], jax.local_devices()[:1]
+    few, one = table[:: -(-len(table) // _TILE)], jax.local_devices()[:1]
     # Speeds are of order 1 always, so that the tolerance tells about what step to begin with.
     step = longest * min(1, 0.52 * (min(tolerances) / 1e-8) ** (1 / 8))
     for _ in range(8):
@@ -334,7 +335,7 @@ def _side_by_side(
         fine, _ = solve(few, _growing_steps(ends, step / 2, longest / 2), one)
         true = _in_units(np.asarray(coarse), np.asarray(fine), tolerances)
         if 4 * true <= 1:
-            states, largest = solve(rows, steps)
+            states, largest = solve(table, steps)
             true *= largest / max(estimate, 1e-300)
             if 4 * true <= 1:
                 return states.reshape(len(ends), *logits.shape)
