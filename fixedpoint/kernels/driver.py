@@ -73,7 +73,8 @@ def run(
         tile: how many rows a tile has.
         static: what the program is compiled for.
         axis: where the kernel's results have the axis of rows.
-        reassociate: whether sums may be taken in any order.
+        reassociate: whether sums may be taken in any order. Never for a kernel that is handed a
+            function to observe with: what is written with care near a vertex would lose it.
         devices: which share the tiles; by default all local ones.
 
     Returns:

@@ -157,7 +157,6 @@ def run_traces(
         static=(observe or _itself, *static),
         tile=_tile(-(-num_replicates // len(devices)), *tiles),
         axis=1,
-        reassociate=kernel is simulate,
         devices=devices,
     )
     return Trajectory(generation=jnp.asarray(saved), value=value)

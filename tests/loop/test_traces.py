@@ -277,3 +277,14 @@ def test_misuse_is_named(change, message):
 def test_enumeration_names_its_misuse():
     with pytest.raises(ValueError, match="`loop` must draw a Fresh corpus"):
         enumerate_histories(fp.Loop(), MODELS[3], 1)
+
+
+@pytest.mark.parametrize("num_outcomes", [2, 3, 60])
+def test_what_is_observed_keeps_its_accuracy_near_a_vertex(key, num_outcomes):
+    start = jnp.zeros(num_outcomes).at[0].set(20.0)
+    loop = fp.Loop(fp.Temperature(0.5), fp.Fresh(1), fp.GradientSteps(step_size=0.3))
+    given = {"key": key, "num_replicates": 4, "save_at": [0, 5]}
+    tails = run_traces(loop, start, 5, observe=fp.simplex.tail_probability, **given).value
+    logits = run_traces(loop, start, 5, **given).value
+    assert float(tails.max()) < 2e-7
+    np.testing.assert_allclose(tails, fp.simplex.tail_probability(logits), rtol=1e-9)
