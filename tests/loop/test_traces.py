@@ -279,12 +279,11 @@ def test_enumeration_names_its_misuse():
         enumerate_histories(fp.Loop(), MODELS[3], 1)
 
 
-@pytest.mark.parametrize("num_outcomes", [2, 3, 60])
-def test_what_is_observed_keeps_its_accuracy_near_a_vertex(key, num_outcomes):
-    start = jnp.zeros(num_outcomes).at[0].set(20.0)
-    loop = fp.Loop(fp.Temperature(0.5), fp.Fresh(1), fp.GradientSteps(step_size=0.3))
-    given = {"key": key, "num_replicates": 4, "save_at": [0, 5]}
-    tails = run_traces(loop, start, 5, observe=fp.simplex.tail_probability, **given).value
-    logits = run_traces(loop, start, 5, **given).value
-    assert float(tails.max()) < 2e-7
+def test_what_is_observed_keeps_its_accuracy_near_a_vertex(key):
+    """A sum of small numbers that a compiler free to reassociate takes from a large one."""
+    start = jnp.array([1.0, 0.2, -1.2])
+    loop = fp.Loop(fp.Temperature(0.5), fp.Fresh(1), fp.GradientSteps(step_size=0.5))
+    given = {"key": key, "num_replicates": 1024, "save_at": [2000]}
+    tails = run_traces(loop, start, 2000, observe=fp.simplex.tail_probability, **given).value
+    logits = run_traces(loop, start, 2000, **given).value
     np.testing.assert_allclose(tails, fp.simplex.tail_probability(logits), rtol=1e-9)
