@@ -57,14 +57,6 @@ def _observables(
     return _figures(result, b, jnp.log1p(excess))
 
 
-def _with_reference(inverse_temperatures: Any, known: bool) -> tuple[Any, int]:
-    """The inverse temperatures and the place of b = 1 among them; put at the end if need be."""
-    if known and (inverse_temperatures == 1).any():
-        return inverse_temperatures, int((inverse_temperatures == 1).argmax())
-    b = jnp.asarray(inverse_temperatures, jnp.result_type(float))
-    return jnp.append(b, jnp.ones((), b.dtype)), len(b)
-
-
 def _figures(sums: PartitionSums, b: Array, log_partition_start: Array) -> Sweep:
     """Read the observables off the sums; log S₀(1) of the rows is given."""
     rest, slope, num_modes, num_outcomes = sums
@@ -129,8 +121,8 @@ def sweep(
         [3, 3, 1]
     """
     if isinstance(logits, Tracer) or isinstance(inverse_temperatures, Tracer):
-        b, reference = _with_reference(inverse_temperatures, known=False)
-        result = _observables(partition_sums, jnp.asarray(logits), b, jnp.asarray(reference))
+        b = jnp.append(jnp.asarray(inverse_temperatures, jnp.result_type(float)), 1.0)
+        result = _observables(partition_sums, jnp.asarray(logits), b, jnp.asarray(-1))
         return Sweep(*(value[:-1] for value in result))
     check_outcomes(logits, "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
@@ -158,7 +150,9 @@ def _table(logits: Any) -> Any:
 
 
 def _sweep(table: Any, b: np.ndarray, devices: Sequence[Any] | None) -> Sweep:
-    points, reference = _with_reference(b, known=True)
+    ones = np.flatnonzero(b == 1)
+    points = b if len(ones) else np.append(b, 1.0)
+    reference = ones[0] if len(ones) else len(b)
     result = driver.run(
         _observables,
         [table],
@@ -176,7 +170,7 @@ def _sweep_compressed(
     table: Array, b: np.ndarray, within: np.ndarray, devices: Sequence[Any] | None
 ) -> Sweep:
     """Inside the range by the spectrum, outside it directly, and directly at b = 1."""
-    direct = _sweep(table, np.append(b[~within], 1.0), devices)  # b = 1 is within
+    direct = _sweep(table, np.append(b[~within], 1.0), devices)
     spectrum = compress(table, float(b[within].min()), float(b[within].max()), devices=devices)
     start = -jnp.log(direct.mode_probability[-1])
     many = _figures_of(spectrum, jnp.asarray(b[within]), start)

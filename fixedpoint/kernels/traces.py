@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
@@ -214,10 +215,21 @@ def decay_polynomial(reach: float) -> Callable[[Array], Array]:
     # The error of interpolating (e^y − 1)/y, whose n-th derivative is at most 1/(n + 1), times y.
     while 2 * reach * (reach / 4) ** degree / math.factorial(degree + 1) > 3e-16:
         degree += 1
-    factor = np.polynomial.Chebyshev.interpolate(
-        lambda y: np.expm1(y) / y, degree - 1, domain=[-reach, 0]
-    )
-    coefficients = factor.convert(kind=np.polynomial.Polynomial).coef.tolist()
+    angles = np.pi * (np.arange(degree) + 0.5) / degree
+    points = [Fraction(point) for point in -reach / 2 * (1 + np.cos(angles))]
+    # In fractions, as the powers of y in it are large and cancel: Newton's divided differences.
+    terms = [Fraction(1, math.factorial(j + 1)) for j in range(30)]
+    values = [sum((term * y**j for j, term in enumerate(terms)), Fraction(0)) for y in points]
+    for order in range(1, degree):
+        for i in reversed(range(order, degree)):
+            values[i] = (values[i] - values[i - 1]) / (points[i] - points[i - order])
+    exact: list[Fraction] = []  # the coefficients of 1, y, y², …
+    for value, point in zip(reversed(values), reversed(points), strict=True):
+        shifted = [Fraction(0), *exact]
+        for power, coefficient in enumerate(exact):
+            shifted[power] -= point * coefficient
+        exact = [shifted[0] + value, *shifted[1:]]
+    coefficients = [float(coefficient) for coefficient in exact]
 
     def decay(y: Array) -> Array:
         value = jnp.full_like(y, coefficients[-1])

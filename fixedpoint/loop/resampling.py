@@ -311,10 +311,11 @@ class _Engine:
         for width in np.unique(self.width[self.width > 1]).tolist():
             which = np.flatnonzero(self.width == width)
             walks = width == 2 and self.n <= _WALK
-            start = self._walk if walks else self._thermometer
-            running.append((which, start(which, width, length)))
-        for which, (words, counts) in running:
-            slots = self._slots(len(which))[1]
+            results = (
+                self._walk(which, length) if walks else self._thermometer(which, width, length)
+            )
+            running.append((which, *results))
+        for which, slots, (words, counts) in running:
             self.words[which] = np.asarray(words)[slots]
             counts = np.asarray(counts)[slots]
             if counts.ndim == 1:
@@ -371,37 +372,22 @@ class _Engine:
             logits = np.log(padded)
         return self.probabilities(logits)[: len(counts), : counts.shape[1]]
 
-    def _walk(self, which: np.ndarray, width: int, length: int) -> Any:
+    def _walk(self, which: np.ndarray, length: int) -> Any:
         count = np.arange(self.n + 1)
         with np.errstate(divide="ignore"):
             logits = np.log(np.stack([count, self.n - count], 1) / self.n)
         p = np.ascontiguousarray(self.probabilities(logits)[:, 0])
         table, num_columns = _tables(self.n, p.tobytes(), self.devices)
-        total, slots = self._slots(len(which))
-        first = np.zeros(total, np.int32)  # what is not filled is absorbed from the beginning
-        first[slots] = self.counts[which, 0]
-        return self._run(walk, (num_columns, self.n), which, first, (np.int64(length), table))
+        first, whole = self.counts[which, 0], (np.int64(length), table)
+        return self._run(walk, (num_columns, self.n), which, first, whole)
 
     def _thermometer(self, which: np.ndarray, width: int, length: int) -> Any:
-        total, slots = self._slots(len(which))
-        counts = np.zeros((total, width), np.int32)
-        counts[:, 0] = self.n
+        counts = np.zeros((len(which), width), np.int32)
         columns = min(width, self.counts.shape[1])
-        counts[slots, :columns] = self.counts[which, :columns]
+        counts[:, :columns] = self.counts[which, :columns]
         tabled = self.weights is not None
         whole = np.int64(length), self.weights if tabled else self.samplers
         return self._run(thermometer, (tabled, self.n), which, counts, whole)
-
-    def _slots(self, number: int) -> tuple[int, np.ndarray]:
-        """How many rows a kernel is given, and which of them, dealt out to the devices in turn.
-
-        Always as many rows, so that few programs are compiled.
-        """
-        num_devices = len(self.devices)
-        each = -(-self.rows // num_devices)
-        each = 1 << int(np.ceil(np.log2(each)))  # a whole number of tiles, all powers of two
-        turn, device = np.divmod(np.arange(number), num_devices)
-        return each * num_devices, device * each + turn
 
     def _run(
         self,
@@ -410,13 +396,25 @@ class _Engine:
         which: np.ndarray,
         counts: np.ndarray,
         whole: tuple[Any, ...],
-    ) -> Any:
-        total, slots = self._slots(len(which))
-        words = np.zeros(total, np.uint64)
+    ) -> tuple[np.ndarray, Any]:
+        """The kernel's results and the places in them, dealt out to the devices in turn.
+
+        It is given as many rows always, so that few programs are compiled.
+        """
+        num_devices = len(self.devices)
+        each = -(-self.rows // num_devices)
+        each = 1 << int(np.ceil(np.log2(each)))  # a whole number of tiles, all powers of two
+        turn, device = np.divmod(np.arange(len(which)), num_devices)
+        slots = device * each + turn
+        words = np.zeros(each * num_devices, np.uint64)
         words[slots] = self.words[which]
-        tile = min(_tile(kernel, self.n), total // len(self.devices))
-        return driver.run(
-            kernel, [words, counts], whole, tile=tile, static=static, devices=self.devices
+        rows = np.zeros((len(words), *counts.shape[1:]), np.int32)
+        # What is not filled is absorbed from the beginning.
+        rows.reshape(len(rows), -1)[:, 0] = self.n
+        rows[slots] = counts
+        tile = min(_tile(kernel, self.n), each)
+        return slots, driver.run(
+            kernel, [words, rows], whole, tile=tile, static=static, devices=self.devices
         )
 
 

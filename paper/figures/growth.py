@@ -52,6 +52,7 @@ def check(data: Mapping[str, Any]) -> None:
         half = len(curve["sizes"]) // 2
         fitted = np.polyfit(np.log(curve["sizes"][half:]), np.log(curve["seconds"][half:]), 1)[0]
         assert abs(fitted - curve["slope"]) < 1e-9, f"{name}: not the slope of its points"
+        assert curve["size"] in {*PANELS, "time"}, f"{name}: no panel for {curve['size']}"
     assert growth[FLAT]["slope"] < 0.25, "the closed form must not grow with the generation"
 
 
