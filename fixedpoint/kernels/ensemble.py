@@ -7,6 +7,12 @@ with steps fixed beforehand is as good as any. The same steps for a whole tile n
 the loop. It is the eighth-order method of Prince & Dormand, whose embedded seventh order gives
 every start an estimate of its error; `fixedpoint.loop.flow` chooses the steps by it.
 
+What is integrated are the weights w = e^θ and, online, b = e^{α/T} as well:
+
+    dw/dt = w v,  db/dt = b v / T,    v = b/Σb − w/Σw
+
+in which no stage of a step needs an exponential. Errors of w are relative, those of θ absolute.
+
 References:
     Prince & Dormand (1981), High order embedded Runge-Kutta formulae, J. Comput. Appl. Math. 7, 67:
     RK8(7)13M, table 2.
@@ -19,7 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from fixedpoint.kernels.exponential import LOG2_E, power_of_two
+from fixedpoint.kernels import driver
 
 __all__ = ["integrate"]
 
@@ -74,7 +80,10 @@ B_SEVENTH = (
     *(656045339 / 265891186, -3867574721 / 1518517206, 465885868 / 322736535),
     *(53011238 / 667516719, 2 / 45, 0),
 )
+_DIFFERENCES = tuple(b - c for b, c in zip(B, B_SEVENTH, strict=True))
 LOST = -1e30  # in place of -inf: a weight of exactly 0, and nothing times infinity
+_LEAST = -400.0  # so far below the top, a logit has no weight that a sum would notice
+_PIECE = 16  # steps between two looks at the logits: the weights stay within the doubles' range
 
 
 def integrate(
@@ -94,7 +103,7 @@ def integrate(
         temperature: T, at which the teacher is sampled.
         first_steps: the first step of each stretch.
         growths: the factor from one of its steps to the next.
-        num_steps: in how many steps each is taken.
+        num_steps: in how many steps each is taken; none longer than 8 min(1, T).
         tolerances: absolute and relative, the units of the error.
 
     Returns:
@@ -104,43 +113,61 @@ def integrate(
     start = jnp.where(logits == -jnp.inf, LOST, logits).T  # (num_outcomes, tile)
     top = start.max(0, keepdims=True)  # a shift changes no probability and is never changed
     start = jnp.where(start == LOST, LOST, start - top)
+    inverse = 1 / temperature
+    teacher = _shares(_weights(start * inverse))
+    # Online the teacher's weights go along, (2, num_outcomes, tile).
+    factors = jnp.stack([jnp.ones(()), inverse])[:, None, None]
 
-    def drawn(model: Array) -> Array:
-        return _softmax(model * (LOG2_E / temperature))
+    def slope(weights: Array) -> Array:
+        shares = _shares(weights)
+        if frozen:
+            return weights * (teacher - shares)
+        return weights * ((shares[1] - shares[0])[None] * factors)
 
-    teacher = drawn(start)
+    def of_model(weights: Array) -> Array:
+        return weights if frozen else weights[0]
 
-    def velocity(model: Array) -> Array:
-        return (teacher if frozen else drawn(model)) - _softmax(model * LOG2_E)
+    def piece(number: Array, growth: Array, state: tuple[Array, ...]) -> tuple[Array, ...]:
+        theta, error, h = state
+        begun = _weights(theta if frozen else theta[None] * factors)
+        unit = tolerances[0] + tolerances[1] * jnp.abs(theta)
+
+        def advance(_: Any, carry: Any) -> Any:
+            weights, error, h = carry
+            k = [driver.apart(slope)(weights)]
+            for row in A:
+                k.append(driver.apart(slope)(weights + h * _combined(row, k)))
+            wrong = h * of_model(_combined(_DIFFERENCES, k))
+            error = error + jnp.abs(wrong) / (of_model(weights) * unit)
+            return weights + h * _combined(B, k), error, h * growth
+
+        weights, error, h = lax.fori_loop(0, number, advance, (begun, error, h))
+        return theta + jnp.log(of_model(weights) / of_model(begun)), error, h
 
     def stretch(state: tuple[Array, Array], over: tuple[Array, ...]) -> Any:
         first, growth, number = over
 
-        def advance(_: Any, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-            y, error, h = carry
-            k = [velocity(y)]
-            for row in A:
-                k.append(velocity(y + h * _combined(row, k)))
-            wrong = _combined([b - c for b, c in zip(B, B_SEVENTH, strict=True)], k)
-            y = y + h * _combined(B, k)
-            unit = tolerances[0] + tolerances[1] * jnp.abs(y)
-            return y, error + jnp.abs(h * wrong / unit).max(0), h * growth
+        def next_piece(i: Array, carry: Any) -> Any:
+            return piece(jnp.minimum(_PIECE, number - i * _PIECE), growth, carry)
 
-        y, error, _ = lax.fori_loop(0, number, advance, (*state, first))
-        return (y, error), y
+        pieces = (number + _PIECE - 1) // _PIECE
+        theta, error, _ = lax.fori_loop(0, pieces, next_piece, (*state, first))
+        return (theta, error), theta
 
-    initial = (start, jnp.zeros_like(start[0]))
+    initial = (start, jnp.zeros_like(start))
     (_, error), ends = lax.scan(stretch, initial, (first_steps, growths, num_steps))
     ends = jnp.where((start == LOST)[None], -jnp.inf, ends + top[None])
-    return ends.swapaxes(1, 2), error[None]
+    return ends.swapaxes(1, 2), error.max(0)[None]
 
 
-def _softmax(exponents: Array) -> Array:
-    """2^exponents over their sum; the exponents stay far from the largest double's."""
-    weights = power_of_two(exponents)
-    return weights * (1 / weights.sum(0, keepdims=True))
+def _weights(logits: Array) -> Array:
+    return jnp.exp(jnp.maximum(logits, _LEAST))
 
 
-def _combined(coefficients: Any, k: list[Array]) -> Array:
+def _shares(weights: Array) -> Array:
+    return weights * (1 / weights.sum(-2, keepdims=True))
+
+
+def _combined(coefficients: Any, k: Any) -> Array:
     terms = [c * stage for c, stage in zip(coefficients, k, strict=True) if c]
     return reduce(jnp.add, terms)

@@ -76,6 +76,19 @@ def test_many_flows_are_those_of_one_at_a_time(frozen):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("frozen", [False, True])
+def test_logits_whose_weights_no_double_holds_move_as_they_should(frozen):
+    """A hot teacher draws what has a logit of −900, and it comes up by hundreds."""
+    logits = starts().at[:, 4].add(-900.0)
+    loop, times = fp.Loop(sampler=fp.Temperature(3000.0)), jnp.array([2000.0])
+    many = fp.flow(loop, logits, times, frozen=frozen, rtol=1e-9, atol=1e-9)
+    tight = {"solver": diffrax.Dopri8(), "rtol": 1e-11, "atol": 1e-11}
+    own = fp.flow(loop, logits[::10], times, frozen=frozen, **tight)
+    np.testing.assert_allclose(many.value[:, ::10], own.value, rtol=1e-9, atol=1e-9)
+    assert np.all(many.value[0, :, 4] - logits[:, 4] > 250)
+
+
+@pytest.mark.long
 def test_observables_and_leading_axes_are_the_same():
     logits, loop = starts().reshape(7, 10, 5), fp.Loop(sampler=fp.Temperature(1.5))
     result = fp.flow(loop, logits, TIMES, observe={"S": fp.simplex.entropy})
