@@ -1,6 +1,8 @@
 """What all tests share: float64, checked shapes, fixed keys and the switch for slow tests."""
 
+import gc
 import zlib
+from pathlib import Path
 
 import hypothesis
 import jax
@@ -35,6 +37,19 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if {"slow", "long"} & set(item.keywords):
                 item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Forget what was compiled before the process has all the memory maps that Linux gives it.
+
+    Every program holds some of the 65,530; the compiler that gets no more ends the process.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 25_000:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

@@ -28,6 +28,32 @@ def test_the_solution_is_what_the_loop_does():
     np.testing.assert_allclose(simulated.value[-1], law, rtol=1e-13)
 
 
+@pytest.mark.parametrize("learner", [fp.Refit(), fp.GradientFlow(time=np.inf)])
+@pytest.mark.parametrize("temperature", [0.7, 1.0, 1.6])
+def test_full_training_on_final_answers_is_what_the_loop_does(temperature, learner):
+    """Also with a reasoning and with an answer lost at the start, and in a batch."""
+    logits = jnp.array([[0.7, 0.0, -1.3, 0.4, 0.1], [0.7, -jnp.inf, -1.3, 0.4, -jnp.inf]])
+    learner = fp.FinalAnswer(["x", "x", "y", "y", "z"], learner)
+    loop = fp.Loop(sampler=fp.Temperature(temperature), learner=learner)
+    solution = fp.solve(loop, logits)
+    assert solution.law == "tempering.final_answer"
+    simulated = fp.run(loop, logits, num_generations=5, observe=fp.simplex.probabilities)
+    law = fp.simplex.probabilities(solution.logits(5))
+    np.testing.assert_allclose(simulated.value[-1], law, rtol=1e-6, atol=1e-12)
+    assert float(solution.rate()) == pytest.approx(1 / temperature, rel=1e-15)
+
+
+def test_the_limits_of_training_on_final_answers():
+    """Cold: the answer most probable for each of its effective reasonings. Hot: their numbers."""
+    logits = jnp.log(jnp.array([0.2, 0.2, 0.2, 0.4]))
+    for temperature, expected in ((0.5, [0, 0, 0, 1]), (2.0, [0.25] * 4)):
+        loop = fp.Loop(fp.Temperature(temperature), learner=fp.FinalAnswer(["x"] * 3 + ["y"]))
+        limit = fp.simplex.probabilities(fp.solve(loop, logits).limit())
+        np.testing.assert_allclose(limit, expected, rtol=1e-14)
+        simulated = fp.run(loop, logits, 60, observe=fp.simplex.probabilities, save_at=[60])
+        np.testing.assert_allclose(simulated.value[0], expected, rtol=1e-13)
+
+
 def test_temperatures_of_several_samplers_multiply():
     both = fp.Loop(sampler=(fp.Temperature(0.5), fp.Temperature(2.0)))
     np.testing.assert_allclose(
@@ -66,6 +92,10 @@ def test_at_temperature_one_no_learner_moves(learner):
         ),
         ({"learner": fp.GradientSteps(step_size=0.1)}, "`learner` GradientSteps takes finitely"),
         ({"learner": fp.MixtureStep(0.1)}, "`learner` MixtureStep moves only part"),
+        (
+            {"learner": fp.FinalAnswer([0, 0, 1], fp.MixtureStep(0.1))},
+            "`learner` FinalAnswer shows the answers alone",
+        ),
     ],
 )
 def test_what_has_no_law_says_what_stands_in_the_way(parts, part):

@@ -15,9 +15,11 @@ from fixedpoint.loop import (
     Accumulated,
     Curated,
     Exact,
+    FinalAnswer,
     Fresh,
     GradientFlow,
     GradientSteps,
+    Learner,
     Loop,
     Mixed,
     MixtureStep,
@@ -82,6 +84,42 @@ class Tempered(Solution):
     def rate(self) -> Array:
         """Factor by which every difference of logits grows in one generation, 1/T."""
         return 1 / jnp.asarray(self.temperature)
+
+
+class Answered(Solution):
+    """A loop governed by `tempering.final_answer`: full training on the final answers alone.
+
+    Attributes:
+        law: the label of the governing equation.
+        initial: the model's logits at generation 0, shape (..., num_outcomes).
+        temperature: the product of the loop's sampling temperatures.
+        answers: the number of the answer that each outcome ends with, shape (num_outcomes,).
+    """
+
+    temperature: Any
+    answers: Array
+
+    def logits(self, generation: int) -> Float[Array, "*batch num_outcomes"]:
+        """Logits of the model at a generation: the reasonings of an answer keep their gaps."""
+        return self._of(self.temperature, generation)
+
+    def limit(self) -> Float[Array, "*batch num_outcomes"]:
+        """Logits after infinitely many generations."""
+        T = jnp.asarray(self.temperature)
+        return self._of(jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)), 1)
+
+    def rate(self) -> Array:
+        """Factor by which all that is left of the start shrinks or grows in one generation, 1/T."""
+        return 1 / jnp.asarray(self.temperature)
+
+    def _of(self, tempering_by: Any, generation: int) -> Array:
+        start, entropies = tempering.answers_and_reasonings(
+            self.initial, self.answers, self.temperature
+        )
+        now = tempering.final_answer(start, entropies, tempering_by, generation)
+        alive = start > -jnp.inf
+        change = jnp.where(alive, now - jnp.where(alive, start, 0), -jnp.inf)
+        return self.initial + change[..., self.answers]
 
 
 class Flowed(Solution):
@@ -176,6 +214,7 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
     | the loop | the solution | offers |
     |---|---|---|
     | exact corpus, full training (or T = 1) | `Tempered` | logits, limit, rate |
+    | the same, on the final answers alone | `Answered` | logits, limit, rate |
     | exact corpus, gradient flow for a time | `Flowed` | logits, limit |
     | finitely many samples, full refit, T = 1 | `Resampled` | heterozygosity, limit, rate, means |
     | finitely many samples, one step, T = 1 | `Wandering` | mean logits, bound of displacement |
@@ -193,9 +232,10 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
 
     Validity:
         Exact. Temperature sampling of the exact distribution with a full refit or gradient flow to
-        convergence; at temperature 1 with every learner, since nothing moves. Gradient flow for a
-        time with two outcomes, at T = ∞ and at T = 0 (one mode, no outcome lost). A random model
-        is described by its exact means at T = 1. Tests: `tests/test_solve.py`.
+        convergence, on all of an outcome or its final answer; at temperature 1 with every learner,
+        since nothing moves. Gradient flow for a time with two outcomes, at T = ∞ and at T = 0 (one
+        mode, no outcome lost). A random model is described by its exact means at T = 1.
+        Tests: `tests/test_solve.py`.
 
     Example:
         >>> import jax.numpy as jnp, fixedpoint as fp
@@ -227,10 +267,10 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         return _of_samples(loop, corpus, initial, temperature)
     if not isinstance(corpus, Exact):
         raise NoClosedForm(f"`corpus` {_name(corpus)} {_CORPUS_ADVICE[type(corpus)]}")
-    if isinstance(learner, Refit) or (
-        isinstance(learner, GradientFlow) and learner.time == jnp.inf
-    ):
+    if _is_full(learner):
         return Tempered("tempering.logits", initial, temperature)
+    if isinstance(learner, FinalAnswer) and _is_full(learner.learner):
+        return Answered("tempering.final_answer", initial, temperature, learner.answers)
     if _is(temperature, 1):
         # The exact corpus is the model itself: no learner has a gradient to follow.
         return Tempered("tempering.fixed_point", initial, temperature)
@@ -239,6 +279,13 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         if law:
             return Flowed(law, initial, temperature, learner.time)
     raise NoClosedForm(f"`learner` {_name(learner)} {_LEARNER_ADVICE[type(learner)]}")
+
+
+def _is_full(learner: Learner) -> bool:
+    """Whether the learner reaches the minimum of its loss."""
+    return isinstance(learner, Refit) or (
+        isinstance(learner, GradientFlow) and _is(learner.time, jnp.inf)
+    )
 
 
 def _of_samples(loop: Loop, corpus: Fresh, initial: Array, temperature: Any) -> Solution:
@@ -293,6 +340,10 @@ _CORPUS_ADVICE: dict[type, str] = {
 }
 
 _LEARNER_ADVICE: dict[type, str] = {
+    FinalAnswer: (
+        "shows the answers alone to a learner that stops before the minimum, which no registered "
+        "law covers; call fixedpoint.run or fixedpoint.flow."
+    ),
     GradientFlow: (
         "stops after a finite time, for which a law is known with two outcomes, at temperature 0 "
         "(one mode) and at infinite temperature, each generation starting from the last; else call "

@@ -19,6 +19,7 @@ from .corpora import Pooled as Pooled
 from .corpora import Target as Target
 from .flow import Flow as Flow
 from .flow import flow as flow
+from .learners import FinalAnswer as FinalAnswer
 from .learners import GradientFlow as GradientFlow
 from .learners import GradientSteps as GradientSteps
 from .learners import Learner as Learner

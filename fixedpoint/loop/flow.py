@@ -7,6 +7,8 @@ frozen:
     logits:         dθ/dt = target(θ) - softmax(θ) - λθ      Refit, GradientFlow, GradientSteps
     probabilities:  dp/dt = target(p) - p                     MixtureStep
 
+and within `FinalAnswer` as its learner does, on data that the model completes all the while.
+
 The second is integrated as dθᵢ/dt = targetᵢ/pᵢ - 1, which keeps the relative accuracy of every
 probability.
 """
@@ -27,7 +29,13 @@ from fixedpoint import checks, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.ensemble import integrate
 from fixedpoint.loop.corpora import Accumulated, Corpus, Exact
-from fixedpoint.loop.learners import GradientFlow, GradientSteps, MixtureStep
+from fixedpoint.loop.learners import (
+    FinalAnswer,
+    GradientFlow,
+    GradientSteps,
+    Learner,
+    MixtureStep,
+)
 from fixedpoint.loop.samplers import Temperature, floating
 
 if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used
@@ -253,7 +261,7 @@ def _flow(
     if crossing is not None:
         crossing = crossing.reshape(batch)
     result = jax.tree.map(lambda x: x.reshape(batch), result)
-    if isinstance(loop.learner, MixtureStep):
+    if isinstance(_geometry(loop), MixtureStep):
         states = eqx.error_if(
             states,
             impossible,
@@ -373,7 +381,7 @@ def _in_units(coarse: np.ndarray, fine: np.ndarray, tolerances: tuple[float, flo
 def _temperature_alone(loop: Loop) -> Array | None:
     """T of a loop that is nothing but drawing at T > 0 and learning what is drawn."""
     learner, samplers = loop.learner, loop.samplers
-    plain = type(loop.corpus) is Exact and not isinstance(learner, MixtureStep)
+    plain = type(loop.corpus) is Exact and not isinstance(learner, (MixtureStep, FinalAnswer))
     if isinstance(learner, GradientSteps):
         decay = learner.weight_decay
         plain = plain and not isinstance(decay, Tracer) and not np.any(decay)
@@ -390,9 +398,16 @@ def _target(loop: Loop, model: Array) -> Array:
     return loop.corpus(loop.drawn(model), loop.corpus.initial(model), None)[0].logits
 
 
+def _geometry(loop: Loop) -> Learner:
+    """The learner that moves the model, whatever it is shown."""
+    return loop.learner.learner if isinstance(loop.learner, FinalAnswer) else loop.learner
+
+
 def _velocity(loop: Loop, model: Array, target: Array, state: Array) -> Array:
     """dθ/dt of the loop's learner; 0 for a lost outcome."""
-    learner = loop.learner
+    learner = _geometry(loop)
+    if isinstance(loop.learner, FinalAnswer):
+        target = loop.learner.completed(model, target)
     if isinstance(learner, MixtureStep):
         alive = model > -jnp.inf
         log_ratio = simplex.log_probabilities(target) - jnp.where(

@@ -3,7 +3,8 @@
 A learner is a map (logits, target, key) ↦ logits. All minimise the cross-entropy to the target;
 they differ in how far they go and along which road: all the way (`Refit`, or `GradientFlow` with
 time = ∞), for a finite time (`GradientFlow`), by steps on the logits (`GradientSteps`), by a step
-on the probabilities (`MixtureStep`).
+on the probabilities (`MixtureStep`). `FinalAnswer` wraps one of them, and hides from it all of an
+outcome but its answer.
 
 **Lost outcomes.** The gradient with respect to a logit of `-inf` is 0: a learner that follows the
 gradient leaves it lost and learns the target restricted to what it can express. `Refit` and
@@ -13,7 +14,8 @@ gradient leaves it lost and learns the target restricted to what it can express.
 from __future__ import annotations
 
 import abc
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -23,7 +25,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
-from fixedpoint.loop.corpora import Target, branch, count_draws, mixture, needed
+from fixedpoint.loop.corpora import Target, branch, count_draws, logarithm, mixture, needed
 from fixedpoint.loop.samplers import floating, number
 
 Start = Literal["last", "initial"]
@@ -289,3 +291,110 @@ class GradientFlow(Learner):
         from fixedpoint.loop.flow import train  # which loads diffrax
 
         return train(self, logits, target.logits)
+
+
+def _answers(labels: Sequence[Any] | ArrayLike) -> Array:
+    """One number an outcome, from labels of any kind: equal labels are the same answer."""
+    if isinstance(labels, Tracer):
+        return labels
+    values = np.asarray(labels)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(
+            f"`answers` must be a list of labels, one an outcome; got shape {values.shape}."
+        )
+    return jnp.asarray(np.unique(values, return_inverse=True)[1])
+
+
+class FinalAnswer(Learner):
+    """Another learner, which is shown nothing of the data but the final answers.
+
+    An outcome is a reasoning that ends with an answer. The loss is that of the answers alone,
+    -Σ q(y) log P(y) with P(y) the sum of p over the reasonings that end with y; how an answer was
+    reached the model has to tell itself. It imputes: of the data with answer y, the fraction
+    p(outcome)/P(y) is that outcome. The wrapped learner is trained on the data so completed.
+
+    With `Refit` this is a step of expectation maximisation: the answers become those of the data,
+    and the reasonings of each keep their proportions. With one of `GradientSteps` it is a step
+    against the gradient of the loss of the answers, θ' = θ + η (q(y) p/P(y) - p).
+
+    Args:
+        answers: The answer that each outcome ends with: labels of any kind, one an outcome.
+        learner: The wrapped learner; `Refit()` by default.
+
+    Raises:
+        ValueError: If `answers` is not a list of labels, or `learner` not another learner; when
+            called, if there is not one label for each outcome.
+
+    Validity:
+        Exact. The reasonings are imputed once a generation, by the model that training starts
+        from: several gradient steps go towards these imputed data. An answer that the model has
+        lost cannot be imputed, and data with this answer are left out.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import fixedpoint as fp
+        >>> learner = fp.FinalAnswer(["yes", "yes", "no"])
+        >>> model = jnp.log(jnp.array([0.3, 0.1, 0.6]))
+        >>> data = fp.loop.Target(jnp.log(jnp.array([0.0, 0.8, 0.2])), jnp.inf)
+        >>> fp.simplex.probabilities(learner(model, data, None))  # 0.8 in proportions 3 : 1
+        Array([0.6, 0.2, 0.2], dtype=float64)
+
+    References:
+        Dempster, Laird & Rubin (1977), Maximum likelihood from incomplete data via the EM
+        algorithm; Phan et al. (2023), Training chain-of-thought via latent-variable inference.
+    """
+
+    answers: Array = eqx.field(converter=_answers)
+    learner: Learner = eqx.field(default_factory=Refit)
+
+    def __check_init__(self) -> None:
+        if not isinstance(self.learner, Learner) or isinstance(self.learner, FinalAnswer):
+            raise ValueError(f"`learner` must be any other learner; got {self.learner!r}.")
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the wrapped learner needs a random key."""
+        return self.learner.stochastic
+
+    @property
+    def from_initial(self) -> bool:
+        """Whether the wrapped learner starts every generation from the initial model."""
+        return self.learner.from_initial
+
+    def of_answers(
+        self, logits: Float[Array, "*batch outcomes"]
+    ) -> Float[Array, "*batch outcomes"]:
+        """The log-probability of the answer that each outcome ends with."""
+        if self.answers.shape != logits.shape[-1:]:
+            raise ValueError(
+                f"`answers` must be one label for each of the {logits.shape[-1]} outcomes; "
+                f"got {self.answers.size}."
+            )
+        num_labels = logits.shape[-1]  # at most
+
+        def one(x: Array) -> Array:
+            top = jax.ops.segment_max(x, self.answers, num_labels)[self.answers]
+            top = jax.lax.stop_gradient(jnp.where(top > -jnp.inf, top, 0))
+            weights = jax.ops.segment_sum(jnp.exp(x - top), self.answers, num_labels)
+            return top + logarithm(weights[self.answers])
+
+        return jnp.vectorize(one, signature="(k)->(k)")(simplex.log_probabilities(logits))
+
+    def completed(
+        self,
+        logits: Float[Array, "*batch outcomes"],
+        target: Float[Array, "*batch outcomes"],
+    ) -> Float[Array, "*batch outcomes"]:
+        """The data's answers with the reasonings of a model: log p + log q(y) - log P(y)."""
+        model, seen = self.of_answers(logits), self.of_answers(target)
+        alive = (logits > -jnp.inf) & (model > -jnp.inf) & (seen > -jnp.inf)
+        change = jnp.where(alive, seen, 0) - jnp.where(alive, model, 0)
+        log_p = jnp.where(alive, simplex.log_probabilities(logits), 0)
+        return jnp.where(alive, log_p + change, -jnp.inf)
+
+    def __call__(
+        self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
+    ) -> Float[Array, "*batch outcomes"]:
+        """The model that the wrapped learner makes of the completed data."""
+        completed = self.completed(logits, jnp.broadcast_to(target.logits, logits.shape))
+        return self.learner(logits, Target(completed, target.size), key)

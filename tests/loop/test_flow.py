@@ -218,3 +218,20 @@ def test_a_mixture_flow_cannot_bring_back_what_is_lost():
 def test_bad_arguments(loop, change, message):
     with pytest.raises(ValueError, match=message):
         fp.flow(loop, **({"logits": THETA, "times": TIMES} | change))
+
+
+@pytest.mark.parametrize("inner", [fp.GradientSteps(0.1), fp.MixtureStep(0.1)])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_flow_on_final_answers_completes_them_all_the_while(inner, frozen):
+    """Its derivative at a time is the small step's there, with the teacher of the start or now."""
+    learner = fp.FinalAnswer([0, 1, 0, 1], inner)
+    loop, start = fp.Loop(fp.Temperature(0.6), learner=learner), jnp.log(P0)
+    times = [1.0, 1.0 + 1e-4]
+    before, after = fp.flow(loop, start, times, frozen=frozen, rtol=1e-12, atol=1e-12).value
+    target = loop.drawn(start if frozen else before)
+    small = jax.tree.map(lambda x: x * 1e-3, inner)
+    step = fp.FinalAnswer([0, 1, 0, 1], small)(before, fp.loop.Target(target, jnp.inf), None)
+    slope = (fp.simplex.log_probabilities(step) - fp.simplex.log_probabilities(before)) / 1e-4
+    found = (fp.simplex.log_probabilities(after) - fp.simplex.log_probabilities(before)) / 1e-4
+    np.testing.assert_allclose(found, slope, rtol=0, atol=2e-4)
+    assert np.abs(slope).max() > 1e-2

@@ -31,6 +31,7 @@ LEARNERS = [
     fp.GradientFlow(time=1.5),
     fp.GradientSteps(step_size=0.3, num_steps=3),
     fp.MixtureStep(step_size=0.3),
+    fp.FinalAnswer(["a", "b", "a", "b"], fp.GradientSteps(step_size=0.3)),
 ]
 
 
@@ -184,11 +185,79 @@ def test_lineage_and_fine_tuning(make):
         (lambda: fp.GradientFlow(-1.0), r"`time` must be >= 0; got -1\.0"),
         (lambda: fp.GradientFlow(1.0, rtol=0.0), r"`rtol` must be positive and finite; got 0\.0"),
         (lambda: fp.GradientFlow(1.0, max_steps=0), r"`max_steps` must be an integer >= 1"),
+        (lambda: fp.FinalAnswer([]), r"`answers` must be a list of labels, one an outcome; got"),
+        (lambda: fp.FinalAnswer([[0, 1]]), r"`answers` must be a list of labels, one an outcome"),
+        (
+            lambda: fp.FinalAnswer([0, 1], cast(Any, fp.Exact())),
+            r"`learner` must be any other learner; got Exact",
+        ),
+        (
+            lambda: fp.FinalAnswer([0, 1])(THETA, EXACT, None),
+            r"`answers` must be one label for each of the 4 outcomes; got 2",
+        ),
     ],
 )
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+ANSWERS = np.array(["x", "x", "y", "x"])
+
+
+def of_answers(logits):
+    """P(x) and P(y), straightforwardly."""
+    p = fp.simplex.probabilities(logits)
+    return jnp.stack([p[ANSWERS == "x"].sum(), p[ANSWERS == "y"].sum()])
+
+
+def test_a_step_on_the_final_answers_follows_the_gradient_of_their_likelihood():
+    def loss(theta):
+        q = jnp.array([TARGET[ANSWERS == "x"].sum(), TARGET[ANSWERS == "y"].sum()])
+        return -(q * jnp.log(of_answers(theta))).sum()
+
+    learner = fp.FinalAnswer(ANSWERS, fp.GradientSteps(step_size=0.3))
+    moved = trained(learner, THETA, EXACT)
+    np.testing.assert_allclose(moved, THETA - 0.3 * jax.grad(loss)(THETA), rtol=1e-14)
+
+
+@pytest.mark.parametrize("learner", [fp.Refit(), fp.GradientFlow(np.inf)])
+def test_full_training_on_the_final_answers_keeps_the_proportions_of_the_reasonings(learner):
+    fitted = probabilities(trained(fp.FinalAnswer(ANSWERS, learner), THETA, EXACT))
+    assert fitted[2] == pytest.approx(float(TARGET[2]), rel=1e-8)
+    p = probabilities(THETA)
+    others = np.array([0, 1, 3])
+    np.testing.assert_allclose(fitted[others] / fitted[0], p[others] / p[0], rtol=1e-7)
+
+
+def test_on_its_own_final_answers_no_learner_moves():
+    for inner in LEARNERS[:-1]:
+        learner = fp.FinalAnswer(ANSWERS, inner)
+        moved = probabilities(trained(learner, THETA, Target(THETA, jnp.inf)))
+        np.testing.assert_allclose(moved, probabilities(THETA), rtol=1e-14)
+
+
+def test_reasonings_of_a_surviving_answer_are_never_lost(key):
+    """Two samples a generation lose answers, and with them all of their reasonings or none."""
+    loop = fp.Loop(corpus=fp.Fresh(2), learner=fp.FinalAnswer(ANSWERS))
+    runs = fp.run(loop, THETA, 20, key=key, num_replicates=200, save_at=[20])
+    p = np.asarray(probabilities(runs.value[0]))
+    assert set((p > 0).sum(-1)) == {1, 3}
+    together = p[p[:, 0] > 0][:, [0, 1, 3]]
+    before = np.asarray(probabilities(THETA))[[0, 1, 3]]
+    expected = np.tile(before / before[0], (len(together), 1))
+    np.testing.assert_allclose(together / together[:, :1], expected, rtol=1e-12)
+
+
+def test_data_with_a_lost_answer_are_left_out():
+    lost = THETA.at[2].set(-jnp.inf)
+    fitted = probabilities(trained(fp.FinalAnswer(ANSWERS), lost, EXACT))
+    np.testing.assert_allclose(fitted, probabilities(lost), rtol=1e-14)
+    # A reasoning that is lost is not imputed, its answer is.
+    partly = THETA.at[0].set(-jnp.inf)
+    fitted = probabilities(trained(fp.FinalAnswer(ANSWERS), partly, EXACT))
+    assert fitted[0] == 0
+    assert fitted[2] == pytest.approx(float(TARGET[2]), rel=1e-14)
 
 
 def test_float32_does_not_promise_float64():

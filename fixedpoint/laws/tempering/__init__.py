@@ -4,6 +4,7 @@ Generation n has the logits θ₀T⁻ⁿ. `derivation` proves it and what follow
 the closed forms, `process` runs the loop.
 """
 
+from .solution import answers_and_reasonings as answers_and_reasonings
 from .solution import ascent as ascent
 from .solution import composition as composition
 from .solution import cone as cone
@@ -11,6 +12,7 @@ from .solution import cone_two_contexts as cone_two_contexts
 from .solution import divergence as divergence
 from .solution import entropy_slope as entropy_slope
 from .solution import exponential_family as exponential_family
+from .solution import final_answer as final_answer
 from .solution import fixed_point as fixed_point
 from .solution import gamma as gamma
 from .solution import gaussian as gaussian

@@ -1513,3 +1513,136 @@ CONE_TWO_CONTEXTS = register(
         ],
     )
 )
+
+
+# --- trained on the final answers alone ----------------------------------------------------------
+
+entropies: Any = sp.IndexedBase("H", real=True)
+FINAL_ANSWER_RHS = entropies[OUTCOME] + (theta[OUTCOME] - entropies[OUTCOME]) * T**-n
+
+
+def prove_final_answer() -> list[Step]:
+    """Two answers with three reasonings each, from the likelihood of the answers."""
+    raw = [sp.symbols(f"{name}1:4", positive=True) for name in ("r", "s")]
+    reasonings = [[x / sum(group) for x in group] for group in raw]
+    masses = sp.symbols("P Q", positive=True)
+    data, others = sp.symbols("q1:3", positive=True), sp.symbols("u1:4", positive=True)
+    logits = [
+        sp.log(q) + sp.log(r) for q, group in zip(data, reasonings, strict=True) for r in group
+    ]
+    student = sp.symbols("x1:7", real=True)
+    partition = sp.log(sum(sp.exp(x) for x in student))
+    groups = student[:3], student[3:]
+    loss: Any = -sum(
+        q * (sp.log(sum(sp.exp(x) for x in group)) - partition)
+        for q, group in zip(data, groups, strict=True)
+    )
+    here = dict(zip(student, logits, strict=True))
+    slope: list[Any] = [loss.diff(x).subs(here, simultaneous=True) for x in student]
+    normalised = {data[1]: 1 - data[0]}
+    # What any model with the same answers is away from the last one, answer by answer.
+    other = [u / sum(others) for u in others]
+    q, p, r = data[0], masses[0], reasonings[0]
+    beyond = divergence([q * u for u in other], [p * x for x in r])
+    nearest = divergence([q * x for x in r], [p * x for x in r])
+    drawn = [
+        sum((mass * x) ** (1 / T) for x in group)
+        for mass, group in zip(masses, reasonings, strict=True)
+    ]
+    renyi = [sp.log(sum(x ** (1 / T) for x in group)) / (1 - 1 / T) for group in reasonings]
+    claim = [
+        sp.log(mass) / T + (1 - 1 / T) * entropy
+        for mass, entropy in zip(masses, renyi, strict=True)
+    ]
+    step = FINAL_ANSWER_RHS / T + (1 - 1 / T) * entropies[OUTCOME]
+    return [
+        Step(
+            "the gradient of the loss of the answers vanishes where they are those of the data, "
+            "in whatever proportions their reasonings are",
+            [sp.simplify(part).subs(normalised) for part in slope],
+        ),
+        Step(
+            "of all such models that which keeps the proportions is nearest to the last one: "
+            "another is further by q(y) times the divergence of its proportions",
+            beyond - nearest - q * divergence(other, r),
+            reduce=lambda x: sp.simplify(sp.expand(sp.expand_log(x, force=True))),
+        ),
+        Step(
+            "drawn at T, an answer has the logit α/T + (1 - 1/T) H, H the Rényi entropy of order "
+            "1/T of its reasonings",
+            (sp.log(drawn[0] / drawn[1]) - (claim[0] - claim[1])),
+            reduce=_expand_powers,
+        ),
+        Step("generation 0 is the initial model", FINAL_ANSWER_RHS.subs(n, 0) - theta[OUTCOME]),
+        Step(
+            "if the law holds in generation n, it holds in the next",
+            FINAL_ANSWER_RHS.subs(n, n + 1) - step,
+        ),
+    ]
+
+
+def _expand_powers(expression: Any) -> Any:
+    """Take the common mass out of a sum of powers, and the logarithm of the product apart."""
+
+    def factored(part: Any) -> Any:
+        powers: Any = sp.powdenest(sp.expand_power_base(part, force=True))
+        return sp.factor_terms(powers)
+
+    split = expression.replace(lambda part: isinstance(part, sp.Add), factored)
+    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
+
+
+_THREE_ANSWERS = {"logits": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
+
+FINAL_ANSWER = register(
+    Equation(
+        label="tempering.final_answer",
+        kind="exact",
+        statement="Trained on its final answers alone, a model tempers the probability of an "
+        "answer for each of the e^H reasonings that lead to it; the reasonings stay.",
+        lhs=sp.Symbol(r"\alpha^{(n)}_i"),
+        rhs=FINAL_ANSWER_RHS,
+        symbols={"logits": theta, "entropies": entropies, "temperature": T, "generation": n},
+        assumes="Infinite samples of reasonings with answers; α = θ the logits of the answers, H "
+        "the Rényi entropies of order 1/T of their reasonings; each generation is a step of "
+        "expectation maximisation on the likelihood of the answers.",
+        source="derived here, with the step of Dempster, Laird & Rubin (1977)",
+        cites=("dempster1977", "phan2023"),
+        near_misses={
+            "the answers tempered like outcomes": theta[OUTCOME] * T**-n,
+            "the entropies added once": entropies[OUTCOME] + theta[OUTCOME] * T**-n,
+            "away from varied reasonings": (theta[OUTCOME] + entropies[OUTCOME]) * T**-n
+            - entropies[OUTCOME],
+            "off by one generation": FINAL_ANSWER_RHS.subs(n, n + 1),
+        },
+        proof=prove_final_answer,
+        domain={
+            "logits": ("vector", -4, 4),
+            "entropies": ("vector", 0, 3),
+            "temperature": ("real", 0.4, 2.5),
+            "generation": ("integer", 1, 12),
+        },
+        edges=[
+            Edge({**_THREE_ANSWERS, "temperature": 0.8, "generation": 0}, [0.4, -0.3, 0.1]),
+            Edge({**_THREE_ANSWERS, "temperature": 1.0, "generation": 10**6}, [0.4, -0.3, 0.1]),
+            Edge({**_THREE_ANSWERS, "temperature": 1 + 1e-12, "generation": 10**6}),
+            Edge({**_THREE_ANSWERS, "temperature": 1 - 1e-12, "generation": 10**6}),
+            Edge({**_THREE_ANSWERS, "temperature": 1e-3, "generation": 2}),
+            Edge({**_THREE_ANSWERS, "temperature": 1.1, "generation": 10**6}, [1.2, 0.2, 0.7]),
+            Edge(
+                {**_THREE_ANSWERS, "temperature": 0.9, "generation": 10**6},
+                [-math.inf, 0.0, -math.inf],
+            ),
+            Edge({**_THREE_ANSWERS, "temperature": math.inf, "generation": 1}, [1.2, 0.2, 0.7]),
+            Edge(
+                {
+                    "logits": [0.4, -math.inf, 0.1],
+                    "entropies": [1.2, 0.0, 0.7],
+                    "temperature": 0.7,
+                    "generation": 3,
+                }
+            ),
+        ],
+        up_to_shift=True,
+    )
+)

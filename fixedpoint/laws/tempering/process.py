@@ -13,13 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optimistix
-from jax.scipy.special import gammaln
+from jax.scipy.special import gammaln, logsumexp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from fixedpoint import simplex
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import GradientFlow, GradientSteps, Loop, Refit, Temperature, run
+from fixedpoint.loop import (
+    FinalAnswer,
+    GradientFlow,
+    GradientSteps,
+    Loop,
+    Refit,
+    Temperature,
+    run,
+)
 from fixedpoint.loop.learners import Learner
 from fixedpoint.potential import potential as potential_of
 
@@ -638,3 +646,42 @@ def _multipliers(
 
     slope = jax.jit(jax.vmap(jax.jacfwd(retrain), in_axes=(None, 0)))
     return slope(jnp.zeros(()), jnp.asarray(inverse_temperatures))
+
+
+# --- trained on the final answers alone ----------------------------------------------------------
+
+REASONINGS = np.array([1.1, 0.2, -0.4, 0.9, 0.3, 1.6])
+ANSWERS = [0, 0, 0, 1, 1, 2]
+"""Six reasonings with three answers: three, two and one of them."""
+
+
+def final_answer() -> list[Observation]:
+    """Runs of a learner that sees the answers alone, by every road to the minimum."""
+    groups = [REASONINGS[np.equal(ANSWERS, answer)] for answer in range(3)]
+
+    def of_answers(logits: Array) -> Array:
+        return jnp.stack([logsumexp(logits[np.equal(ANSWERS, answer)]) for answer in range(3)])
+
+    observed = []
+    for temperature, num in ((0.8, 3), (1.4, 4)):
+        order = 1 / temperature
+        proportions = [np.exp(group) / np.exp(group).sum() for group in groups]
+        entropies = [np.log((r**order).sum()) / (1 - order) for r in proportions]
+        arguments = {
+            "logits": np.array([np.log(np.exp(group).sum()) for group in groups]),
+            "entropies": np.array(entropies),
+            "temperature": temperature,
+            "generation": num,
+        }
+        observed += [
+            Observation(
+                f"{num} generations at T = {temperature}: {road}",
+                arguments,
+                generations(
+                    temperature, REASONINGS, num, FinalAnswer(ANSWERS, learner), of_answers
+                ),
+                tolerance=num * error,
+            )
+            for road, (learner, error) in roads().items()
+        ]
+    return observed

@@ -7,10 +7,13 @@ the logits; -inf marks a lost outcome.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
+import numpy as np
+from jax import lax
+from jax.scipy.special import gammaln, logsumexp
 from jax.typing import DTypeLike
 from jaxtyping import Array, ArrayLike, Float
 
@@ -1163,6 +1166,109 @@ def cone_two_contexts(
 
 
 # --- powers of the temperature -------------------------------------------------------------------
+
+
+# --- trained on the final answers alone ----------------------------------------------------------
+
+
+def answers_and_reasonings(
+    logits: Logits, answers: Sequence[Any] | ArrayLike, temperature: PerDistribution
+) -> tuple[Array, Array]:
+    """What `final_answer` depends on: the answers' logits, and how varied their reasonings are.
+
+    An outcome is a reasoning that ends with an answer. The reasonings of an answer have the Rényi
+    entropy of order 1/T; its exponential is their effective number.
+
+    Args:
+        logits: The model θ of the outcomes; -inf marks a lost outcome.
+        answers: The answer that each outcome ends with: labels of any kind, one an outcome.
+        temperature: Sampling temperature T in [0, inf].
+
+    Returns:
+        (log-probabilities of the A different answers in the order of `numpy.unique`, the entropies
+        of their reasonings in nats), each of shape (..., A). A lost answer has -inf and 0.
+
+    Raises:
+        ValueError: If there is not one label for each outcome, or the temperature is negative.
+
+    Validity:
+        As `fixedpoint.simplex.renyi_entropy`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> p = jnp.array([0.2, 0.2, 0.2, 0.4])
+        >>> a, entropies = answers_and_reasonings(jnp.log(p), ["x", "x", "x", "y"], 0.5)
+        >>> jnp.exp(a), jnp.exp(entropies)  # three reasonings against one
+        (Array([0.6, 0.4], dtype=float64), Array([3., 1.], dtype=float64))
+
+    References:
+        Elementary.
+    """
+    checks.check_temperature(temperature)
+    labels = np.unique(np.asarray(answers), return_inverse=True)[1]
+    if labels.shape != jnp.shape(logits)[-1:]:
+        raise ValueError(
+            f"`answers` must be one label for each of the {jnp.shape(logits)[-1]} outcomes; "
+            f"got shape {np.shape(answers)}."
+        )
+    log_p = simplex.log_probabilities(logits)
+    order = 1 / (jnp.asarray(temperature) * 1.0)
+
+    def one(label: Array) -> tuple[Array, Array]:
+        reasonings = jnp.where(labels == label, log_p, -jnp.inf)
+        alive = jnp.any(reasonings > -jnp.inf, -1)
+        entropy = simplex.renyi_entropy(jnp.where(alive[..., None], reasonings, log_p), order)
+        return logsumexp(reasonings, -1), jnp.where(alive, entropy, 0)
+
+    found = lax.map(one, jnp.arange(labels.max() + 1))
+    return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
+
+
+def final_answer(
+    logits: Logits, entropies: Logits, temperature: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch num_answers"]:
+    """Logits of the answers of a model that is trained on its final answers alone.
+
+    α_n = H + (α_0 - H) T⁻ⁿ (`tempering.final_answer`): what is tempered is an answer's
+    probability for each of the e^H reasonings that lead to it.
+
+    Args:
+        logits: α_0, the logits of the answers at the start; -inf marks a lost answer.
+        entropies: H, the Rényi entropy of order 1/T of the reasonings of each answer
+            (`answers_and_reasonings` has both).
+        temperature: Sampling temperature T in [0, inf]; one per distribution, or a number.
+        generation: n >= 0.
+
+    Returns:
+        α_n, up to a constant. T < 1 leads to the answers with the largest α_0 - H, which need not
+        be the most frequent; T > 1 to e^H/Σe^H, not to the uniform law.
+
+    Raises:
+        ValueError: If the temperature or the generation is negative.
+
+    Validity:
+        Exact for infinite samples of reasonings with answers, and a learner that reaches the
+        maximum of the likelihood of the answers from its last model by a step of expectation
+        maximisation (`fixedpoint.FinalAnswer(answers)`): the reasonings of an answer then keep
+        their proportions, and H does not change. Plain gradient steps on that likelihood change it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> p = jnp.array([0.2, 0.2, 0.2, 0.4])
+        >>> start = answers_and_reasonings(jnp.log(p), ["x", "x", "x", "y"], 0.5)
+        >>> a = final_answer(*start, 0.5, jnp.array([1, 4]))
+        >>> jnp.exp(a[:, 0] - a[:, 1])  # 3 (0.2/0.4)^(2ⁿ): the rarer answer wins
+        Array([7.50000000e-01, 4.57763672e-05], dtype=float64)
+
+    References:
+        Derived here, from Dempster, Laird & Rubin (1977) for the step of the learner.
+    """
+    checks.check_temperature(temperature)
+    checks.check_nonnegative(generation, "generation")
+    dtype = jnp.result_type(logits, float)
+    alpha, H = jnp.broadcast_arrays(jnp.asarray(logits, dtype), jnp.asarray(entropies, dtype))
+    tempered = simplex.temper(alpha - H, _power(temperature, generation))
+    return tempered + jnp.broadcast_to(H, tempered.shape)
 
 
 def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
