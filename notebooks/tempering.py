@@ -406,6 +406,26 @@ for T in (0.9, 0.5, 0.25):
     print(f"T = {T}: unrestricted {1 / T:.3f}, frozen base {float(tempering.cone(1 / T)):.3f}")
 
 # %% [markdown]
+# **A learner that sees the final answers alone.** Let an outcome be a reasoning that ends with an
+# answer. Shown the answers only, the learner keeps the proportions of the reasonings behind each,
+# and what is tempered is the probability of an answer *for each of its effective reasonings*:
+# below $T=1$ the most frequent answer may lose, above it the limit is not uniform.
+
+# %%
+display(register["tempering.final_answer"])
+reasonings, answers = jnp.log(jnp.array([0.2, 0.19, 0.16, 0.35, 0.1])), ["x", "x", "x", "y", "y"]
+for T in (0.8, 1.0, 1.25):
+    loop = fp.Loop(sampler=fp.Temperature(T), learner=fp.FinalAnswer(answers))
+    runs = fp.run(loop, reasonings, 12, observe=simplex.probabilities, progress=False)
+    closed_form = simplex.probabilities(fp.solve(loop, reasonings).logits(12))
+    assert jnp.allclose(runs.value[12], closed_form, rtol=1e-10)
+    x = runs.value[:, :3]
+    print(
+        f"T = {T}: share of x {x[0].sum():.3f} → {x[12].sum():.3f}, its reasonings",
+        f"{np.asarray(x[0] / x[0].sum()).round(3)} → {np.asarray(x[12] / x[12].sum()).round(3)}",
+    )
+
+# %% [markdown]
 # ## Exercises
 #
 # The cell after each exercise holds an answer, folded away; it runs, and asserts what it says.

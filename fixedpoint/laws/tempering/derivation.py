@@ -1517,8 +1517,9 @@ CONE_TWO_CONTEXTS = register(
 
 # --- trained on the final answers alone ----------------------------------------------------------
 
+alpha: Any = sp.IndexedBase("alpha", real=True)
 entropies: Any = sp.IndexedBase("H", real=True)
-FINAL_ANSWER_RHS = entropies[OUTCOME] + (theta[OUTCOME] - entropies[OUTCOME]) * T**-n
+FINAL_ANSWER_RHS = entropies[OUTCOME] + (alpha[OUTCOME] - entropies[OUTCOME]) * T**-n
 
 
 def prove_final_answer() -> list[Step]:
@@ -1573,7 +1574,7 @@ def prove_final_answer() -> list[Step]:
             (sp.log(drawn[0] / drawn[1]) - (claim[0] - claim[1])),
             reduce=_expand_powers,
         ),
-        Step("generation 0 is the initial model", FINAL_ANSWER_RHS.subs(n, 0) - theta[OUTCOME]),
+        Step("generation 0 is the initial model", FINAL_ANSWER_RHS.subs(n, 0) - alpha[OUTCOME]),
         Step(
             "if the law holds in generation n, it holds in the next",
             FINAL_ANSWER_RHS.subs(n, n + 1) - step,
@@ -1602,16 +1603,16 @@ FINAL_ANSWER = register(
         "answer for each of the e^H reasonings that lead to it; the reasonings stay.",
         lhs=sp.Symbol(r"\alpha^{(n)}_i"),
         rhs=FINAL_ANSWER_RHS,
-        symbols={"logits": theta, "entropies": entropies, "temperature": T, "generation": n},
-        assumes="Infinite samples of reasonings with answers; α = θ the logits of the answers, H "
+        symbols={"logits": alpha, "entropies": entropies, "temperature": T, "generation": n},
+        assumes="Infinite samples of reasonings with answers; α the logits of the answers, H "
         "the Rényi entropies of order 1/T of their reasonings; each generation is a step of "
         "expectation maximisation on the likelihood of the answers.",
         source="derived here, with the step of Dempster, Laird & Rubin (1977)",
         cites=("dempster1977", "phan2023"),
         near_misses={
-            "the answers tempered like outcomes": theta[OUTCOME] * T**-n,
-            "the entropies added once": entropies[OUTCOME] + theta[OUTCOME] * T**-n,
-            "away from varied reasonings": (theta[OUTCOME] + entropies[OUTCOME]) * T**-n
+            "the answers tempered like outcomes": alpha[OUTCOME] * T**-n,
+            "the entropies added once": entropies[OUTCOME] + alpha[OUTCOME] * T**-n,
+            "away from varied reasonings": (alpha[OUTCOME] + entropies[OUTCOME]) * T**-n
             - entropies[OUTCOME],
             "off by one generation": FINAL_ANSWER_RHS.subs(n, n + 1),
         },
