@@ -328,7 +328,9 @@ class FinalAnswer(Learner):
     Validity:
         Exact. The reasonings are imputed once a generation, by the model that training starts
         from: several gradient steps go towards these imputed data. An answer that the model has
-        lost cannot be imputed, and data with this answer are left out.
+        lost cannot be imputed, and data with this answer are left out. With `Refit` and a corpus
+        `Fresh(n)` at T = 1 the answers are those of a model that is refitted to n of its own
+        (`fixedpoint.laws.resampling`), and no reasoning is lost but with its answer.
 
     Example:
         >>> import jax.numpy as jnp

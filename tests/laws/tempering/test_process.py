@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
-from fixedpoint.laws import tempering
+from fixedpoint.laws import resampling, tempering
 from fixedpoint.laws.tempering import process
 
 pytestmark = pytest.mark.slow
@@ -152,3 +152,21 @@ def test_answers_and_reasonings_at_every_temperature():
         np.testing.assert_allclose(entropies, expected, rtol=1e-13, atol=1e-15)
     with pytest.raises(ValueError, match=r"`answers` must be one label for each of the 6 outcomes"):
         tempering.answers_and_reasonings(logits, [0, 1], 0.5)
+
+
+def test_with_n_samples_at_temperature_one_the_answers_are_resampled(key):
+    """Their heterozygosity shrinks by 1 - 1/n in each generation, whatever the reasonings."""
+    logits = jnp.log(jnp.array([0.2, 0.19, 0.16, 0.35, 0.1]))
+
+    def heterozygosity(model):
+        share = fp.simplex.probabilities(model)[:3].sum()
+        return 2 * share * (1 - share)
+
+    loop = fp.Loop(corpus=fp.Fresh(8), learner=fp.FinalAnswer([0, 0, 0, 1, 1]))
+    runs = fp.run(
+        loop, logits, 10, key=key, num_replicates=10_000, observe=heterozygosity, save_at=[10]
+    )
+    expected = resampling.heterozygosity(jnp.log(jnp.array([0.55, 0.45])), 8, 10)
+    error = float(runs.value.std()) / 100
+    assert abs(float(runs.value.mean()) - float(expected)) < 4.5 * error
+    assert error < 0.02 * float(expected)
