@@ -89,6 +89,33 @@ def test_logits_whose_weights_no_double_holds_move_as_they_should(frozen):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("temperature", "frozen", "time"),
+    [
+        (0.5, False, 1.0),
+        (0.5, False, 30.0),
+        (1.2, False, 100.0),
+        (3.0, False, 10.0),
+        (0.5, True, 100.0),
+        (1.5, True, 10.0),
+    ],
+)
+@pytest.mark.parametrize("tolerance", [1e-6, 1e-9])
+def test_the_tolerance_is_kept_by_every_one_of_many(temperature, frozen, time, tolerance):
+    logits = 2 * np.random.default_rng(2).normal(size=(3000, 16))
+    loop = fp.Loop(sampler=fp.Temperature(temperature))
+
+    def solved(tolerance):
+        options = {"frozen": frozen, "rtol": tolerance, "atol": tolerance}
+        return np.asarray(fp.flow(loop, logits, [time], **options).value[0])
+
+    exact = solved(1e-12)
+    unit = tolerance * (1 + np.abs(exact))
+    worst = (np.abs(solved(tolerance) - exact) / unit).max()
+    assert 1e-4 < worst < 1
+
+
+@pytest.mark.long
 def test_observables_and_leading_axes_are_the_same():
     logits, loop = starts().reshape(7, 10, 5), fp.Loop(sampler=fp.Temperature(1.5))
     result = fp.flow(loop, logits, TIMES, observe={"S": fp.simplex.entropy})
