@@ -81,3 +81,18 @@ print(json.dumps([found.tolist(), alone.tolist()]))
     three, one = json.loads(answer.stdout)
     assert three == [0] * 4 + [1] * 4 + [2] * 2
     assert one == [0] * 4
+
+
+def test_what_is_computed_apart_is_the_same():
+    """Also with what it closes over, several times, and through all of the driver."""
+
+    def kernel(apart, rows, scale):
+        step = lambda x: jnp.sin(x) * scale + rows.sum(-1, keepdims=True)  # noqa: E731
+        mapped = driver.apart(step) if apart else step
+        return mapped(mapped(rows)).T
+
+    results = [
+        driver.run(kernel, [ROWS], [0.3], static=(a,), tile=2, axis=1) for a in (True, False)
+    ]
+    np.testing.assert_allclose(*results, rtol=1e-15)
+    assert results[0].shape == (2, 7)
