@@ -23,6 +23,7 @@ What belongs to the process is the user's to switch on, before JAX is first used
   outcomes. Undocumented in XLA and gone without notice in some later version.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -32,9 +33,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
-from jax.experimental.xla_metadata import set_xla_metadata
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
+
+try:
+    from jax.experimental.xla_metadata import set_xla_metadata
+
+    _not_inlined = functools.partial(set_xla_metadata, inlineable="false")
+except ImportError:  # an experiment of JAX's, which may end
+    _not_inlined = contextlib.nullcontext
 
 __all__ = ["apart", "run", "tiled"]
 
@@ -127,7 +134,7 @@ def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def marked(*arguments: Any) -> Any:
-        with set_xla_metadata(inlineable="false"):
+        with _not_inlined():
             return jax.jit(function)(*arguments)
 
     return marked
