@@ -8,7 +8,7 @@ which is why kernels are not jitted themselves: this is the only place that is.
 
 The options are experimental in JAX. Where the installed version does not know them, and on other
 devices than CPUs, the same program is compiled without them: the numbers agree to rounding, the
-speed does not.
+speed does not. The same holds of `apart` and `one_function`, which mark parts of a kernel.
 
 What belongs to the process is the user's to switch on, before JAX is first used; nothing here does:
 
@@ -18,9 +18,6 @@ What belongs to the process is the user's to switch on, before JAX is first used
   `jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)` keeps compiled programs
   between processes: 5 to 10 times less start-up for each. (The command does both for the folder
   that the environment variable FIXEDPOINT_CACHE names.)
-- `XLA_FLAGS=--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=8388608` compiles
-  loops over small states as one function: up to 3 times faster for traces and flows with few
-  outcomes. Undocumented in XLA and gone without notice in some later version.
 """
 
 import contextlib
@@ -34,16 +31,15 @@ import numpy as np
 from jax import lax
 from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxlib.version import __version__ as jaxlib_version
 from jaxtyping import Array
 
 try:
     from jax.experimental.xla_metadata import set_xla_metadata
-
-    _not_inlined = functools.partial(set_xla_metadata, inlineable="false")
 except ImportError:  # an experiment of JAX's, which may end
-    _not_inlined = contextlib.nullcontext
+    set_xla_metadata = None
 
-__all__ = ["apart", "run", "tiled"]
+__all__ = ["apart", "makes_one_function", "one_function", "run", "tiled"]
 
 # Asks XLA for the widest vectors (it prefers 256 bits); the arithmetic and its order are the same.
 VECTORS = {"xla_cpu_prefer_vector_width": 512}
@@ -56,6 +52,11 @@ REASSOCIATION = {
     "xla_cpu_fast_math_honor_division": True,
     "xla_cpu_fast_math_honor_functions": True,
 }
+# XLA's library of sums and products of matrices cannot be called from what is made one function.
+WITHOUT_LIBRARY = {"xla_cpu_experimental_ynn_fusion_type": ""}
+# The versions of jaxlib on which all that is made one function here was tried: it is a mark that
+# XLA uses internally, and where it is not up to what is marked it ends the process.
+_TRIED = ("0.10.2",)
 # The sets of options that this version of JAX has been found not to know.
 _refused: set[frozenset[tuple[str, Any]]] = set()
 
@@ -69,6 +70,7 @@ def run(
     static: tuple[Hashable, ...] = (),
     axis: int = 0,
     reassociate: bool = False,
+    library: bool = True,
     devices: Sequence[Any] | None = None,
 ) -> Any:
     """Compile a kernel for the machine and run it on all rows.
@@ -83,6 +85,8 @@ def run(
         axis: where the kernel's results have the axis of rows.
         reassociate: whether sums may be taken in any order. Never for a kernel that is handed a
             function to observe with: what is written with care near a vertex would lose it.
+        library: whether XLA may call its library of sums and products of matrices. Not for a kernel
+            with something marked as `one_function`.
         devices: which share the tiles; by default all local ones.
 
     Returns:
@@ -96,6 +100,8 @@ def run(
     arrays = [jax.device_put(_pad(array, tile * len(devices)), share) for array in split]
     program = functools.partial(_program, kernel, static, len(split), tile, axis, devices)
     options = {**VECTORS, **(REASSOCIATION if reassociate else {})}
+    if not library and makes_one_function(devices):
+        options |= WITHOUT_LIBRARY
     if devices[0].platform != "cpu":
         options = {}
     result = _tuned(program, frozenset(options.items()), *arrays, *whole)
@@ -132,12 +138,48 @@ def apart(function: Callable[..., Any]) -> Callable[..., Any]:
     which uses all before it, is then computed about k² times. The mark is JAX's own for what is not
     to be inlined, and experimental; a version that does not heed it gives the same numbers, slower.
     """
+    return _marked(function, inlineable="false")
+
+
+def one_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, compiled for CPUs to one function of the machine.
+
+    XLA compiles every operation on its own and calls one after the other, which takes longer than a
+    small operation does. Made one, loops over small arrays, searches and branches cost about what
+    they cost in C. For what has no sort, no scatter and nothing of a user's in it, and only where
+    `run` is told to do without its `library`. No argument may be a constant: XLA would move it
+    inside, and end the process as it misses it. On a version of jaxlib on which this was not tried
+    the numbers are the same, slower (`makes_one_function`).
+    """
+    if jaxlib_version not in _TRIED:
+        return function
+    return _marked(function, inlineable="false", xla_cpu_small_call="true")
+
+
+def makes_one_function(devices: Sequence[Any] | None = None) -> bool:
+    """Whether `one_function` does what it says on these devices, by default the local ones."""
+    devices = jax.local_devices() if devices is None else devices
+    return jaxlib_version in _TRIED and devices[0].platform == "cpu"
+
+
+def _marked(function: Callable[..., Any], **marks: str) -> Callable[..., Any]:
+    """The function, called with these marks for XLA, which what it calls itself does not have."""
+    none = dict.fromkeys(marks)
 
     def marked(*arguments: Any) -> Any:
-        with _not_inlined():
-            return jax.jit(function)(*arguments)
+        def unmarked() -> Any:
+            with _marks(**none):
+                return function(*arguments)
+
+        # Of no arguments, as XLA cannot do with any that are not used.
+        with _marks(**marks):
+            return jax.jit(unmarked)()
 
     return marked
+
+
+def _marks(**marks: str | None) -> Any:
+    return set_xla_metadata(**marks) if set_xla_metadata else contextlib.nullcontext()
 
 
 def _pad(array: Any, multiple: int) -> Any:

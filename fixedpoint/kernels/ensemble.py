@@ -141,7 +141,8 @@ def integrate(
             error = error + jnp.abs(wrong) / (of_model(weights) * unit)
             return weights + h * _combined(B, k), error, h * growth
 
-        weights, error, h = lax.fori_loop(0, number, advance, (begun, error, h))
+        steps = driver.one_function(lambda *carry: lax.fori_loop(0, number, advance, carry))
+        weights, error, h = steps(begun, error, h)
         return theta + jnp.log(of_model(weights) / of_model(begun)), error, h
 
     def stretch(state: tuple[Array, Array], over: tuple[Array, ...]) -> Any:

@@ -3,7 +3,7 @@
 A generation multiplies the weight a = e^θ of every outcome by e^{−ca}, c = η/Z with Z the sum of
 all weights, and that of the outcome drawn by e^η as well. So what becomes of an outcome that is not
 drawn depends on its weight alone, and smoothly. The run is cut into *blocks* of some hundreds of
-generations. All outcomes are visited when a block begins and ends; between, a generation touches
+generations. All outcomes are visited when a block begins; in it, a generation touches
 
 - the *heavy* outcomes, the few largest, which are carried one by one;
 - *nodes*: imaginary outcomes at the Chebyshev points of (0, limit], the limit being above the
@@ -18,6 +18,9 @@ A light outcome is *proposed* with the weight b = e^{θ/T} that it began the blo
 e^{room/T}, which bounds its weight as long as its logit has not grown by more than the room (there
 the block ends), and it is accepted with the chance of its weight b over that bound: each sample has
 the law of its generation. A rejection takes no time: generations and rejections are *ticks*.
+
+A tile is one replicate: what begins a block, what passes in it and what ends it are each made one
+function of the machine (`driver.one_function`), in which branches and searches cost little.
 """
 
 from __future__ import annotations
@@ -25,14 +28,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import exponential
-from fixedpoint.kernels.random import GAMMA, mixed_words
+from fixedpoint.kernels.random import next_uniform
 from fixedpoint.kernels.traces import decay_polynomial
 
 __all__ = ["blocks"]
@@ -50,15 +53,13 @@ TICKS = 4096
 _POINTS = np.sin(np.pi / 2 * np.arange(1, NODES + 1) / NODES) ** 2
 # The coefficients of u, u², … of the polynomial with given values at the points and 0 at 0.
 _TO_POWERS = np.linalg.inv(_POINTS[:, None] ** np.arange(1, NODES + 1))
-_INNER = 16  # outcomes of a group of the innermost level, in which proposals are searched
-_OUTER = 8  # groups of as many heavy outcomes
-_STRETCH = 8  # ticks between two looks at how many replicates wait for a new block
+_WIDTH = 128  # outcomes in a row: what runs along a row is computed in vectors
+_VECTOR = 8  # numbers that a processor adds at a time
 
 
 def blocks(
     observe: Callable[[Array], Any],
     num_heavy: int,
-    num_proposals: int,
     is_one: bool,
     reach: float,
     words: Array,
@@ -68,18 +69,16 @@ def blocks(
     temperature: Array,
     room: Array,
 ) -> Any:
-    """Run a tile of replicates and observe each between stretches of generations.
+    """Run a replicate and observe it between stretches of generations.
 
-    A replicate's blocks end where its own history ends them: they depend neither on the other
-    replicates nor on what is observed.
+    Its blocks end where its history ends them: they do not depend on what is observed.
 
     Args:
         observe: a function of the logits, shape (tile, num_outcomes).
         num_heavy: how many outcomes are carried one by one, a multiple of 8, fewer than all.
-        num_proposals: how many light outcomes are proposed in a block at most.
         is_one: whether the temperature is 1, which saves an exponential.
         reach: a bound of η and η/T.
-        words: the generators' states, shape (tile, 2).
+        words: the generator's state, shape (1, 2): a tile is one replicate.
         start: the logits at generation 0, shape (num_outcomes,).
         lengths: how many generations pass before each observation.
         step_size: η, with η e^{room + FALL} < FALL (num_heavy + 1).
@@ -88,96 +87,80 @@ def blocks(
             every sample of a light outcome ends its block.
 
     Returns:
-        What was observed, shape (S, tile, ...).
+        What was observed, shape (S, 1, ...).
 
     Validity:
         The samples have the law of the generation they are drawn in, up to the resolution of the
-        uniform numbers, 2⁻⁵³; for the same samples the logits are within 1e-9 of the rule over
+        uniform numbers, 2⁻⁵²; for the same samples the logits are within 1e-9 of the rule over
         10,000 generations (1e-11 is what is found; `tests/kernels/test_lazy.py`).
     """
     num_outcomes = len(start)
-    groups = int(np.ceil(np.sqrt(num_outcomes / _INNER)))
-    padding = _INNER * groups**2 - num_outcomes
-    padded = jnp.pad(start, (0, padding), constant_values=-jnp.inf)
-    model = _Model(num_heavy, num_proposals, is_one, reach, step_size, temperature, room)
+    model = _Model(num_heavy, is_one, reach, step_size, temperature, room)
+    # Not one function but three: they are compiled at the same time.
+    opened, passed, closed = (
+        driver.one_function(part) for part in (model.opened, model.passed, model.closed)
+    )
+
+    def until_ended(carry: Any) -> Any:
+        block, theta, saved = carry
+        block = lax.cond(block.ended, opened, lambda block, _: block, block, theta)
+        block = passed(block, saved)
+        return block, closed(block), saved
+
+    def unfinished(carry: Any) -> Array:
+        block, _, saved = carry
+        return block.generation < saved
 
     def until_saved(carry: Any, length: Array) -> Any:
-        block, saved = carry
-        saved = saved + length
+        block, theta, saved = carry
+        carry = lax.while_loop(unfinished, until_ended, (block, theta, saved + length))
+        return carry, observe(carry[1].reshape(1, -1)[:, :num_outcomes])
 
-        def until_many_wait(block: _Block) -> _Block:
-            def few_wait(block: _Block) -> Array:
-                live = block.generation < saved
-                return (live & ~model.ended(block)).sum() * 4 > live.sum() * 3
-
-            block = model.renewed(block)
-            return lax.while_loop(few_wait, lambda block: model.ticks(block, saved), block)
-
-        block = lax.while_loop(
-            lambda block: (block.generation < saved).any(), until_many_wait, block
-        )
-        logits = lax.map(model.closed, _with_lanes(block, 0))
-        return (block, saved), observe(logits[:, :num_outcomes])
-
+    theta = jnp.pad(start, (0, -num_outcomes % _WIDTH), constant_values=-jnp.inf)
+    theta = theta.reshape(-1, _WIDTH)
     none = jnp.zeros_like(lengths[0])
-    return lax.scan(until_saved, (model.before(padded, words, none), none), lengths)[1]
+    return lax.scan(until_saved, (model.before(theta, words[0], none), theta, none), lengths)[1]
 
 
 class _Block(NamedTuple):
-    """A block of every replicate of a tile; or, without the axis of the tile, of one.
+    """A block of a replicate.
 
     Attributes:
-        theta: the logits when the block began, (tile, K).
-        heavy: the heavy outcomes, (tile, L).
-        proposals: outcomes, in the order in which they are proposed, (tile, P).
-        slots: for each proposal, the one that stands for all of the same outcome, (tile, P).
-        begins: the proposals' weights u when the block began, (tile, P).
-        lifts: their lifts, kept at the proposal that stands for the outcome, (tile, P).
-        top: the largest logit when the block began: weights are a = e^{θ − top}, (tile,).
-        limit: the unit of u, (tile,).
-        envelope: the bound of the light outcomes' weight b, (tile,).
-        a, b: the weights of the heavy outcomes now, (L, tile). At temperature 1 b is not used.
-        nodes: the weights a of the nodes now, (NODES, tile).
-        falls: what the nodes' logits have lost, (NODES, tile).
-        first: Σ u of the light outcomes, with their lifts, (tile,).
-        weights: of the quadrature, (NODES, tile).
-        words: the states of two generators, for the proposals and for the ticks, (2, tile).
-        used: how many proposals have passed, (tile,).
-        passed: how many ticks, (tile,).
-        burst: whether a light outcome has outgrown the room, (tile,).
-        generation: since the run began, (tile,).
+        theta: the logits when the block began, (rows, columns); an outcome is at row and column.
+        cumulative: the weights b of the light outcomes then, added up down each column.
+        columns: the sums of the columns, added up.
+        lifts: of the light outcomes, (rows, columns).
+        heavy: the rows and columns of the heavy outcomes, the largest first, (L, 2).
+        top: the largest logit when the block began: weights are a = e^{θ − top}.
+        limit: the unit of u.
+        carried: the weights a and, unless T = 1, b, of the heavy outcomes and of the nodes now,
+            (1 or 2, L + NODES).
+        falls: what the nodes' logits have lost, (NODES,).
+        first: Σ u of the light outcomes, with their lifts.
+        weights: of the quadrature, (NODES,).
+        rate: η over the sum of all weights a.
+        words: the generator's state.
+        ticks: how many have passed.
+        ended: whether another tick would leave the bounds.
+        generation: since the run began.
     """
 
     theta: Array
-    heavy: Array
-    proposals: Array
-    slots: Array
-    begins: Array
+    cumulative: Array
+    columns: Array
     lifts: Array
+    heavy: Array
     top: Array
     limit: Array
-    envelope: Array
-    a: Array
-    b: Array
-    nodes: Array
+    carried: Array
     falls: Array
     first: Array
     weights: Array
-    words: Array
-    used: Array
-    passed: Array
-    burst: Array
+    rate: Array
+    words: tuple[Array, Array]
+    ticks: Array
+    ended: Array
     generation: Array
-
-
-# What every tick computes with has the replicates as its last axis; the rest as its first.
-_LANES_LAST = "a", "b", "nodes", "falls", "weights", "words"
-
-
-def _with_lanes(block: _Block, axis: int) -> _Block:
-    """The block with the replicates as the first axis of everything (0), or as above (-1)."""
-    moved = {name: jnp.moveaxis(getattr(block, name), -1 - axis, axis) for name in _LANES_LAST}
-    return block._replace(**moved)
 
 
 class _Model:
@@ -186,284 +169,334 @@ class _Model:
     def __init__(
         self,
         num_heavy: int,
-        num_proposals: int,
         is_one: bool,
         reach: float,
         step_size: Array,
         temperature: Array,
         room: Array,
     ) -> None:
-        self.num_heavy, self.num_proposals = num_heavy, num_proposals
-        self.is_one, self.decay = is_one, decay_polynomial(reach)
+        self.num_heavy, self.is_one, self.decay = num_heavy, is_one, decay_polynomial(reach)
         self.step_size, self.inverse, self.room = step_size, 1 / temperature, room
-        self.growth_a, self.growth_b = jnp.exp(step_size), jnp.exp(step_size * self.inverse)
+        # Newton's steps from an error of η: it is squared in each, and divided by ten at least.
+        self.newton = 3 if reach <= 1 / 8 else 4
+
+    @property
+    def powers(self) -> Array:
+        """The weights that are carried are e^θ to these powers."""
+        return jnp.ones(1) if self.is_one else jnp.stack([jnp.ones(()), self.inverse])
 
     def before(self, theta: Array, words: Array, generation: Array) -> _Block:
-        """Blocks that have ended with these logits: those that begin the run follow them."""
-        shapes = jax.eval_shape(self.opened, theta, words[0], generation)
-        block = _Block(*(jnp.zeros(leaf.shape, leaf.dtype) for leaf in shapes))
-        block = block._replace(theta=theta, limit=jnp.ones(()), burst=jnp.ones((), bool))
-        lanes = (len(words),)
-        blocks = _Block(*(jnp.broadcast_to(leaf, lanes + leaf.shape) for leaf in block))
-        return _with_lanes(blocks._replace(words=words), -1)
-
-    def opened(self, theta: Array, words: Array, generation: Array) -> _Block:
-        """The block that one replicate begins with these logits."""
-        heavy = _largest(theta, self.num_heavy)
-        top = theta[heavy[0]]
-        heavy_theta = theta[heavy] - top
-        light = theta.at[heavy].set(-jnp.inf) - top
-        a = exponential(light)
-        b = a if self.is_one else exponential(light * self.inverse)
-        limit = jnp.maximum(a.max() * jnp.exp(self.room + FALL), 1e-300)
-        u = a / limit
-        first, *others = _sums_of_powers(u)
-        drawn, proposing = mixed_words(words[0], self.num_proposals)
-        proposals, total = _drawn(b, _uniform(drawn))
-        order = jnp.arange(self.num_proposals)
-        none = jnp.zeros((), order.dtype)
+        """A block that has ended with these logits: the one that begins the run follows it."""
+        table, nodes, zero = (jnp.zeros(shape) for shape in (theta.shape, NODES, ()))
+        none = jnp.zeros_like(generation)
         return _Block(
             theta=theta,
-            heavy=heavy,
-            proposals=proposals,
-            slots=jnp.zeros(theta.shape, order.dtype).at[proposals].set(order)[proposals],
-            begins=u[proposals],
-            lifts=jnp.zeros(self.num_proposals),
-            top=top,
-            limit=limit,
-            envelope=total * jnp.exp(self.room * self.inverse),
-            a=jnp.exp(heavy_theta),
-            b=jnp.exp(heavy_theta * self.inverse),
-            nodes=limit * jnp.asarray(_POINTS),
-            falls=jnp.zeros(NODES),
-            first=first,
-            weights=jnp.stack(others) @ _TO_POWERS,
-            words=jnp.stack([proposing, words[1]]),
-            used=none,
-            passed=none,
-            burst=jnp.zeros((), bool),
+            cumulative=table,
+            columns=table[0],
+            lifts=table,
+            heavy=jnp.zeros((self.num_heavy, 2), int),
+            top=zero,
+            limit=zero + 1,
+            carried=jnp.zeros((len(self.powers), self.num_heavy + NODES)),
+            falls=nodes,
+            first=zero,
+            weights=nodes,
+            rate=zero,
+            words=(words[0], words[1]),
+            ticks=none,
+            ended=jnp.ones((), bool),
             generation=generation,
         )
 
-    def closed(self, block: _Block) -> Array:
-        """The logits of one replicate as they are now."""
-        coefficients = _TO_POWERS @ block.falls
+    def opened(self, block: _Block, theta: Array) -> _Block:
+        """The block that begins with these logits, after one that has ended."""
+        light, heavy, largest, rest = _divided(theta, self.num_heavy)
+        top = largest[0]
+        log_limit = jnp.maximum(rest - top + self.room + FALL, -690.0)
+        limit = jnp.exp(log_limit)
 
-        def now(theta: Array, u: Array) -> Array:
-            return theta - _polynomial(coefficients, jnp.minimum(u, 1))
+        def row(i: Any, carry: Any) -> Any:
+            sums, below, cumulative = carry
+            weights = exponential((_row(light, i) - top)[None] * self.powers[:, None])
+            u, below = weights[0] / limit, below + weights[-1]
 
-        theta = now(block.theta, exponential(block.theta - block.top) / block.limit)
-        lifts = block.lifts[block.slots]
-        lifted = now(block.theta[block.proposals] + lifts, block.begins * exponential(lifts))
-        theta = theta.at[block.proposals].set(lifted)
-        # A weight that has underflown neither falls nor is drawn.
-        heavy = jnp.where(block.a > 0, block.top + jnp.log(block.a), block.theta[block.heavy])
-        return theta.at[block.heavy].set(heavy)
+            def add(k: Any, carry: Any) -> Any:
+                sums, power = carry
+                return _put_row(sums, _row(sums, k) + power, k), power * u
 
-    def renewed(self, blocks: _Block) -> _Block:
-        """New blocks for the replicates whose blocks have ended, one after another."""
-        axes = [-1 if name in _LANES_LAST else 0 for name in _Block._fields]
+            sums, _ = lax.fori_loop(0, NODES + 1, add, (sums, u))
+            return sums, below, _put_row(cumulative, below, i)
 
-        def renew(carry: Any) -> Any:
-            blocks, ended = carry
-            lane = jnp.argmax(ended)
-            block = _Block(
-                *(
-                    lax.dynamic_index_in_dim(all_lanes, lane, axis, keepdims=False)
-                    for all_lanes, axis in zip(blocks, axes, strict=True)
-                )
-            )
-            block = self.opened(self.closed(block), block.words, block.generation)
-            blocks = _Block(
-                *(
-                    lax.dynamic_update_index_in_dim(all_lanes, one, lane, axis % all_lanes.ndim)
-                    for all_lanes, one, axis in zip(blocks, block, axes, strict=True)
-                )
-            )
-            return blocks, ended.at[lane].set(False)
-
-        ended = self.ended(blocks)
-        return lax.while_loop(lambda carry: carry[1].any(), renew, (blocks, ended))[0]
-
-    def ended(self, block: _Block) -> Array:
-        """Whether a replicate's block has to end before its next tick."""
-        return self._ended(block, self._normaliser(block))
-
-    def _normaliser(self, block: _Block) -> Array:
-        kept = block.nodes * (1 / _POINTS)[:, None] * (1 / block.limit)[None]
-        light = block.first + (block.weights * (kept - 1)).sum(0)
-        return block.a.sum(0) + block.limit * light
-
-    def _ended(self, block: _Block, normaliser: Array) -> Array:
-        falls_too_far = self.step_size * block.limit > (FALL - block.falls[-1]) * normaliser
-        spent = (block.used >= self.num_proposals) | (block.passed >= TICKS)
-        return (falls_too_far & (block.passed > 0)) | spent | block.burst
-
-    def ticks(self, block: _Block, saved: Array) -> _Block:
-        """A few ticks of every replicate, except where its block or the stretch has ended."""
-        drawn, _ = mixed_words(block.words[1], 2 * _STRETCH)
-        uniforms = _uniform(drawn).reshape(_STRETCH, 2, -1)
-        after, _ = lax.scan(lambda b, u: (self.tick(b, saved, u), None), block, uniforms)
-        words = (after.passed - block.passed).astype(np.uint64) * np.uint64(2 * GAMMA % 2**64)
-        return after._replace(words=jnp.stack([block.words[0], block.words[1] + words]))
-
-    def tick(self, block: _Block, saved: Array, uniforms: Array) -> _Block:
-        """One generation or rejection.
-
-        XLA computes a fused operation again for every element of every result that needs it,
-        unless it holds a division or an exponential. Hence `jnp.exp` here, and no `exponential`;
-        hence also the division by infinity where nothing happens.
-        """
-        normaliser = self._normaliser(block)
-        active = ~self._ended(block, normaliser) & (block.generation < saved)
-        sums = jnp.tril(jnp.ones((self.num_heavy // _OUTER,) * 2)) @ self._groups(block).sum(1)
-        point = uniforms[0] * (sums[-1] + block.envelope)
-        is_light = point >= sums[-1]
-        # The light outcome that would be next.
-        lanes = jnp.arange(len(point))
-        slot = block.slots[lanes, jnp.minimum(block.used, self.num_proposals - 1)]
-        begin, lift = block.begins[lanes, slot], block.lifts[lanes, slot]
-        u = begin * jnp.exp(lift)
-        grown = lift - _polynomial(_TO_POWERS @ block.falls, jnp.minimum(u, 1))
-        accepted = uniforms[1] < jnp.exp((grown - self.room) * self.inverse)
-        happens = active & (accepted | ~is_light)
-        is_risen = active & accepted & is_light
-        # The generation.
-        step = -self.step_size / jnp.where(happens, normaliser, jnp.inf)
-        falls = block.falls - step[None] * block.nodes
-        y = step[None] * block.a
-        hit = self._hit(block, sums, jnp.where(active & ~is_light, point, jnp.inf))
-        a = block.a * self.decay(y)
-        a = jnp.where(hit, a * self.growth_a, a)
-        b = block.b
-        if not self.is_one:
-            b = b * self.decay(y * self.inverse)
-            b = jnp.where(hit, b * self.growth_b, b)
-        risen, grown = self._risen(falls, begin, lift, u)
-        first, *others = _differences(
-            jnp.where(is_risen, begin * jnp.exp(risen), 0), jnp.where(is_risen, u, 0)
+        none = jnp.zeros((NODES + 1, _WIDTH)), jnp.zeros(_WIDTH), jnp.zeros_like(theta)
+        sums, below, cumulative = lax.fori_loop(0, len(theta), row, none)
+        # One column after the other: XLA would make a large program of the sums along the rows.
+        sums = lax.fori_loop(
+            0, _WIDTH, lambda i, total: total + _column(sums, i), jnp.zeros(NODES + 1)
+        )
+        logits = jnp.concatenate([largest - top, log_limit + np.log(_POINTS)])
+        carried = lax.fori_loop(
+            0,
+            len(logits),
+            lambda i, carried: _put_column(carried, jnp.exp(_at(logits, i) * self.powers), i),
+            jnp.zeros((len(self.powers), len(logits))),
         )
         return block._replace(
-            a=a,
-            b=b,
-            nodes=block.nodes * self.decay(step[None] * block.nodes),
-            falls=falls,
-            first=block.first + first,
-            weights=block.weights + _TO_POWERS.T @ jnp.stack(others),
-            lifts=block.lifts.at[lanes, slot].set(jnp.where(is_risen, risen, lift)),
-            used=block.used + (active & is_light),
-            passed=block.passed + active,
-            burst=block.burst | (is_risen & (grown > self.room)),
-            generation=block.generation + happens,
+            theta=theta,
+            cumulative=cumulative,
+            columns=_added_up(below),
+            lifts=jnp.zeros_like(theta),
+            heavy=heavy,
+            top=top,
+            limit=limit,
+            carried=carried,
+            falls=jnp.zeros(NODES),
+            first=sums[0],
+            weights=_times(_TO_POWERS.T, sums[1:]),
+            rate=self.step_size / (_total(carried[0, : self.num_heavy]) + limit * sums[0]),
+            ticks=jnp.zeros_like(block.ticks),
+            ended=jnp.zeros((), bool),
         )
 
-    def _groups(self, block: _Block) -> Array:
-        """The heavy outcomes' weights in the draw, (groups, 8, tile)."""
-        b = block.a if self.is_one else block.b
-        return b.reshape(-1, _OUTER, b.shape[-1])
+    def passed(self, block: _Block, saved: Array) -> _Block:
+        """The block after it has ended, or the generation has come that is asked for."""
+        return lax.while_loop(
+            lambda block: ~block.ended & (block.generation < saved), self.tick, block
+        )
 
-    def _hit(self, block: _Block, sums: Array, point: Array) -> Array:
-        """Whether each heavy outcome is the one drawn, C(i-1) ≤ point < C(i)."""
-        groups = self._groups(block)
-        group = (sums <= point[None]).sum(0)
-        is_group = jnp.arange(len(groups))[:, None] == group[None]
-        below = jnp.where(is_group, sums - groups.sum(1), 0).sum(0)
-        inside = jnp.where(is_group[:, None], groups, 0).sum(0)
-        inside = jnp.tril(jnp.ones((_OUTER, _OUTER))) @ inside
-        # Rounding may leave the point above the group: then its last positive weight is drawn.
-        place = jnp.minimum((inside <= (point - below)[None]).sum(0), (inside < inside[-1:]).sum(0))
-        return jnp.arange(self.num_heavy)[:, None] == (group * _OUTER + place)[None]
+    def tick(self, block: _Block) -> _Block:
+        """One generation or rejection."""
+        first_uniform, words = next_uniform(block.words)
+        second_uniform, words = next_uniform(words)
+        b, nodes = block.carried[-1, : self.num_heavy], block.carried[0, self.num_heavy :]
+        heavy_total, bound = _total(b), jnp.exp(self.room * self.inverse)
+        point = first_uniform * (heavy_total + block.columns[-1] * bound)
 
-    def _risen(self, falls: Array, begin: Array, lift: Array, u: Array) -> tuple[Array, Array]:
-        """The lift of a light outcome after it was drawn, and what its logit has gained by now.
+        def heavy() -> tuple[Any, ...]:
+            unchanged = jnp.zeros((), int), jnp.zeros((), int), _at(block.lifts, 0, 0)
+            return _drawn(b, point), True, *unchanged, -jnp.inf, 0.0, jnp.zeros(NODES)
 
-        The logit gains lift − fall(begin e^lift); three Newton steps give the lift that gives it η
-        more. (The derivative of `fall` is at most FALL: their errors are below 1e-2, 1e-5, 1e-11.)
+        def light() -> tuple[Any, ...]:
+            row, column = _found(block.cumulative, block.columns, (point - heavy_total) / bound)
+            falls = block.falls + block.rate * nodes
+            return -1, *self._lifted(block, falls, row, column, second_uniform)
+
+        is_heavy = point < heavy_total
+        drawn, happens, row, column, lift, grown, first, weights = lax.cond(is_heavy, heavy, light)
+        rate = jnp.where(happens, block.rate, 0.0)
+        hit = jnp.arange(block.carried.shape[1]) == drawn
+        growth = jnp.where(hit[None], jnp.exp(self.step_size * self.powers)[:, None], 1)
+        y = block.carried[:1] * (-rate * self.powers)[:, None]
+        block = block._replace(
+            carried=block.carried * self.decay(y) * growth,
+            falls=block.falls + rate * nodes,
+            first=block.first + first,
+            weights=block.weights + weights,
+            lifts=_put(block.lifts, lift, row, column),
+            words=words,
+            ticks=block.ticks + 1,
+            generation=block.generation + happens,
+        )
+        block = block._replace(rate=self._rate(block))
+        return block._replace(ended=self._ended(block, grown))
+
+    def _rate(self, block: _Block) -> Array:
+        heavy, nodes = block.carried[0, : self.num_heavy], block.carried[0, self.num_heavy :]
+        kept = nodes * (1 / _POINTS) / block.limit
+        light = block.first + (block.weights * (kept - 1)).sum()
+        return self.step_size / (_total(heavy) + block.limit * light)
+
+    def _ended(self, block: _Block, grown: Array) -> Array:
+        falls_too_far = block.rate * block.limit > FALL - block.falls[-1]
+        return falls_too_far | (block.ticks >= TICKS) | (grown > self.room)
+
+    def _lifted(
+        self, block: _Block, falls: Array, row: Array, column: Array, uniform: Array
+    ) -> tuple[Any, ...]:
+        """What becomes of a light outcome that is proposed.
+
+        Whether it is accepted, its row and column, its lift then, by how much its logit has grown
+        in this block, and what the quadrature gains: Σu and the weights.
+
+        The logit gains lift − fall(u), u = e^{base + lift}. A lift that gives it η more is found by
+        Newton's method from the old one on. (The derivative of `fall` is at most FALL.)
         """
-        coefficients = _TO_POWERS @ falls
-        slopes = (_TO_POWERS * np.arange(1, NODES + 1)[:, None]) @ falls  # of u d fall/du
-        grown = lift - _polynomial(coefficients, jnp.minimum(u, 1)) + self.step_size
-        risen = lift + self.step_size
-        for _ in range(3):
+        lift = _at(block.lifts, row, column)
+        base = _at(block.theta, row, column) - block.top - jnp.log(block.limit)
+        u = jnp.exp(base + lift)
+        powers = _powers(jnp.minimum(u, 1))
+        grown = lift - (_times(_TO_POWERS, block.falls) * powers).sum()
+        accepted = uniform < jnp.exp((grown - self.room) * self.inverse)
+        coefficients = _times(_TO_POWERS, falls)
+        slopes = coefficients * np.arange(1.0, NODES + 1)  # of u d fall/du
+        grown = lift - (coefficients * powers).sum() + self.step_size
+
+        def improved(_: Any, carry: Any) -> Any:
             # Beyond the limit `fall` is continued by a constant, in `closed` as well: a lift that
             # leads there ends the block and is not asked for more than the logit it stands for.
-            u = begin * jnp.exp(risen)
-            inside = jnp.minimum(u, 1)
-            slope = jnp.where(u < 1, _polynomial(slopes, inside), 0)
-            residual = risen - _polynomial(coefficients, inside) - grown
+            risen, u = carry
+            powers = _powers(jnp.minimum(u, 1))
+            slope = jnp.where(u < 1, (slopes * powers).sum(), 0)
+            residual = risen - (coefficients * powers).sum() - grown
             risen = risen - residual / (1 - slope)
-        return risen, grown
+            return risen, jnp.exp(base + risen)
+
+        risen, risen_u = lax.fori_loop(0, self.newton, improved, (lift, u))
+        first, others = _differences(risen_u, u)
+        outcome = (
+            jnp.where(accepted, value, otherwise)
+            for value, otherwise in (
+                (risen, lift),
+                (grown, -jnp.inf),
+                (first, 0.0),
+                (_times(_TO_POWERS.T, others), 0.0),
+            )
+        )
+        return accepted, row, column, *outcome
+
+    def closed(self, block: _Block) -> Array:
+        """The logits as they are now, (rows, columns)."""
+        coefficients = _times(_TO_POWERS, block.falls)
+        lifted = block.theta + block.lifts
+        u = jnp.minimum(jnp.exp(lifted - block.top) / block.limit, 1)
+        fall = coefficients[-1]
+        for i in reversed(range(NODES - 1)):
+            fall = fall * u + coefficients[i]
+        theta = lifted - fall * u
+
+        def put(i: Any, theta: Array) -> Array:
+            place = _at(block.heavy, i, 0), _at(block.heavy, i, 1)
+            weight = _at(block.carried, 0, i)
+            # A weight that has underflown neither falls nor is drawn.
+            now = jnp.where(weight > 0, block.top + jnp.log(weight), _at(block.theta, *place))
+            return _put(theta, now, *place)
+
+        return lax.fori_loop(0, self.num_heavy, put, theta)
 
 
-def _polynomial(coefficients: Any, u: Array) -> Array:
-    """The polynomial c₁u + c₂u² + …, without a constant."""
-    value = coefficients[-1] * u
-    for i in reversed(range(NODES - 1)):
-        value = (value + coefficients[i]) * u
-    return value
+def _times(matrix: np.ndarray, vector: Array) -> Array:
+    """A small matrix times a vector; for a product of matrices XLA has a large program."""
+    return (matrix * vector[None]).sum(1)
 
 
-def _sums_of_powers(u: Array) -> list[Array]:
-    """The sums Σu, Σu², … of `NODES + 1` powers, in one pass."""
-    powers = [u]
-    for _ in range(NODES):
-        powers.append(powers[-1] * u)
-    zeros = [jnp.zeros(())] * len(powers)
-    return lax.reduce(powers, zeros, lambda x, y: [a + b for a, b in zip(x, y, strict=True)], (0,))
+def _powers(u: Array) -> Array:
+    """The powers u, u², …, (NODES,)."""
+    powers = u[None]
+    while len(powers) < NODES:
+        powers = jnp.concatenate([powers, powers * powers[-1:]])
+    return powers
 
 
-def _differences(new: Array, old: Array) -> list[Array]:
-    """The differences new − old, new² − old², … of `NODES + 1` powers."""
-    differences, powers = [], (new, old)
-    for _ in range(NODES + 1):
-        differences.append(powers[0] - powers[1])
-        powers = powers[0] * new, powers[1] * old
-    return differences
+def _differences(new: Array, old: Array) -> tuple[Array, Array]:
+    """The difference new − old, and those of the squares and higher powers, (NODES,)."""
+    return new - old, new * _powers(new) - old * _powers(old)
 
 
-def _uniform(words: Array) -> Array:
-    return (words >> np.uint64(11)) * 2.0**-53
+def _divided(theta: Array, number: int) -> tuple[Array, Array, Array, Array]:
+    """The largest logits apart from the others.
+
+    The others, with -inf in the place of the largest, (rows, columns); the rows and columns of the
+    largest, the very largest first, (number, 2); their logits, (number,); the largest of the rest.
+    """
+    nowhere = jnp.full(theta.shape[1], -jnp.inf)
+    maxima = lax.fori_loop(0, len(theta), lambda i, top: jnp.maximum(top, _row(theta, i)), nowhere)
+
+    def take(i: Any, carry: Any) -> Any:
+        others, maxima, places, values = carry
+        value = maxima.max()
+        column = _place(maxima, value)
+        below = _column(others, column)
+        row = _place(below, value)
+        left = jnp.where(jnp.arange(len(below)) == row, -jnp.inf, below).max()
+        places = _put(_put(places, row, i, 0), column, i, 1)
+        # The last one is only looked for.
+        others = _put(others, jnp.where(i < number, -jnp.inf, value), row, column)
+        return others, _put(maxima, left, column), places, _put(values, value, i)
+
+    none = jnp.zeros((number + 1, 2), int), jnp.zeros(number + 1)
+    others, _, places, values = lax.fori_loop(0, number + 1, take, (theta, maxima, *none))
+    return others, places[:-1], values[:-1], values[-1]
 
 
-def _drawn(weights: Array, uniform: Array) -> tuple[Array, Array]:
-    """Outcomes drawn with these weights, found on three levels, and the sum of the weights."""
-    inner = weights.reshape(-1, _INNER) @ np.triu(np.ones((_INNER, _INNER)))
-    groups = int(np.sqrt(len(inner)))
-    above = np.triu(np.ones((groups, groups)))
-    middle = inner[:, -1].reshape(groups, groups) @ above
-    outer = middle[:, -1] @ above
-    i, point = _found(jnp.broadcast_to(outer[None], (len(uniform), groups)), uniform * outer[-1])
-    j, point = _found(middle[i], point)
-    k, _ = _found(inner[i * groups + j], point)
-    return (i * groups + j) * _INNER + k, outer[-1]
+def _place(values: Array, value: Array) -> Array:
+    """Where a value first is."""
+    return jnp.where(values == value, jnp.arange(len(values)), len(values) - 1).min()
 
 
-def _found(cumulative: Array, point: Array) -> tuple[Array, Array]:
-    """For every row the place i with C(i-1) ≤ point < C(i), and point − C(i-1).
+def _drawn(weights: Array, point: Array) -> Array:
+    """The place i with C(i-1) ≤ point < C(i); if rounding finds none, the first, the largest."""
+
+    def is_further(carry: Any) -> Any:
+        i, left = carry
+        return (i < len(weights) - 1) & (left >= _at(weights, i))
+
+    def further(carry: Any) -> Any:
+        i, left = carry
+        return i + 1, left - _at(weights, i)
+
+    i, _ = lax.while_loop(is_further, further, (0, point))
+    return jnp.where(_at(weights, i) > 0, i, 0)
+
+
+def _found(cumulative: Array, columns: Array, point: Array) -> tuple[Array, Array]:
+    """Row and column of the outcome with C(i-1) ≤ point < C(i), one column after the other.
 
     Should rounding leave the point above the whole sum, the last positive weight is found.
     """
-    last = (cumulative < cumulative[:, -1:]).sum(1)
-    place = jnp.minimum((cumulative <= point[:, None]).sum(1), last)
-    before = jnp.take_along_axis(cumulative, jnp.maximum(place - 1, 0)[:, None], 1)[:, 0]
-    return place, point - jnp.where(place > 0, before, 0)
+    point = jnp.minimum(point, columns[-1] * (1 - 2.0**-52))
+    column = (columns <= point).sum()
+    point = point - jnp.where(column > 0, _at(columns, jnp.maximum(column - 1, 0)), 0)
+    point = jnp.minimum(point, _at(cumulative, len(cumulative) - 1, column) * (1 - 2.0**-52))
+
+    def halved(bounds: Any) -> Any:
+        low, high = bounds
+        middle = (low + high) >> 1
+        above = _at(cumulative, middle, column) > point
+        return jnp.where(above, low, middle + 1), jnp.where(above, middle, high)
+
+    bounds = jnp.asarray(0), jnp.asarray(len(cumulative) - 1)
+    row, _ = lax.while_loop(lambda bounds: bounds[0] < bounds[1], halved, bounds)
+    return row, column
 
 
-def _largest(values: Array, number: int) -> Array:
-    """Where the largest values are, the very largest first; equal in single precision is equal.
+def _added_up(values: Array) -> Array:
+    """The running sums."""
 
-    They are in the groups with the largest maxima: a fraction of all is looked at twice.
-    """
-    values = values.astype(jnp.float32)
-    groups = values.reshape(-1, _INNER)
-    if len(groups) <= number:
-        return _top(values, number)
-    chosen = _top(groups.max(1), number)
-    place = _top(groups[chosen].reshape(-1), number)
-    return chosen[place // _INNER] * _INNER + place % _INNER
+    def add(i: Any, carry: Any) -> Any:
+        total, sums = carry
+        total = total + _at(values, i)
+        return total, _put(sums, total, i)
+
+    return lax.fori_loop(0, len(values), add, (jnp.zeros(()), values))[1]
 
 
-def _top(values: Array, number: int) -> Array:
-    # Where nobody asks for the values, XLA sorts everything.
-    top, places = lax.top_k(values, number)
-    return jnp.where(jnp.isnan(top), 0, places)
+def _total(values: Array) -> Array:
+    """The sum, most of it in vectors."""
+    return values.reshape(-1, _VECTOR).sum(0).sum()
+
+
+def _at(array: Array, *place: Any) -> Array:
+    slice_ = lax.dynamic_slice(array, place, (1,) * array.ndim, allow_negative_indices=False)
+    return slice_.reshape(())
+
+
+def _row(array: Array, i: Any) -> Array:
+    return lax.dynamic_slice_in_dim(array, i, 1, 0, allow_negative_indices=False)[0]
+
+
+def _column(array: Array, i: Any) -> Array:
+    return lax.dynamic_slice_in_dim(array, i, 1, 1, allow_negative_indices=False)[:, 0]
+
+
+def _put_row(array: Array, values: Array, i: Any) -> Array:
+    return lax.dynamic_update_slice_in_dim(array, values[None], i, 0, allow_negative_indices=False)
+
+
+def _put_column(array: Array, values: Array, i: Any) -> Array:
+    return lax.dynamic_update_slice_in_dim(
+        array, values[:, None], i, 1, allow_negative_indices=False
+    )
+
+
+def _put(array: Array, value: Any, *place: Any) -> Array:
+    value = jnp.asarray(value, array.dtype).reshape((1,) * array.ndim)
+    return lax.dynamic_update_slice(array, value, place, allow_negative_indices=False)

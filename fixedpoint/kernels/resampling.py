@@ -20,6 +20,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, UInt
 
+from fixedpoint.kernels import driver
 from fixedpoint.kernels.random import mixed_words
 
 __all__ = ["alias_tables", "thermometer", "walk"]
@@ -105,7 +106,9 @@ def thermometer(
     def unfinished(counts: Array) -> Array:
         return jnp.any(counts.max(0) < num_samples)
 
-    words, counts = _until_absorbed(generation, unfinished, (words, counts.T), length)
+    words, counts = _until_absorbed(
+        generation, unfinished, (words, counts.T), length, is_ours=tabled
+    )
     return words, counts.T
 
 
@@ -159,13 +162,19 @@ def walk(
     return _until_absorbed(generation, unfinished, (words, count), length)
 
 
-def _until_absorbed(generation: Any, unfinished: Any, state: Any, length: Array) -> Any:
+def _until_absorbed(
+    generation: Any, unfinished: Any, state: Any, length: Array, is_ours: bool = True
+) -> Any:
     """Generations until the last one or until all replicates are absorbed."""
 
     def some(carry: Any) -> Any:
         state, left = carry
         now = jnp.minimum(left, _LOOK)
-        return lax.fori_loop(0, now, generation, state), left - now
+
+        def generations(state: Any) -> Any:
+            return lax.fori_loop(0, now, generation, state)
+
+        return (driver.one_function(generations) if is_ours else generations)(state), left - now
 
     def more(carry: Any) -> Array:
         (_, counts), left = carry

@@ -18,10 +18,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array
 
+from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import exponential
 from fixedpoint.kernels.random import mixed_words, next_uniform
 
-__all__ = ["decay_polynomial", "leaps", "simulate"]
+__all__ = ["decay_polynomial", "leaps", "simulate", "uses_library"]
 
 
 def simulate(
@@ -54,20 +55,26 @@ def simulate(
     Returns:
         What was observed, shape (S, tile, ...).
     """
-    parameters = step_size, weight_decay, temperature
-    if len(start) == 2:
+    parameters, num_outcomes = (step_size, weight_decay, temperature), len(start)
+    if num_outcomes == 2:
         model: Any = _Gap(parameters, num_samples, is_one)
     elif reach:
-        model = _Weights(parameters, is_one, reach, len(start))
+        model = _Weights(parameters, is_one, reach, num_outcomes)
     else:
-        model = _Logits(parameters, num_samples, is_one, len(start))
+        model = _Logits(parameters, num_samples, is_one, num_outcomes)
 
     def until_saved(carry: Any, length: Array) -> Any:
         # The state is refreshed at fixed generations, whatever is saved in between.
+        def generations(number: Array, state: Any) -> Any:
+            return lax.fori_loop(0, number, lambda _, state: model.generation(state), state)
+
+        if not uses_library(num_outcomes, reach):
+            generations = driver.one_function(generations)
+
         def stretch(carry: Any) -> Any:
             state, passed, left = carry
             now = jnp.minimum(left, _REFRESH - passed % _REFRESH)
-            state = lax.fori_loop(0, now, lambda _, state: model.generation(state), state)
+            state = generations(now, state)
             passed = passed + now
             state = lax.cond(passed % _REFRESH == 0, model.refreshed, lambda state: state, state)
             return state, passed, left - now
@@ -119,7 +126,7 @@ def _exponential(y: Array) -> Array:
 
 
 class _Weights:
-    """K outcomes in a = e^θ and b = e^{θ/T}: the state is (a, b, prepared, words).
+    """K outcomes in a = e^θ and, unless T = 1, b = e^{θ/T}: the state is ((a, b), prepared, words).
 
     One sample changes the weights by the factors e^{−ηp}, and e^{η} for the outcome drawn: short
     polynomials instead of exponentials. What the next generation needs of all outcomes together
@@ -149,64 +156,79 @@ class _Weights:
         theta = theta.reshape(self.num_blocks, self.block, 1)
         theta = jnp.broadcast_to(theta, (*theta.shape[:2], *words[0].shape))
         uniform, words = next_uniform(words)
-        return self._from(theta, (uniform,), words)
+        return self._from(theta, uniform, words)
 
     def logits(self, state: Any) -> Array:
-        a = state[0]
+        a = state[0][0]
         theta = jnp.log(a.reshape(-1, a.shape[-1])[: self.num_outcomes]).T
         return theta - theta.mean(-1, keepdims=True)
 
     def refreshed(self, state: Any) -> Any:
-        theta = jnp.log(state[0])
-        return self._from(theta - theta.max((0, 1), keepdims=True), *state[2:])
+        (a, *_), (_, _, uniform), words = state
+        theta = jnp.log(a)
+        return self._from(theta - theta.max((0, 1), keepdims=True), uniform, words)
 
-    def _from(self, theta: Array, prepared: Any, words: Any) -> Any:
+    def _from(self, theta: Array, uniform: Array, words: Any) -> Any:
         a = jnp.exp(theta)
-        b = a if self.is_one else jnp.exp(theta * self.inverse)
-        return self._prepared(a, b, prepared[-1], words)
+        weights = (a,) if self.is_one else (a, jnp.exp(theta * self.inverse))
+        return weights, (self._rate(a), self._drawn(weights[-1], uniform), uniform), words
 
-    def _prepared(self, a: Array, b: Array, uniform: Array, words: Any) -> Any:
-        rate = self.step_size / a.sum((0, 1))
+    def _rate(self, a: Array) -> Array:
+        return self.step_size / a.sum((0, 1))
+
+    def _drawn(self, b: Array, uniform: Array) -> tuple[Array, ...]:
+        """The outcome drawn; or, of blocks, their running sums and the point that falls there."""
         if self.num_blocks == 1:
             sums = list(accumulate(b[0]))
             point = uniform * sums[-1]
-            drawn = [sum((below <= point) * 1.0 for below in sums[:-1])]
-        else:
-            sums = self.running_blocks @ b.sum(1)
-            drawn = [sums, uniform * sums[-1]]
-        return a, b, (*drawn, rate, uniform), words
+            return (sum(((below <= point) * 1 for below in sums[:-1]), jnp.zeros_like(point, int)),)
+        sums = self.running_blocks @ b.sum(1)
+        return sums, uniform * sums[-1]
 
     def generation(self, state: Any) -> Any:
-        a, b, (*drawn, rate, _), words = state
-        hit = self._hit(b, *drawn)
-        y = -a * rate[None, None]
-
-        def moved(weight: Array, y: Array, step_size: Array) -> Array:
-            weight = weight * self.decay(y)
-            return weight + jnp.where(hit, jnp.expm1(step_size) * weight, 0)
-
-        a = moved(a, y, self.step_size)
-        inverse = self.inverse
-        b = a if self.is_one else moved(b, y * inverse, self.step_size * inverse)
+        (a, *others), (rate, drawn, _), words = state
+        chosen = self._chosen(others[0] if others else a, *drawn)
+        outcomes = jnp.arange(self.num_blocks * self.block).reshape(self.num_blocks, self.block, 1)
+        hit = outcomes == chosen[None, None]
         uniform, words = next_uniform(words)
-        return self._prepared(a, b, uniform, words)
 
-    def _hit(self, b: Array, *drawn: Array) -> Array:
-        """Whether each outcome is the one drawn, C(i-1) ≤ point < C(i)."""
+        def moved(weight: Array, rate: Array, step_size: Array) -> Array:
+            growth = jnp.where(hit, jnp.exp(step_size), 1)
+            return weight * self.decay(-a * rate[None, None]) * growth
+
+        if others:
+            slower = driver.apart(lambda rate: rate * self.inverse)(rate)
+            others = [moved(others[0], slower, self.step_size * self.inverse)]
+            drawn = self._drawn(others[0], uniform)
+            # What was a is needed for b. The 0 makes a wait for that, or XLA would copy it first.
+            rate = driver.apart(lambda rate, point: rate + jnp.minimum(point, 0))(rate, drawn[-1])
+        a = moved(a, rate, self.step_size)
+        if not others:
+            drawn = self._drawn(a, uniform)
+        return (a, *others), (self._rate(a), drawn, uniform), words
+
+    def _chosen(self, b: Array, *drawn: Array) -> Array:
+        """The outcome drawn, C(i-1) ≤ point < C(i)."""
         if self.num_blocks == 1:
-            return (jnp.arange(self.num_outcomes)[:, None] * 1.0 == drawn[0][None])[None]
+            return drawn[0]
         sums, point = drawn
         block = jnp.minimum((sums <= point[None]).sum(0), self.num_blocks - 1)
         below = jnp.take_along_axis(sums, jnp.maximum(block - 1, 0)[None], 0)[0]
         left = point - jnp.where(block > 0, below, 0)
         inside = jnp.take_along_axis(b, block[None, None], 0)[0]
-        place = jnp.minimum((self.running @ inside <= left[None]).sum(0), self.block - 1)
-        return (jnp.arange(self.num_blocks)[:, None, None] == block[None, None]) & (
-            jnp.arange(self.block)[None, :, None] == place[None, None]
-        )
+        place = (self.running @ inside <= left[None]).sum(0)
+        return driver.apart(
+            lambda block, place: block * self.block + jnp.minimum(place, self.block - 1)
+        )(block, place)
 
 
 _FLAT = 48
+"""Up to so many outcomes are added up one after the other."""
+
+
+def uses_library(num_outcomes: int, reach: float) -> bool:
+    """Whether `simulate` is to be run with XLA's library: where it adds up blocks of weights."""
+    return bool(reach) and num_outcomes > _FLAT
 
 
 def decay_polynomial(reach: float) -> Callable[[Array], Array]:

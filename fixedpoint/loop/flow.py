@@ -329,6 +329,7 @@ def _side_by_side(
             static=(frozen,),
             tile=_TILE,
             axis=1,
+            library=False,
             devices=devices,
         )
         return states, np.asarray(error)[0]

@@ -412,9 +412,14 @@ class _Engine:
         # What is not filled is absorbed from the beginning.
         rows.reshape(len(rows), -1)[:, 0] = self.n
         rows[slots] = counts
-        tile = min(_tile(kernel, self.n), each)
         return slots, driver.run(
-            kernel, [words, rows], whole, tile=tile, static=static, devices=self.devices
+            kernel,
+            [words, rows],
+            whole,
+            tile=min(_tile(kernel, self.n), each),
+            static=static,
+            library=kernel is thermometer and not static[0],
+            devices=self.devices,
         )
 
 

@@ -13,7 +13,8 @@ replicates, where the work of one generation is a few exponentials. `run_traces`
   the logits are carried.) They are searched in blocks of √K.
 - *Hundreds of outcomes and more* are visited once in some hundreds of generations; in between, a
   generation touches the most probable ones and the one drawn (`fixedpoint.kernels.lazy`). Its cost
-  hardly depends on their number, and the law is the same.
+  hardly depends on their number, and the law is the same. (On CPUs, and on the versions of jaxlib
+  on which this was tried; elsewhere all outcomes are visited.)
 - *None of them probable*: `leap` takes several generations at a time, approximately.
 - *Memory* holds the saved observables alone, whatever the number of generations.
 """
@@ -32,7 +33,7 @@ from fixedpoint import checks, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.lazy import blocks
 from fixedpoint.kernels.random import seeds
-from fixedpoint.kernels.traces import leaps, simulate
+from fixedpoint.kernels.traces import leaps, simulate, uses_library
 from fixedpoint.loop.corpora import Fresh
 from fixedpoint.loop.learners import GradientSteps
 from fixedpoint.loop.run import Loop, Trajectory
@@ -127,6 +128,8 @@ def run_traces(
     )
     num_outcomes, is_one = len(start), float(temperature) == 1
     reach = _reach(loop, start)
+    devices = tuple(jax.local_devices() if devices is None else devices)
+    library = uses_library(num_outcomes, reach)
     if leap is not None:
         checks.check_positive(leap, "leap")
         if corpus.num_samples != 1 or float(weight_decay) or start.dtype != jnp.float64:
@@ -136,20 +139,19 @@ def run_traces(
             )
         kernel, static = leaps, (_LONGEST_LEAP,)
         parameters = step_size, temperature, jnp.asarray(float(leap))
+        library = True
         tiles = 1, 1
-    elif reach and num_outcomes >= _MANY:
-        num_proposals = 64 * int(np.ceil(np.sqrt(num_outcomes) / 8))
-        kernel, static = blocks, (_NUM_HEAVY, num_proposals, is_one, reach)
+    elif reach and num_outcomes >= _MANY and driver.makes_one_function(devices):
+        library = False
+        kernel, static = blocks, (_NUM_HEAVY, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
         parameters = step_size, temperature, room
-        tiles = 8, min(64, 2**22 // num_outcomes)
+        tiles = 1, 1
     else:
         kernel, static = simulate, (corpus.num_samples, is_one, reach)
         parameters = step_size, weight_decay, temperature
-        held = (2**15 if reach else 2**12) // num_outcomes
-        tiles = 16, 256 if num_outcomes == 2 else min(512, held)
-    devices = tuple(jax.local_devices() if devices is None else devices)
+        tiles = 16, min(128, 2**15 // num_outcomes)
     value = driver.run(
         kernel,
         [seeds(key, start.dtype, num_replicates)],
@@ -157,6 +159,7 @@ def run_traces(
         static=(observe or _itself, *static),
         tile=_tile(-(-num_replicates // len(devices)), *tiles),
         axis=1,
+        library=library,
         devices=devices,
     )
     return Trajectory(generation=jnp.asarray(saved), value=value)
@@ -171,7 +174,7 @@ def _tile(each: int, least: int, most: int) -> int:
 _LONGEST_LEAP = 256
 
 _MANY = 512
-"""Outcomes from which on not all are visited in every generation; at 256 both cost the same."""
+"""Outcomes from which on not all are visited in every generation."""
 
 _NUM_HEAVY = 32
 

@@ -1,15 +1,18 @@
 """The driver: tiles of any size, any number of devices, known and unknown compiler options."""
 
+import functools
 import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import fixedpoint as fp
 from fixedpoint.kernels import driver
 
 
@@ -61,6 +64,55 @@ def test_the_error_of_a_kernel_is_not_taken_for_an_unknown_option():
 
     with pytest.raises(ValueError, match="`rows` is at fault"):
         driver.run(broken, [ROWS], tile=2)
+
+
+@pytest.mark.parametrize("wrap", [lambda function: function, jax.jit])
+def test_what_is_made_one_function_is_the_same(wrap):
+    """With loops, branches, what is not used, and what goes through it unchanged."""
+
+    def newton(x, target, unused):
+        def improve(carry):
+            x, count = carry
+            return x - (x * x - target) / (2 * x), count + 1
+
+        far = lambda carry: jnp.any(jnp.abs(carry[0] ** 2 - target) > 1e-12)  # noqa: E731
+        root, count = jax.lax.while_loop(far, improve, (x, 0))
+        half = jax.lax.cond(count > 4, lambda: root / 2, lambda: -root)
+        return root, half, target
+
+    def kernel(one, rows, unused):
+        function = driver.one_function(wrap(newton)) if one else newton
+        return jnp.stack(function(rows + 1, rows * 0.5 + 2, unused))
+
+    results = [
+        driver.run(kernel, [ROWS], [jnp.ones(3)], static=(one,), tile=2, axis=1, library=False)
+        for one in (True, False)
+    ]
+    np.testing.assert_allclose(*results, rtol=1e-14)
+    assert results[0].shape == (3, 7, 2)
+    assert (results[0][0] > 0).all()
+
+
+def test_the_locked_version_makes_one_function():
+    """Otherwise single traces of many outcomes would visit all of them without saying so."""
+    lock = Path(__file__).parents[2].joinpath("requirements.lock").read_text(encoding="utf-8")
+    (pin,) = [line for line in lock.splitlines() if line.startswith("jaxlib==")]
+    assert pin.split("==")[1].split()[0] in driver._TRIED
+
+
+def test_a_version_that_was_not_tried_visits_all_outcomes(key, monkeypatch):
+    loop = fp.Loop(corpus=fp.Fresh(1), learner=fp.GradientSteps(step_size=0.1))
+    run = functools.partial(
+        fp.run_traces, loop, jnp.zeros(600), 30, key=key, num_replicates=3, save_at=[0, 30]
+    )
+    monkeypatch.setattr(driver, "_TRIED", ())
+    assert not driver.makes_one_function()
+    with monkeypatch.context() as patch:
+        patch.setattr(fp.loop.traces, "blocks", None)
+        there = run().value
+    # Each sample adds η to one logit, and what all have lost is of the order of ηp.
+    grown = np.rint((there[1] - there[1].min(-1, keepdims=True)) / 0.1)
+    np.testing.assert_array_equal(grown.sum(-1), 30)
 
 
 @pytest.mark.long

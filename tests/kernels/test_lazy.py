@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fixedpoint.kernels import lazy
+from fixedpoint.kernels import driver, lazy
 from fixedpoint.kernels.random import seeds
 
 
@@ -23,7 +23,17 @@ def probabilities(logits):
     return weights / weights.sum(-1, keepdims=True)
 
 
-compiled = jax.jit(lazy.blocks, static_argnums=range(5))
+def compiled(kernel, *arguments):
+    *static, words, start, lengths, step_size, temperature, room = arguments
+    return driver.run(
+        kernel,
+        [words],
+        [start, lengths, step_size, temperature, room],
+        static=tuple(static),
+        tile=1,
+        axis=1,
+        library=False,
+    )
 
 
 def simulate(
@@ -35,15 +45,14 @@ def simulate(
     step_size=0.1,
     temperature=0.9,
     num_heavy=16,
-    num_proposals=64,
     room=None,
-    run: Callable = compiled,
+    kernel: Callable = lazy.blocks,
 ):
     room = max(1.01 * step_size, 0.25 * min(temperature, 1)) if room is None else room
-    runs = run(
+    runs = compiled(
+        kernel,
         itself,
         num_heavy,
-        num_proposals,
         temperature == 1,
         1.0,
         seeds(key, jnp.float64, num_replicates),
@@ -58,9 +67,18 @@ def itself(logits):
     return logits
 
 
-def anew(*arguments):
-    """Compiled again, with what a test has altered in the module."""
-    return jax.jit(lambda *arrays: lazy.blocks(*arguments[:5], *arrays))(*arguments[5:])
+def altered(*arguments):
+    """Another function than the kernel, compiled with what a test has altered in the module."""
+    return lazy.blocks(*arguments)
+
+
+@pytest.fixture
+def altering(monkeypatch):
+    """Compile what is altered anew, and forget it."""
+    driver._program.cache_clear()
+    yield monkeypatch
+    monkeypatch.undo()
+    driver._program.cache_clear()
 
 
 def rule(runs, step_size):
@@ -90,7 +108,6 @@ SETTINGS: dict[str, tuple[jax.Array, dict[str, Any]]] = {
     "underflow": (jnp.zeros(200).at[:3].set(800.0), {}),
     "all equal": (jnp.zeros(200), {"step_size": 0.3}),
     "a sample a block": (UNIFORM, {"room": 0.0}),
-    "few proposals": (UNIFORM, {"num_proposals": 4}),
     "temperature 1": (zipf(250), {"temperature": 1.0, "num_heavy": 32}),
 }
 
@@ -112,9 +129,12 @@ def test_errors_do_not_add_up(key):
     assert distance(runs, 0.2) < 1e-9
 
 
-def lose_lifts(self, falls, begin, lift, u):
-    grown = lift - lazy._polynomial(lazy._TO_POWERS @ falls, u) + self.step_size
-    return lift + self.step_size, grown
+def coarse_newton(init):
+    def altered(self, *arguments):
+        init(self, *arguments)
+        self.newton = 1
+
+    return altered
 
 
 MISTAKES = {
@@ -122,18 +142,20 @@ MISTAKES = {
         lazy, "decay_polynomial", lambda reach: lambda y: 1 + y
     ),
     "blocks too long": lambda patch: patch.setattr(lazy, "FALL", 1.5),
-    "a lift is what was added": lambda patch: patch.setattr(lazy._Model, "_risen", lose_lifts),
+    "a lift to first order": lambda patch: patch.setattr(
+        lazy._Model, "__init__", coarse_newton(lazy._Model.__init__)
+    ),
     "the sum forgets who was drawn": lambda patch: patch.setattr(
-        lazy, "_differences", lambda new, old: [0 * new] * (lazy.NODES + 1)
+        lazy, "_differences", lambda new, old: (0 * new, jnp.zeros(lazy.NODES))
     ),
 }
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_mistakes_do_not_follow_the_rule(key, mistake, monkeypatch):
-    MISTAKES[mistake](monkeypatch)
-    runs = simulate(zipf(200), range(601), key, 8, num_proposals=256, run=anew)
+def test_mistakes_do_not_follow_the_rule(key, mistake, altering):
+    MISTAKES[mistake](altering)
+    runs = simulate(zipf(200), range(601), key, 8, kernel=altered)
     assert distance(runs, 0.1) > 1e-8
 
 
@@ -194,31 +216,34 @@ def test_the_law_is_that_of_the_rule(key, law):
 
 
 def no_bursts(ended):
-    return lambda self, block, normaliser: ended(
-        self, block._replace(burst=jnp.zeros_like(block.burst)), normaliser
-    )
+    return lambda self, block, grown: ended(self, block, 0 * self.room - jnp.inf)
 
 
-@pytest.mark.long
-def test_bounds_that_are_none_do_not_have_the_law(key, monkeypatch):
-    monkeypatch.setattr(lazy._Model, "_ended", no_bursts(lazy._Model._ended))
-    runs = simulate(UNIFORM[::3], [60], key, 3000, step_size=0.3, room=0.0, run=anew)[0]
-    assert statistic(runs, dense(UNIFORM[::3], 60, 3000, 1, 0.3, 0.9)) > 3
-
-
-def test_each_sample_has_the_probabilities_of_its_generation(key):
-    """Σ over generations of (drawn − probability) over classes of outcomes, and its variance."""
-    temperature = 0.9
-    runs = simulate(zipf(100), range(401), key, 200, temperature=temperature)
-    samples, _ = rule(runs, 0.1)
+def scores(runs, temperature, step_size):
+    """Σ over generations of (drawn − probability) of outcomes by their size now, standardised."""
+    samples, _ = rule(runs, step_size)
     q = probabilities(runs[:-1] / temperature)
-    rank = np.argsort(np.argsort(-runs[:-1], -1), -1)  # by size now: 0 is the largest
+    rank = np.argsort(np.argsort(-runs[:-1], -1), -1)  # 0 is the largest
     for low, high in ((0, 1), (1, 4), (4, 8), (8, 16), (16, 40), (40, 100)):
         in_class = (low <= rank) & (rank < high)
         chance = (q * in_class).sum(-1)
         drawn = np.take_along_axis(in_class, samples[..., None], -1)[..., 0]
-        z = (drawn - chance).sum() / np.sqrt((chance * (1 - chance)).sum())
-        assert abs(z) < 4.5, (low, high, z)
+        yield (drawn - chance).sum() / np.sqrt((chance * (1 - chance)).sum())
+
+
+def test_each_sample_has_the_probabilities_of_its_generation(key):
+    runs = simulate(zipf(100), range(401), key, 200, temperature=0.9)
+    assert np.abs(list(scores(runs, 0.9, 0.1))).max() < 4.5
+
+
+@pytest.mark.long
+def test_bounds_that_are_none_do_not_have_the_law(key, altering):
+    start, options = UNIFORM[::2], {"step_size": 0.1, "temperature": 0.5, "room": 0.0}
+    runs = simulate(start, range(201), key, 800, **options)
+    assert np.abs(list(scores(runs, 0.5, 0.1))).max() < 4.5
+    altering.setattr(lazy._Model, "_ended", no_bursts(lazy._Model._ended))
+    runs = simulate(start, range(201), key, 800, kernel=altered, **options)
+    assert np.abs(list(scores(runs, 0.5, 0.1))).max() > 4.5
 
 
 def test_replicates_depend_neither_on_each_other_nor_on_what_is_saved(key):
@@ -230,40 +255,71 @@ def test_replicates_depend_neither_on_each_other_nor_on_what_is_saved(key):
 
 
 @pytest.mark.long
-def test_long_blocks_are_begun_anew(key, monkeypatch):
+def test_long_blocks_are_begun_anew(key, altering):
     """Almost every sample is heavy: nothing but the number of ticks ends a block."""
-    monkeypatch.setattr(lazy, "TICKS", 50)
-    runs = simulate(jnp.zeros(200).at[:2].set(12.0), range(301), key, 8, run=anew)
+    altering.setattr(lazy, "TICKS", 50)
+    runs = simulate(jnp.zeros(200).at[:2].set(12.0), range(301), key, 8, kernel=altered)
     assert distance(runs, 0.1) < 1e-9
 
 
-def test_proposals_are_the_outcomes_of_the_cumulative_weights():
+def found(weights, points):
+    """The light outcomes at some points of their weights, added up one column after the other."""
+    cumulative = jnp.cumsum(weights, 0)
+    columns = lazy._added_up(cumulative[-1])
+    rows, places = jax.vmap(lambda point: lazy._found(cumulative, columns, point))(points)
+    return np.asarray(places * len(weights) + rows), columns[-1]
+
+
+@pytest.mark.parametrize("shape", [(25, 16), (1, 16), (16, 1)])
+def test_proposals_are_the_outcomes_of_the_cumulative_weights(shape):
     random = np.random.default_rng(0)
-    weights = random.random(16 * 25) * (random.random(16 * 25) < 0.3)
+    weights = random.random(shape) * (random.random(shape) < 0.3)
+    weights[0, 0] = 0.5
     uniform = random.random(1000)
-    outcomes, total = lazy._drawn(jnp.asarray(weights), jnp.asarray(uniform))
-    expected = np.searchsorted(weights.cumsum(), uniform * weights.sum(), side="right")
+    outcomes, total = found(jnp.asarray(weights), jnp.asarray(uniform) * weights.sum())
+    flat = weights.T.ravel()
+    expected = np.searchsorted(flat.cumsum(), uniform * weights.sum(), side="right")
     np.testing.assert_array_equal(outcomes, expected)
     assert total == pytest.approx(weights.sum(), rel=1e-14)
 
 
-def test_rounding_never_draws_what_has_no_weight():
-    weights = jnp.zeros(16 * 4).at[jnp.array([3, 37])].set(jnp.array([0.1, 0.3]))
-    outcomes, _ = lazy._drawn(weights, jnp.array([0.0, 0.2, 1.0, 1.0 + 1e-15]))
+def test_rounding_never_proposes_what_has_no_weight():
+    weights = jnp.zeros(64).at[jnp.array([3, 37])].set(jnp.array([0.1, 0.3])).reshape(4, 16).T
+    outcomes, _ = found(weights, 0.4 * jnp.array([0.0, 0.2, 1.0, 1.0 + 1e-15]))
     np.testing.assert_array_equal(outcomes, [3, 3, 37, 37])
 
 
-@pytest.mark.parametrize("size", [16 * 4, 16 * 49])
-def test_the_largest(size):
-    values = np.random.default_rng(0).normal(size=size)
-    found = lazy._largest(jnp.asarray(values), 16)
-    np.testing.assert_array_equal(found, np.argsort(-values)[:16])
+def test_rounding_never_draws_what_has_no_weight():
+    weights = jnp.array([0.3, 0.1, 0.0, 0.0])
+    points = jnp.array([0.0, 0.29, 0.31, 0.4 * (1 + 1e-15)])
+    drawn = jax.vmap(lambda point: lazy._drawn(weights, point))(points)
+    np.testing.assert_array_equal(drawn, [0, 0, 1, 0])
+
+
+@pytest.mark.parametrize("rows", [1, 4, 49])
+def test_the_largest(rows):
+    values = np.random.default_rng(0).normal(size=(rows, 24))
+    values[-1, -5:] = -np.inf
+    others, places, largest, rest = lazy._divided(jnp.asarray(values), 16)
+    order = np.argsort(-values.ravel())
+    np.testing.assert_array_equal(places @ np.array([24, 1]), order[:16])
+    np.testing.assert_array_equal(largest, values.ravel()[order[:16]])
+    expected = values.ravel().copy()
+    expected[order[:16]] = -np.inf
+    np.testing.assert_array_equal(np.ravel(others), expected)
+    assert rest == expected.max()
+
+
+def test_equal_logits_are_all_told_apart():
+    _, places, _, rest = lazy._divided(jnp.zeros((3, 8)), 16)
+    assert len({tuple(place) for place in places.tolist()}) == 16
+    assert rest == 0
 
 
 def test_the_nodes_interpolate_the_fall_of_every_weight():
     """log(1 + εu), the fall at small steps, with ε = e^FALL − 1."""
     epsilon = np.expm1(lazy.FALL)
     u = np.linspace(0, 1, 1001)
-    coefficients = lazy._TO_POWERS @ np.log1p(epsilon * lazy._POINTS)
-    fall = lazy._polynomial(jnp.asarray(coefficients), jnp.asarray(u))
+    coefficients = lazy._times(lazy._TO_POWERS, jnp.log1p(epsilon * lazy._POINTS))
+    fall = jax.vmap(lambda u: coefficients @ lazy._powers(u))(jnp.asarray(u))
     np.testing.assert_allclose(fall, np.log1p(epsilon * u), rtol=0, atol=3e-11)
