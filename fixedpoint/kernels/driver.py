@@ -153,7 +153,7 @@ def one_function(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if jaxlib_version not in _TRIED:
         return function
-    return _marked(function, inlineable="false", xla_cpu_small_call="true")
+    return _marked(function, True, inlineable="false", xla_cpu_small_call="true")
 
 
 def makes_one_function(devices: Sequence[Any] | None = None) -> bool:
@@ -162,7 +162,9 @@ def makes_one_function(devices: Sequence[Any] | None = None) -> bool:
     return jaxlib_version in _TRIED and devices[0].platform == "cpu"
 
 
-def _marked(function: Callable[..., Any], **marks: str) -> Callable[..., Any]:
+def _marked(
+    function: Callable[..., Any], without_constants: bool = False, **marks: str
+) -> Callable[..., Any]:
     """The function, called with these marks for XLA, which what it calls itself does not have."""
     none = dict.fromkeys(marks)
 
@@ -172,8 +174,15 @@ def _marked(function: Callable[..., Any], **marks: str) -> Callable[..., Any]:
                 return function(*arguments)
 
         # Of no arguments, as XLA cannot do with any that are not used.
+        called = jax.jit(unmarked)
         with _marks(**marks):
-            return jax.jit(unmarked)()
+            if without_constants:
+                found = [c for c in called.trace().jaxpr.consts if not isinstance(c, Tracer)]
+                if found:
+                    raise ValueError(
+                        f"`function` must have no constants to be one function; has {found}."
+                    )
+            return called()
 
     return marked
 

@@ -38,7 +38,7 @@ from fixedpoint.kernels.exponential import exponential
 from fixedpoint.kernels.random import next_uniform
 from fixedpoint.kernels.traces import decay_polynomial
 
-__all__ = ["blocks"]
+__all__ = ["TABLE", "blocks"]
 
 NODES = 8
 """How many, beside the weight 0, which never falls."""
@@ -51,8 +51,12 @@ TICKS = 4096
 """The ticks of a block at most: carried weights are computed anew before rounding adds up."""
 
 _POINTS = np.sin(np.pi / 2 * np.arange(1, NODES + 1) / NODES) ** 2
+_DEGREES = np.arange(1, NODES + 1)
 # The coefficients of u, u², … of the polynomial with given values at the points and 0 at 0.
-_TO_POWERS = np.linalg.inv(_POINTS[:, None] ** np.arange(1, NODES + 1))
+_TO_POWERS = np.linalg.inv(_POINTS[:, None] ** _DEGREES)
+TABLE = np.stack([_POINTS, 1 / _POINTS, np.log(_POINTS), _DEGREES, *_TO_POWERS])
+"""What is needed of the nodes: an argument, as what is made one function has no constants."""
+
 _WIDTH = 128  # outcomes in a row: what runs along a row is computed in vectors
 _VECTOR = 8  # numbers that a processor adds at a time
 
@@ -68,6 +72,7 @@ def blocks(
     step_size: Array,
     temperature: Array,
     room: Array,
+    table: Array,
 ) -> Any:
     """Run a replicate and observe it between stretches of generations.
 
@@ -85,6 +90,7 @@ def blocks(
         temperature: T.
         room: by how much the logit of a light outcome may grow in a block; more than η, or else
             every sample of a light outcome ends its block.
+        table: `TABLE`.
 
     Returns:
         What was observed, shape (S, 1, ...).
@@ -95,7 +101,7 @@ def blocks(
         10,000 generations (1e-11 is what is found; `tests/kernels/test_lazy.py`).
     """
     num_outcomes = len(start)
-    model = _Model(num_heavy, is_one, reach, step_size, temperature, room)
+    model = _Model(num_heavy, is_one, reach, step_size, temperature, room, table)
     # Not one function but three: they are compiled at the same time.
     opened, passed, closed = (
         driver.one_function(part) for part in (model.opened, model.passed, model.closed)
@@ -174,9 +180,11 @@ class _Model:
         step_size: Array,
         temperature: Array,
         room: Array,
+        table: Array,
     ) -> None:
         self.num_heavy, self.is_one, self.decay = num_heavy, is_one, decay_polynomial(reach)
         self.step_size, self.inverse, self.room = step_size, 1 / temperature, room
+        self.table = table
         # Newton's steps from an error of η: it is squared in each, and divided by ten at least.
         self.newton = 3 if reach <= 1 / 8 else 4
 
@@ -184,6 +192,14 @@ class _Model:
     def powers(self) -> Array:
         """The weights that are carried are e^θ to these powers."""
         return jnp.ones(1) if self.is_one else jnp.stack([jnp.ones(()), self.inverse])
+
+    def _coefficients(self, values: Array) -> Array:
+        """Of u, u², … of the polynomial with these values at the nodes."""
+        return (self.table[4:] * values[None]).sum(1)
+
+    def _weights(self, sums: Array) -> Array:
+        """Of the nodes, so that Σⱼ weightⱼ fⱼ is the sum of uᵢ f(uᵢ) for the Σu², Σu³, … given."""
+        return (self.table[4:] * sums[:, None]).sum(0)
 
     def before(self, theta: Array, words: Array, generation: Array) -> _Block:
         """A block that has ended with these logits: the one that begins the run follows it."""
@@ -233,7 +249,7 @@ class _Model:
         sums = lax.fori_loop(
             0, _WIDTH, lambda i, total: total + _column(sums, i), jnp.zeros(NODES + 1)
         )
-        logits = jnp.concatenate([largest - top, log_limit + np.log(_POINTS)])
+        logits = jnp.concatenate([largest - top, log_limit + self.table[2]])
         carried = lax.fori_loop(
             0,
             len(logits),
@@ -251,7 +267,7 @@ class _Model:
             carried=carried,
             falls=jnp.zeros(NODES),
             first=sums[0],
-            weights=_times(_TO_POWERS.T, sums[1:]),
+            weights=self._weights(sums[1:]),
             rate=self.step_size / (_total(carried[0, : self.num_heavy]) + limit * sums[0]),
             ticks=jnp.zeros_like(block.ticks),
             ended=jnp.zeros((), bool),
@@ -301,7 +317,7 @@ class _Model:
 
     def _rate(self, block: _Block) -> Array:
         heavy, nodes = block.carried[0, : self.num_heavy], block.carried[0, self.num_heavy :]
-        kept = nodes * (1 / _POINTS) / block.limit
+        kept = nodes * self.table[1] / block.limit
         light = block.first + (block.weights * (kept - 1)).sum()
         return self.step_size / (_total(heavy) + block.limit * light)
 
@@ -324,10 +340,10 @@ class _Model:
         base = _at(block.theta, row, column) - block.top - jnp.log(block.limit)
         u = jnp.exp(base + lift)
         powers = _powers(jnp.minimum(u, 1))
-        grown = lift - (_times(_TO_POWERS, block.falls) * powers).sum()
+        grown = lift - (self._coefficients(block.falls) * powers).sum()
         accepted = uniform < jnp.exp((grown - self.room) * self.inverse)
-        coefficients = _times(_TO_POWERS, falls)
-        slopes = coefficients * np.arange(1.0, NODES + 1)  # of u d fall/du
+        coefficients = self._coefficients(falls)
+        slopes = coefficients * self.table[3]  # of u d fall/du
         grown = lift - (coefficients * powers).sum() + self.step_size
 
         def improved(_: Any, carry: Any) -> Any:
@@ -348,14 +364,14 @@ class _Model:
                 (risen, lift),
                 (grown, -jnp.inf),
                 (first, 0.0),
-                (_times(_TO_POWERS.T, others), 0.0),
+                (self._weights(others), 0.0),
             )
         )
         return accepted, row, column, *outcome
 
     def closed(self, block: _Block) -> Array:
         """The logits as they are now, (rows, columns)."""
-        coefficients = _times(_TO_POWERS, block.falls)
+        coefficients = self._coefficients(block.falls)
         lifted = block.theta + block.lifts
         u = jnp.minimum(jnp.exp(lifted - block.top) / block.limit, 1)
         fall = coefficients[-1]
@@ -371,11 +387,6 @@ class _Model:
             return _put(theta, now, *place)
 
         return lax.fori_loop(0, self.num_heavy, put, theta)
-
-
-def _times(matrix: np.ndarray, vector: Array) -> Array:
-    """A small matrix times a vector; for a product of matrices XLA has a large program."""
-    return (matrix * vector[None]).sum(1)
 
 
 def _powers(u: Array) -> Array:

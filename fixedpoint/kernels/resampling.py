@@ -55,7 +55,6 @@ def thermometer(
     """
     num_words = -(-num_samples // 2)
     num_outcomes = counts.shape[1]
-    running = np.tril(np.ones((num_outcomes, num_outcomes)))
 
     def weights(counts: Array) -> Array:
         if tabled:
@@ -65,13 +64,17 @@ def thermometer(
             logits = one(logits)
         return jnp.exp(logits - logits.max(-1, keepdims=True)).T
 
+    def add_to_next(i: Array, values: Array) -> Array:
+        before, here = lax.dynamic_slice_in_dim(values, i - 1, 2)
+        return lax.dynamic_update_index_in_dim(values, before + here, i, 0)
+
     def generation(_: Any, state: tuple[Array, Array]) -> tuple[Array, Array]:
         words, counts = state
         weight = weights(counts)
-        # Whole numbers in float64 add up exactly in any order: an outcome of weight 0 has its
-        # neighbour's threshold to the last bit, and is never drawn.
+        # Whole numbers in float64 add up exactly: an outcome of weight 0 has its neighbour's
+        # threshold to the last bit, and is never drawn.
         units = jnp.floor(weight * (2.0**32 / weight.sum(0, keepdims=True)))
-        cumulative = jnp.asarray(running) @ units
+        cumulative = lax.fori_loop(1, num_outcomes, add_to_next, units)
         last = cumulative == cumulative[-1:]
         thresholds = (cumulative - 2.0**31).astype(jnp.int32)
         drawn, words = mixed_words(words, num_words)

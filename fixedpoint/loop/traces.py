@@ -31,7 +31,7 @@ from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.kernels import driver
-from fixedpoint.kernels.lazy import blocks
+from fixedpoint.kernels.lazy import TABLE, blocks
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.traces import leaps, simulate, uses_library
 from fixedpoint.loop.corpora import Fresh
@@ -146,7 +146,7 @@ def run_traces(
         kernel, static = blocks, (_NUM_HEAVY, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
-        parameters = step_size, temperature, room
+        parameters = step_size, temperature, room, TABLE
         tiles = 1, 1
     else:
         kernel, static = simulate, (corpus.num_samples, is_one, reach)

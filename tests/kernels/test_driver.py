@@ -93,6 +93,17 @@ def test_what_is_made_one_function_is_the_same(wrap):
     assert (results[0][0] > 0).all()
 
 
+def test_one_function_has_no_constants():
+    """With one XLA may end the process."""
+    table = np.arange(2.0)
+
+    def kernel(rows):
+        return driver.one_function(lambda rows: rows * jnp.asarray(table)[None])(rows)
+
+    with pytest.raises(ValueError, match="`function` must have no constants"):
+        driver.run(kernel, [ROWS], tile=2, library=False)
+
+
 def test_the_locked_version_makes_one_function():
     """Otherwise single traces of many outcomes would visit all of them without saying so."""
     lock = Path(__file__).parents[2].joinpath("requirements.lock").read_text(encoding="utf-8")
