@@ -177,7 +177,8 @@ def _marked(
         called = jax.jit(unmarked)
         with _marks(**marks):
             if without_constants:
-                found = [c for c in called.trace().jaxpr.consts if not isinstance(c, Tracer)]
+                outside = getattr(called.trace(), "_consts", ())  # what it closes over
+                found = [value for value in outside if not isinstance(value, Tracer)]
                 if found:
                     raise ValueError(
                         f"`function` must have no constants to be one function; has {found}."
