@@ -57,6 +57,8 @@ WITHOUT_LIBRARY = {"xla_cpu_experimental_ynn_fusion_type": ""}
 # The versions of jaxlib on which all that is made one function here was tried: it is a mark that
 # XLA uses internally, and where it is not up to what is marked it ends the process.
 _TRIED = ("0.10.2",)
+# Bytes that are copied to the devices at once, about.
+_COPIED = 2**23
 # The sets of options that this version of JAX has been found not to know.
 _refused: set[frozenset[tuple[str, Any]]] = set()
 
@@ -95,19 +97,40 @@ def run(
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
     num_rows = len(split[0])
-    share = NamedSharding(Mesh(np.asarray(devices), ("rows",)), PartitionSpec("rows"))
-    # Straight to the devices: an array of NumPy's would else be copied to one of them first.
-    arrays = [jax.device_put(_pad(array, tile * len(devices)), share) for array in split]
-    program = functools.partial(_program, kernel, static, len(split), tile, axis, devices)
     options = {**VECTORS, **(REASSOCIATION if reassociate else {})}
     if not library and makes_one_function(devices):
         options |= WITHOUT_LIBRARY
     if devices[0].platform != "cpu":
         options = {}
-    result = _tuned(program, frozenset(options.items()), *arrays, *whole)
-    if len(arrays[0]) == num_rows:
-        return result
-    return jax.tree.map(lambda leaf: lax.slice_in_dim(leaf, 0, num_rows, axis=axis), result)
+    program = functools.partial(_program, kernel, static, len(split), tile, axis, devices)
+    share = NamedSharding(Mesh(np.asarray(devices), ("rows",)), PartitionSpec("rows"))
+    size = _part(split, tile * len(devices))
+
+    def part(first: int) -> Any:
+        # Straight to the devices: an array of NumPy's would else be copied to one of them first.
+        rows = [array[first : first + size] if size < num_rows else array for array in split]
+        arrays = [jax.device_put(_pad(array, size), share) for array in rows]
+        return _tuned(program, frozenset(options.items()), *arrays, *whole)
+
+    results = [part(first) for first in range(0, max(num_rows, 1), size)]
+    if len(results) * size == num_rows == size:
+        return results[0]
+
+    def join(*leaves: Array) -> Array:
+        leaf = leaves[0] if len(leaves) == 1 else jnp.asarray(np.concatenate(leaves, axis))
+        return lax.slice_in_dim(leaf, 0, num_rows, axis=axis)
+
+    return jax.tree.map(join, *results)
+
+
+def _part(split: Sequence[Array | np.ndarray], multiple: int) -> int:
+    """How many rows are run at once: a large table is handed over in parts.
+
+    While one is computed the next is copied, to where the last but one has been.
+    """
+    copied = sum(array.nbytes for array in split if isinstance(array, np.ndarray))
+    parts = 1 << max(0, int(copied // _COPIED).bit_length() - 1)
+    return max(1, -(-len(split[0]) // (parts * multiple))) * multiple
 
 
 def tiled(

@@ -39,6 +39,25 @@ def test_tiles_are_put_together_again(tile):
     np.testing.assert_array_equal(within["both"], result["both"])
 
 
+@pytest.mark.parametrize("copied", [1, 30, 60])
+def test_a_large_table_is_handed_over_in_parts(copied, monkeypatch):
+    monkeypatch.setattr(driver, "_COPIED", copied)
+    rows, sizes = np.asarray(ROWS), set()
+
+    def kernel(rows, slope):
+        sizes.add(len(rows))
+        return affine(2, rows, slope, jnp.zeros(2))["both"]
+
+    put, parts = jax.device_put, []
+    monkeypatch.setattr(jax, "device_put", lambda x, *where: parts.append(len(x)) or put(x, *where))
+    result = driver.run(kernel, [rows], [3.0], tile=2, axis=1)
+    expected = 3 * rows**2
+    np.testing.assert_array_equal(result, np.stack([expected, -expected]))
+    assert len(parts) == {1: 4, 30: 2, 60: 1}[copied]
+    assert len(set(parts)) == 1  # one program does for all
+    assert sizes == {2}
+
+
 def test_no_rows_are_no_results():
     result = driver.run(affine, [ROWS[:0]], [2.0, np.zeros(2)], static=(1,), tile=3, axis=1)
     assert result["both"].shape == (2, 0, 2)
