@@ -238,7 +238,8 @@ def test_each_sample_has_the_probabilities_of_its_generation(key):
 
 @pytest.mark.long
 def test_bounds_that_are_none_do_not_have_the_law(key, altering):
-    start, options = UNIFORM[::2], {"step_size": 0.1, "temperature": 0.5, "room": 0.0}
+    start = UNIFORM[::2]
+    options: dict[str, Any] = {"step_size": 0.1, "temperature": 0.5, "room": 0.0}
     runs = simulate(start, range(201), key, 800, **options)
     assert np.abs(list(scores(runs, 0.5, 0.1))).max() < 4.5
     altering.setattr(lazy._Model, "_ended", no_bursts(lazy._Model._ended))
