@@ -54,8 +54,9 @@ REASSOCIATION = {
 }
 # XLA's library of sums and products of matrices cannot be called from what is made one function.
 WITHOUT_LIBRARY = {"xla_cpu_experimental_ynn_fusion_type": ""}
-# The versions of jaxlib on which all that is made one function here was tried: it is a mark that
-# XLA uses internally, and where it is not up to what is marked it ends the process.
+# The versions of jaxlib on which all that is made one function was tried: it is a mark that XLA
+# uses internally, and where it is not up to what is marked it ends the process. Whoever moves the
+# lock runs the whole slow suite and the benchmarks with the new version added here.
 _TRIED = ("0.10.2",)
 # Bytes that are copied to the devices at once, about.
 _COPIED = 2**23
@@ -124,10 +125,7 @@ def run(
 
 
 def _part(split: Sequence[Array | np.ndarray], multiple: int) -> int:
-    """How many rows are run at once: a large table is handed over in parts.
-
-    While one is computed the next is copied, to where the last but one has been.
-    """
+    """How many rows are run at once: while a part of a large table is, the next is copied."""
     copied = sum(array.nbytes for array in split if isinstance(array, np.ndarray))
     parts = 1 << max(0, int(copied // _COPIED).bit_length() - 1)
     return max(1, -(-len(split[0]) // (parts * multiple))) * multiple

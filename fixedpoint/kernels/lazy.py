@@ -491,21 +491,19 @@ def _at(array: Array, *place: Any) -> Array:
 
 
 def _row(array: Array, i: Any) -> Array:
-    return lax.dynamic_slice_in_dim(array, i, 1, 0, allow_negative_indices=False)[0]
+    return lax.dynamic_index_in_dim(array, i, 0, keepdims=False, allow_negative_indices=False)
 
 
 def _column(array: Array, i: Any) -> Array:
-    return lax.dynamic_slice_in_dim(array, i, 1, 1, allow_negative_indices=False)[:, 0]
+    return lax.dynamic_index_in_dim(array, i, 1, keepdims=False, allow_negative_indices=False)
 
 
 def _put_row(array: Array, values: Array, i: Any) -> Array:
-    return lax.dynamic_update_slice_in_dim(array, values[None], i, 0, allow_negative_indices=False)
+    return lax.dynamic_update_index_in_dim(array, values, i, 0, allow_negative_indices=False)
 
 
 def _put_column(array: Array, values: Array, i: Any) -> Array:
-    return lax.dynamic_update_slice_in_dim(
-        array, values[:, None], i, 1, allow_negative_indices=False
-    )
+    return lax.dynamic_update_index_in_dim(array, values, i, 1, allow_negative_indices=False)
 
 
 def _put(array: Array, value: Any, *place: Any) -> Array:

@@ -129,7 +129,6 @@ def run_traces(
     num_outcomes, is_one = len(start), float(temperature) == 1
     reach = _reach(loop, start)
     devices = tuple(jax.local_devices() if devices is None else devices)
-    library = uses_library(num_outcomes, reach)
     if leap is not None:
         checks.check_positive(leap, "leap")
         if corpus.num_samples != 1 or float(weight_decay) or start.dtype != jnp.float64:
@@ -139,19 +138,19 @@ def run_traces(
             )
         kernel, static = leaps, (_LONGEST_LEAP,)
         parameters = step_size, temperature, jnp.asarray(float(leap))
-        library = True
-        tiles = 1, 1
+        library, tiles = True, (1, 1)
     elif reach and num_outcomes >= _MANY and driver.makes_one_function(devices):
-        library = False
         kernel, static = blocks, (_NUM_HEAVY, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
         parameters = step_size, temperature, room, TABLE
-        tiles = 1, 1
+        library, tiles = False, (1, 1)
     else:
         kernel, static = simulate, (corpus.num_samples, is_one, reach)
         parameters = step_size, weight_decay, temperature
-        tiles = 16, min(128, 2**15 // num_outcomes)
+        library = uses_library(num_outcomes, reach)
+        most = max(1, min(128, (2**15 if library else 2**13) // num_outcomes))
+        tiles = min(16, most), most
     value = driver.run(
         kernel,
         [seeds(key, start.dtype, num_replicates)],
