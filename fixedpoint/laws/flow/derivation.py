@@ -682,6 +682,8 @@ def prove_lineage() -> list[Step]:
     gap = theta[1] - theta[2]
     first, second = velocity([a, 1 - a], model(2))
     speed = first - second
+    q = sp.exp(-w)
+    ratio = a**2 * w + (2 * a - 1) * sp.log(1 - q) - 1 / (1 - q)
     rest = linearising(z, a) - linearising(z0, a) * sp.exp(-2 * a * (1 - a) * t)
     return [
         *prove_frozen_two_outcomes()[:2],
@@ -698,6 +700,18 @@ def prove_lineage() -> list[Step]:
             "at rest z is trained on its own a = σ(z/T), F(z) = F(z₀) e^(-2abτ): the time claimed",
             rest.subs(t, resting_time(a)),
         ),
+        Step(
+            "it stops at the first gap on its way with the time τ. For T < 1 there is one: τ(z) = "
+            "∫ ds z/(2[σ(z/T) - σ(zs)]), z_0/z < s < 1, grows with z, as σ'(zv) falls with it",
+            sp.diff(sigmoid(z), z, 2) + sp.diff(sigmoid(z), z) * sp.tanh(z / 2),
+            reduce=lambda e: sp.simplify(e.rewrite(sp.exp)),
+        ),
+        Step(
+            "for T > 1 τ has folds where the map of the generations has the slope 1, that is "
+            "σ'(z/T)/T (σ(z) - a) ∫ dx/(σ(x) - a)²; the integral, with x = w + log(a/b)",
+            sp.diff(ratio, w) - (a * (1 - a)) ** 2 / (a / (a + (1 - a) * q) - a) ** 2,
+            reduce=lambda e: sp.simplify(rational(e)),
+        ),
     ]
 
 
@@ -707,14 +721,16 @@ LINEAGE = register(
         kind="exact",
         statement=(
             "A lineage whose generations are trained for a finite time comes to rest, while "
-            "fine-tuning goes on: the training time τ after which it rests at the gap z."
+            "fine-tuning goes on: at the gap z if τ is the training time and every gap on the way "
+            "from z_0 has a shorter one."
         ),
         lhs=tau,
         rhs=resting_time(sigmoid(z / T)),
         symbols={"gap": z, "gap_initial": z0, "temperature": T},
         assumes=(
             "Two outcomes, infinite samples; every generation is trained from the initial model by "
-            "gradient flow on the one before; T ≠ 1."
+            "gradient flow on the one before. T < 1: z lies beyond z_0 ≠ 0 (then τ grows on the "
+            "way). T > 1: z lies between 0 and z_0 (far from 0, the lineage leaps across gaps)."
         ),
         source=DERIVED,
         near_misses={
@@ -739,6 +755,10 @@ LINEAGE = register(
             Edge({"gap": 6.0, "gap_initial": 0.5, "temperature": 0.1}),
             Edge({"gap": 3.0, "gap_initial": 1.0, "temperature": 0.05}),
             Edge({"gap": 1e-6, "gap_initial": 3.0, "temperature": 1.2}),
+            Edge({"gap": 5.8, "gap_initial": 6.0, "temperature": 1.2}),
+            Edge({"gap": 0.4, "gap_initial": 3.6, "temperature": 1.2}),
+            Edge({"gap": 2.0, "gap_initial": 1.9, "temperature": 1 - 1e-9}),
+            Edge({"gap": 1.0, "gap_initial": 2.0, "temperature": math.inf}),
         ],
     )
 )

@@ -167,7 +167,14 @@ def finite_training() -> Iterator[Observation]:
 
 def lineage() -> Iterator[Observation]:
     """Many generations, each trained from the initial model; the law gives their training time."""
-    for temperature, start, time in ((0.5, 0.8, 3.0), (0.7, -0.6, 1.5), (2.0, 2.5, 4.0)):
+    # The last two rest on either side of gaps at which no lineage rests.
+    for temperature, start, time in (
+        (0.5, 0.8, 3.0),
+        (0.7, -0.6, 1.5),
+        (2.0, 2.5, 4.0),
+        (1.2, 6.0, 17.26),
+        (1.2, -3.6, 12.0),
+    ):
         loop = _online(temperature, learner=GradientFlow(time, start="initial", **TIGHT))
         yield Observation(
             f"lineage at T = {temperature} from the gap {start}, τ = {time}, generation 200",

@@ -371,42 +371,107 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
     Every generation starts from the initial model, of gap z₀, and is trained for the time τ on the
     generation before. At rest, at the gap z, it is trained on σ(z/T) = a, b = 1 - a:
 
-        τ = log(F(z₀)/F(z))/(2ab),    F(z) = a e^(-bz) - b e^(az)
+        τ(z) = log(F(z₀)/F(z))/(2ab),    F(z) = a e^(-bz) - b e^(az)
+
+    From z₀ the generations move one way, and stop at the first gap whose time is that of their
+    training: they come to z if every gap on the way from z₀ to z has a shorter one.
 
     Args:
         gap: Logit gap z at rest.
         gap_initial: Logit gap z₀ of the initial model.
-        temperature: Temperature T > 0, not 1.
+        temperature: Temperature T in (0, inf].
 
     Returns:
-        The time τ; NaN if no lineage rests there (below T = 1 gaps grow, above they shrink).
+        The time τ(z). NaN if no lineage from z₀ comes to rest at z, whatever its training time:
+
+        - T < 1, where gaps grow: if z is nearer to 0 than z₀ or on the other side of it;
+        - T > 1, where they shrink: if z is 0, further from 0 than z₀ or on the other side of it,
+          or if a gap on the way has a time as long. That happens where z₀ is beyond a threshold
+          that grows with T: 1.9 at T = 1.01, 2.8 at 1.1, 5.4 at 2.
+
+        NaN as well where every time would do, as nothing moves: z = z₀ = 0, and z = z₀ at T = 1.
 
     Raises:
         ValueError: If the temperature is not positive.
 
     Validity:
-        Exact; relative error below 1e-12 in float64 (`fixedpoint verify flow.lineage`). If several
-        gaps belong to one time, the lineage rests at the first that it comes to from z₀.
+        Exact; relative error below 1e-12 in float64 (`fixedpoint verify flow.lineage`). Which gaps
+        are passed by is found on a grid that is refined once, and agrees with lineages that were
+        run (`tests/laws/flow/test_solution.py`).
 
     Example:
         >>> print(f"{lineage(3.0, 1.0, 1e-3):.6f}")  # the mode alone: (e³ + 3 - e - 1)/2
         9.683628
+        >>> lineage(jnp.array([3.0, 1.5, 0.3]), 3.6, 1.2).round(3)  # it leaps across 1.5
+        Array([7.72 ,   nan, 9.832], dtype=float64)
 
     References:
         Derived here, from `frozen_two_outcomes`.
     """
     checks.check_temperature(temperature, positive=True)
     z, start, T = _floats(gap, gap_initial, temperature)
-    start, z = start * jnp.sign(z), jnp.abs(z)
+    return _lineage_at_rest(jnp.abs(z), start * jnp.sign(z), T)
+
+
+@jax.jit
+def _lineage_at_rest(z: Array, start: Array, T: Array) -> Array:
+    return jnp.where(_comes_to_rest(z, start, T), _resting_time(z, start, T), jnp.nan)
+
+
+def _resting_time(z: Array, start: Array, T: Array) -> Array:
+    """The training time of `lineage`, of gaps z > 0."""
+    excess = _excess(T)
     # A teacher's gap beyond z + 40 is the mode alone to 17 digits (and later on underflows).
-    target = jnp.minimum(z / T, z + 40)
+    target = z + jnp.minimum(z * excess, 40)
     moved = jnp.where(T < 1, z - start, start - z)
     # F ∝ 1 - e^u in u = z - target, as in `frozen_two_outcomes`; both terms are positive.
-    left = jnp.abs(target - z)
+    left = jnp.minimum(jnp.abs(z * excess), 40)
     slope = jax.nn.sigmoid(jnp.where(T < 1, -target, target))
     log_ratio = jnp.log1p(-jnp.expm1(-moved) / jnp.expm1(left)) + slope * moved
-    rate = 2 * jax.nn.sigmoid(target) * jax.nn.sigmoid(-target)
-    return jnp.where(moved < 0, jnp.nan, log_ratio / rate)
+    return log_ratio / (2 * jax.nn.sigmoid(target) * jax.nn.sigmoid(-target))
+
+
+def _comes_to_rest(z: Array, start: Array, T: Array) -> Array:
+    """Whether a lineage from a gap comes to rest at z >= 0: none on the way has its time."""
+    grows = (T < 1) & (start > 0) & (z >= start)
+    shrinks = (T > 1) & (z > 0) & (z < start)
+    stays = (T > 1) & (z > 0) & (z == start)
+    hot = (jnp.where(shrinks, value, 1 + n) for n, value in enumerate((z, start, T)))
+    return grows | stays | (shrinks & ~_passed_by(*map(jax.lax.stop_gradient, hot)))
+
+
+def _passed_by(z: Array, start: Array, T: Array) -> Array:
+    """Whether a gap on the way from `start` down to z has a training time as long, T > 1."""
+
+    def slope(x: Array, start: Array, T: Array) -> Array:
+        # Of the map from one generation's gap to the next, at rest at x. Once it is above 1 on the
+        # way, the time has its largest value (there) and a smallest one, before it grows again.
+        a, b = jax.nn.sigmoid(x / T), jax.nn.sigmoid(-x / T)
+        left = -x * _excess(T)
+        ahead = left + (start - x)
+        part, whole = -jnp.expm1(-left), -jnp.expm1(-ahead)
+        ratio = a * a * (start - x) + (a - b) * (_log1mexp(ahead) - _log1mexp(left))
+        return part / (a + b * jnp.exp(-left)) * (ratio + 1 / part - 1 / whole) / T
+
+    nodes = jnp.linspace(0, 1, 128, dtype=z.dtype)[(None,) * z.ndim]
+
+    def steepest(low: Array, high: Array) -> tuple[Array, Array, Array]:
+        on_the_way = low[..., None] + (high - low)[..., None] * nodes
+        best = jnp.argmax(slope(on_the_way, start[..., None], T[..., None]), -1, keepdims=True)
+        near = jnp.clip(best + jnp.arange(-1, 2)[(None,) * z.ndim], 0, nodes.size - 1)
+        low, top, high = jnp.moveaxis(jnp.take_along_axis(on_the_way, near, -1), -1, 0)
+        return low, top, high
+
+    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        middle = (ends[0] + ends[1]) / 2
+        steep = slope(middle, start, T) > 1
+        return jnp.where(steep, middle, ends[0]), jnp.where(steep, ends[1], middle)
+
+    low, _, high = steepest(z, start)
+    _, top, _ = steepest(low, high)
+    fold, _ = jax.lax.fori_loop(0, 60, halve, (top, start))
+    as_long = _resting_time(fold, start, T) >= _resting_time(z, start, T)
+    return (slope(z, start, T) > 1) | ((slope(top, start, T) > 1) & as_long)
 
 
 # The model as its own teacher ---------------------------------------------------------------------
