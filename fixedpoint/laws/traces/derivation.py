@@ -12,7 +12,7 @@ time of gradient flow, and s = η²N/B, the time in which the noise is of order 
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import mpmath
@@ -382,10 +382,23 @@ def prove_bias() -> list[Step]:
     s2, s3 = (p**m + (size - 1) * rest**m for m in (2, 3))
     slope = sp.diff(bias_of(p, s2, s3), x).subs(x, 0)
     q = sp.Symbol("q", positive=True)
+    away = []
+    for p in map(shares, (2, 3, 4)):
+        s2, s3 = (sum(y**m for y in p) for m in (2, 3))
+        pairs = sum(
+            a * b * (a - b) ** 2 * (1 + 2 * s2 - 3 * (a + b)) for a, b in combinations(p, 2)
+        )
+        away.append(sum(y * bias_of(y, s2, s3) for y in p) - pairs / 2)
     return [
         Step("the orders η⁰ and η¹ vanish  (K = 2, 3)", low, reduce=sp.cancel),
         Step("the order η² is ½ p (f − Σpf)  (K = 2, 3)", high, reduce=sp.cancel),
         Step("its slope at the uniform model is (K − 4)/(2K²)", slope - (size - 4) / (2 * size**2)),
+        Step(
+            "the mean's squared distance from uniform changes at the rate 2 Σ p_i times it, which "
+            "is Σ_{i<j} p_i p_j (p_i − p_j)² (1 + 2s₂ − 3p_i − 3p_j)  (K = 2, 3, 4)",
+            away,
+            reduce=sp.expand,
+        ),
         Step(
             "for K = 2 it is 2p²q²(1 − 2p): towards 1/2",
             bias_of(q, q**2 + (1 - q) ** 2, q**3 + (1 - q) ** 3)
@@ -399,8 +412,10 @@ BIAS = register(
         label="traces.bias",
         kind="exact",
         statement=(
-            "Although the logits have no drift the probabilities do, of order η²/B: towards "
-            "uniform for K = 2, 3, away from it for K ≥ 5."
+            "Although the logits have no drift the probabilities do, of order η²/B. Their mean "
+            "moves away from uniform where Σ_{i<j} p_i p_j (p_i − p_j)² (1 + 2 Σp² − 3p_i − 3p_j) "
+            "> 0 and towards it where that is < 0: always for K = 2; near uniform towards it for "
+            "K = 3, away from it for K ≥ 5."
         ),
         lhs=sp.Symbol(r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[p'_i-p_i]}"),
         rhs=bias_of(sp.exp(theta[i]) / total(sp.exp(theta[j]), j), power_sum(2), power_sum(3)),

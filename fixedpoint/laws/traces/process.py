@@ -167,7 +167,9 @@ def small_steps(observe: Any, num_samples: int, start: tuple[float, ...]) -> tup
 def bias() -> list[Observation]:
     """The mean change of the probabilities, in the limit of small steps."""
     observations = []
-    for start, num_samples in ((START, 1), (START, 3), ((0.4, 0.1, 0.0, -0.1, -0.1, -0.3), 1)):
+    far = tuple(float(x) for x in np.log([0.6, 0.13, 0.11, 0.09, 0.07]))  # towards uniform, K = 5
+    near = (0.4, 0.1, 0.0, -0.1, -0.1, -0.3)  # away from it
+    for start, num_samples in ((START, 1), (START, 3), (near, 1), (far, 1)):
         value, error = small_steps(simplex.probabilities, num_samples, start)
         observations.append(
             Observation(

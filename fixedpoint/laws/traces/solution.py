@@ -156,8 +156,14 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
         logits: The model θ; -inf marks a lost outcome.
 
     Returns:
-        The limit for small steps. Near the uniform model its slope is (K − 4)/(2K²) times the
-        deviation: back to uniform for K = 3, away from it for K ≥ 5.
+        The limit for small steps. The mean p moves away from the uniform model (in the Euclidean
+        distance) if and only if Σᵢ pᵢ biasᵢ > 0, that is, if
+
+            Σ_{i<j} pᵢ pⱼ (pᵢ − pⱼ)² (1 + 2 Σp² − 3pᵢ − 3pⱼ) > 0:
+
+        never for K = 2; wherever the two most probable outcomes have less than (1 + 2 Σp²)/3
+        together. Near the uniform model the slope of the drift is (K − 4)/(2K²) times the
+        deviation: back to uniform for K ≤ 3, away from it for K ≥ 5.
 
     Validity:
         The exact limit; E[p' − p] itself is (η²/B) times this up to relative order η. Absolute
@@ -167,6 +173,9 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
         >>> import jax.numpy as jnp
         >>> print(bias(jnp.log(jnp.array([0.75, 0.25]))))  # 2 (9/16)(1/16)(1 − 3/2)
         [-0.03515625  0.03515625]
+        >>> p = jnp.array([[0.6, 0.1, 0.1, 0.1, 0.1], [0.24, 0.19, 0.19, 0.19, 0.19]])
+        >>> print(jnp.sum(p * bias(jnp.log(p)), -1) > 0)  # five outcomes: towards uniform, and away
+        [False  True]
 
     References:
         Derived here (`laws/traces/derivation.py`).
