@@ -291,8 +291,9 @@ print(f"mean of 1 − Σp²: {mean_square:.2e}, all of it in {undecided:.2%} of 
 
 # %% [markdown]
 # **A critical temperature is a property of the state.** The entropy's drift changes its sign at
-# $T_c=1+d/(2n\,\mathrm{Var}\log p)$, which is infinite for equal outcomes. Nothing happens to the
-# process there: above 1 it collapses as well, only later.
+# $T_c\simeq1+d/(2n\,\mathrm{Var}\log p)$. Where the outcomes are nearly equal there is none: the
+# entropy falls at every temperature. Nothing happens to the process at $T_c$: above 1 it collapses
+# as well, only later.
 
 # %%
 for odds in (1.0, 3.0, 30.0):

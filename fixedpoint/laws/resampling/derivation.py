@@ -1411,7 +1411,29 @@ def prove_critical_temperature() -> list[Step]:
                 spread = moment(p, [int(c == a) + int(c == b) for c in range(size)]) / n**2
                 second += (spread - p[a] * p[b]) * sp.diff(S, free[a], free[b]) / 2
         toll.append(second + sp.Rational(size - 1, 2) / n)
+    hottest = []
+    for size, number in ((2, 4), (3, 3)):
+        uniform = [sp.Rational(1, size)] * size
+        drawn = mean(uniform, number, lambda c, number=number: _entropy_of_counts(c, number))
+        hottest.append(drawn - entropy_of_uniform_samples(size, number))
+    x, values = sp.Symbol("x", positive=True), sp.symbols("f0:6")
+    drawn = sum(f * _binomial(5, c, x) for c, f in enumerate(values))
+    bends = [
+        20 * (values[c + 2] - 2 * values[c + 1] + values[c]) * _binomial(3, c, x) for c in range(4)
+    ]
     return [
+        Step(
+            "the mean of Σf(p') is Σg(p), and g'' is a mean of f's second differences: with the "
+            "entropy's concave f, g is concave, so that the mean rises as T makes p more even "
+            "(n = 5)",
+            sp.expand(sp.diff(drawn, x, 2) - sum(bends)),
+        ),
+        Step(
+            "at T = ∞ it is log n − E log(1 + X), X ~ Bin(n−1, 1/K): S(p) is reached only if less "
+            "than that  (K = 2, n = 4; K = 3, n = 3)",
+            hottest,
+            reduce=plain,
+        ),
         Step("dS(p_T)/dT at T = 1 is Var ln p  (K = 2, 3)", temperature, reduce=plain),
         Step(
             "sampling costs half the trace of S'' times the covariance, which is −d/(2n)  "
@@ -1427,6 +1449,23 @@ def prove_critical_temperature() -> list[Step]:
     ]
 
 
+def _binomial(size: int, count: int, chance: Any) -> Any:
+    """The chance of `count` hits in `size` trials."""
+    return sp.binomial(size, count) * chance**count * (1 - chance) ** (size - count)
+
+
+def _entropy_of_counts(counts: Sequence[int], size: int) -> Any:
+    """The entropy of a corpus."""
+    return sum(-sp.Rational(c, size) * sp.log(sp.Rational(c, size)) for c in counts if c)
+
+
+def entropy_of_uniform_samples(num_outcomes: int, size: int) -> Any:
+    """Mean entropy of n samples of K equal outcomes: log n − E log(1 + X), X ~ Bin(n − 1, 1/K)."""
+    chance = sp.Rational(1, num_outcomes)
+    hits = (sp.log(1 + c) * _binomial(size - 1, c, chance) for c in range(size))
+    return sp.log(size) - sum(hits)
+
+
 def varentropy() -> Any:
     """Var ln p."""
     square = total(sp.exp(theta[j]) * theta[j] ** 2, j) / total(sp.exp(theta[j]), j)
@@ -1439,15 +1478,17 @@ CRITICAL_TEMPERATURE = register(
         label="resampling.critical_temperature",
         kind="asymptotic",
         statement=(
-            "At each state there is one temperature at which the mean entropy stands still, above "
-            "1 by d/(2n) over the variance of ln p; it is no transition of the process."
+            "At a state of less entropy than n samples of equal outcomes have on average there is "
+            "one temperature at which the mean entropy stands still, above 1 by d/(2n) over the "
+            "variance of ln p (at other states it falls at every temperature); it is no transition "
+            "of the process."
         ),
         lhs=sp.Symbol("T_c"),
         rhs=1 + (K - 1) / (2 * n * varentropy()),
         symbols={"logits": theta, "num_samples": n},
         assumes=(
-            "Refits to n fresh samples at T; leading order in 1/n; d = K − 1, all outcomes alive. "
-            "Infinite at the uniform model."
+            "Refits to n fresh samples at T; leading order in 1/n; d = K − 1, all outcomes alive; "
+            "S(p) < log n − E log(1 + X), X ~ Bin(n−1, 1/K). Elsewhere the solution is infinite."
         ),
         source=DERIVED,
         near_misses={
@@ -1460,9 +1501,12 @@ CRITICAL_TEMPERATURE = register(
             "below 1": 1 - (K - 1) / (2 * n * varentropy()),
         },
         proof=prove_critical_temperature,
-        domain={"logits": ("vector", -3, 3), "num_samples": ("integer", 2, 2000)},
+        domain={"logits": ("vector", -3, 3), "num_samples": ("integer", 30, 2000)},
         edges=(
-            Edge({"logits": LOGITS, "num_samples": 1}),
+            Edge({"logits": LOGITS, "num_samples": 1}, float("inf")),
+            Edge({"logits": LOGITS, "num_samples": 10**9}),
+            Edge({"logits": [math.log(0.6), math.log(0.4)], "num_samples": 10}, float("inf")),
+            Edge({"logits": [math.log(0.6), math.log(0.4)], "num_samples": 30}),
             Edge({"logits": [0.7, 0.7, 0.7], "num_samples": 9}, float("inf")),
             Edge({"logits": FIXED, "num_samples": 9}, 1.0),
             Edge(

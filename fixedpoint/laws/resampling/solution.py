@@ -757,7 +757,11 @@ def _log_entropic(x: Array, kappa: Array) -> Array:
 def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Temperature at which the mean entropy stands still (`resampling.critical_temperature`).
 
-        T_c = 1 + (d/2n) / Var ln p,    d = surviving outcomes − 1,  Var ln p = Σ p ln²p − S²
+        T_c ≃ 1 + (d/2n) / Var ln p,    d = surviving outcomes − 1,  Var ln p = Σ p ln²p − S²
+
+    The mean entropy of the next generation rises with T. At T = ∞ it is that of n samples of d + 1
+    equal outcomes, log n − E log(1 + X) with X ~ Bin(n − 1, 1/(d + 1)). There is a T_c, and only
+    one, exactly where the model's entropy S is less than that.
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
@@ -765,17 +769,21 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
 
     Returns:
         T_c at this model: below it the mean entropy falls in the next generation, above it it
-        rises. `inf` for outcomes of equal probability, 1 for a single one.
+        rises. `inf` where it falls at every temperature (among others, for outcomes of equal
+        probability); 1 for a single outcome, where nothing moves.
 
     Validity:
-        The leading order in 1/n of a property of the *state*: the zero of the entropy's drift. It
-        is no transition of the process, whose collapse slows down smoothly where T − 1 is of the
-        order of 1/n; every T < ∞ collapses in the end.
+        Whether it is `inf` is exact. Its value is the leading order in 1/n of a property of the
+        *state*, the zero of the entropy's drift; the true one grows without limit as S nears the
+        entropy beyond which there is none. It is no transition of the process, whose collapse slows
+        down smoothly where T − 1 is of the order of 1/n; every T < ∞ collapses in the end.
 
     Example:
         >>> import jax.numpy as jnp
         >>> round(float(critical_temperature(jnp.log(jnp.array([0.75, 0.25])), 100)), 6)
         1.022094
+        >>> float(critical_temperature(jnp.log(jnp.array([0.6, 0.4])), 10))  # too few samples
+        inf
 
     References:
         Derived here (`laws/resampling/derivation.py`).
@@ -786,8 +794,26 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     gap = jnp.where(p > 0, theta - jnp.max(theta, -1, keepdims=True), 0)
     mean = jnp.sum(p * gap, -1, keepdims=True)
     variance = jnp.sum(p * (gap - mean) ** 2, -1)
-    toll = (simplex.num_surviving(theta) - 1) / (2 * jnp.asarray(num_samples, theta.dtype))
-    return 1 + jnp.where(toll > 0, toll / variance, 0)
+    num_alive, n = simplex.num_surviving(theta), jnp.asarray(num_samples, theta.dtype)
+    toll = (num_alive - 1) / (2 * n)
+    stands_still = simplex.entropy(theta) < _entropy_of_uniform_samples(num_alive, n)
+    excess = jnp.where(stands_still, toll / jnp.where(stands_still, variance, 1), jnp.inf)
+    return 1 + jnp.where(toll > 0, excess, 0)
+
+
+@jax.jit
+def _entropy_of_uniform_samples(num_outcomes: Array, n: Array) -> Array:
+    """Mean entropy of n samples of K >= 2 equal outcomes: log n − E log(1 + X), X ~ Bin(n−1, 1/K).
+
+    E log(1 + X) = ∫ (1 − (1 − (1 − e^{−s})/K)^{n−1}) e^{−s} ds/s, by the trapezium rule in log s.
+    """
+    K, n = (x[..., None] for x in jnp.broadcast_arrays(jnp.maximum(num_outcomes, 2), n))
+    low, high = -38 - jnp.log(n), np.log(45.0)
+    steps = jnp.linspace(0, 1, 320, dtype=n.dtype)[(None,) * (n.ndim - 1)]
+    s = jnp.exp(low + (high - low) * steps)
+    none_drawn = jnp.exp((n - 1) * jnp.log1p(jnp.expm1(-s) / K))
+    integral = jnp.sum((1 - none_drawn) * jnp.exp(-s), -1) * ((high - low) / 319)[..., 0]
+    return jnp.log(n[..., 0]) - integral
 
 
 def metastability(temperature: Number) -> Float[Array, "*batch"]:

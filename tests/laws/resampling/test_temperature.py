@@ -5,9 +5,11 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 import fixedpoint as fp
 from fixedpoint.laws import resampling
+from fixedpoint.laws.resampling import solution
 from fixedpoint.laws.resampling.process import cheapest_path, refit_loop
 
 
@@ -44,6 +46,38 @@ def test_critical_temperature_depends_on_the_state():
     near, far = (resampling.critical_temperature(s * jnp.log(p), 100) for s in (0.3, 1.0))
     assert near > far > 1
     assert resampling.critical_temperature(jnp.zeros(5), 100) == np.inf
+
+
+def mean_entropy(p, num_samples):
+    """Mean entropy of the next generation, from the binomial counts of each outcome."""
+    counts = np.arange(num_samples + 1)
+    terms = -counts / num_samples * np.log(np.maximum(counts, 1) / num_samples)
+    return sum(terms @ scipy.stats.binom.pmf(counts, num_samples, x) for x in p)
+
+
+def test_the_mean_entropy_stands_still_at_one_temperature_or_at_none():
+    temperatures = np.append(np.geomspace(0.3, 1e4, 24), np.inf)
+    finite, cases = [], [([0.6, 0.4], 10), ([0.6, 0.4], 28), ([0.7, 0.3], 4), ([0.7, 0.3], 8)]
+    cases += [([0.5, 0.3, 0.2], n) for n in (1, 13, 14, 30)] + [([0.97, 0.02, 0.01], 3)]
+    for p, num_samples in cases:
+        logits = np.log(np.array(p))
+        hot = np.exp(logits[None] / temperatures[:, None])
+        after = [mean_entropy(x / x.sum(), num_samples) for x in hot]
+        rises = np.array(after) > -np.sum(p * logits)
+        assert np.all(np.diff(after) > 0) or num_samples == 1
+        finite.append(rises[-1])
+        found = resampling.critical_temperature(jnp.asarray(logits), num_samples)
+        assert np.isfinite(found) == rises[-1]
+    assert 3 <= sum(finite) <= 6
+    assert resampling.critical_temperature(jnp.log(jnp.array([0.6, 0.4])), 10) == np.inf
+
+
+@pytest.mark.parametrize("size", [2, 3, 100, 10_000])
+@pytest.mark.parametrize("num_samples", [1, 2, 13, 1000])
+def test_the_entropy_of_samples_of_equal_outcomes(num_samples, size):
+    found = solution._entropy_of_uniform_samples(jnp.asarray(size), jnp.asarray(num_samples * 1.0))
+    expected = size * mean_entropy([1 / size], num_samples)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("temperature", [0.97, 1.03])
