@@ -206,14 +206,17 @@ def _complement_terms(p: Array) -> Array:
     return jnp.sum(jnp.where(first, jax.scipy.special.xlogy(rest, rest), others), -1)
 
 
-FIXATION_CONSTANT = 0.72170251
-"""The constant of `fixation_time_expansion`, extrapolated from exact times."""
+FIXATION_CONSTANT = 0.7217024360518804
+"""A + γ/3 − 3/2 of `fixation_time_expansion`."""
 
 
 def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Time until one of two is left, to the constant term (`resampling.fixation_time_expansion`).
 
         E T ≃ 2nS − [log(npq) + S]/3 − c,   S = −p log p − q log q
+
+    c = A + γ/3 − 3/2 = 0.7217024…, where A is the limit of 2/ε_m + log(ε_m)/3 − m for ε_0 = 1 and
+    ε_{m+1} = 1 − e^{−ε_m}: what the last few copies of an outcome are worth.
 
     Args:
         logit_gap: z = log(p/q).

@@ -5,12 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
 from fixedpoint import chain
 from fixedpoint.laws import resampling
-from fixedpoint.laws.resampling import solution
+from fixedpoint.laws.resampling import derivation, solution
 
 LOGITS = jnp.array([1.0, 0.2, -1.2])
 WORDS = -1.5 * jnp.log(jnp.arange(1, 201.0))
@@ -101,6 +102,30 @@ def test_both_ways_to_follow_many_ancestors_agree(monkeypatch):
     solution._time_with_ancestors.cache_clear()
     for closed, followed in zip(*answers, strict=True):
         np.testing.assert_allclose(closed, followed, rtol=1e-9)
+
+
+def test_the_constant_of_the_expansion():
+    """By its definition, to 14 digits; and by exact times of few samples, to 6."""
+    with mpmath.workdps(30):
+        alive = mpmath.mpf(1)
+        for _ in range(4000):
+            alive = 1 - mpmath.exp(-alive)
+        # The next orders of the coordinate that grows by 1 a generation: ε/36 + ε²/540.
+        start = 2 / alive + mpmath.log(alive) / 3 + alive / 36 + alive**2 / 540 - 4000
+        constant = start + mpmath.euler / 3 - 1.5
+        assert abs(constant - mpmath.mpf(derivation.FIXATION_DIGITS)) < 1e-13
+    assert abs(constant - solution.FIXATION_CONSTANT) < 1e-13
+    for gap in (0.0, 0.8):
+        left = [
+            n
+            * float(
+                resampling.fixation_time(jnp.array([gap, 0.0]), n)
+                - resampling.fixation_time_expansion(gap, n)
+            )
+            for n in (500, 1000)
+        ]
+        # What is left falls as 1/n: were the constant wrong in its 6th digit, it would not.
+        assert abs(left[1] - left[0]) < 3e-4
 
 
 @pytest.mark.slow
