@@ -349,7 +349,8 @@ for n in (0, 10, 40, 80):
 # %% [markdown]
 # **Storage.** Temperature loses no mode, but a number format can. Stored as float32
 # *probabilities*, the rarest outcome underflows after $\log(\lambda/R)/\log(1/T)$ generations, $R$
-# being the range of the initial logits and $e^{-\lambda}$ the smallest number.
+# being the range of the initial logits and $e^{-\lambda}$ the smallest number. (Very near to
+# $T=1$ rounding errors add up before that: `tempering.storage_hot`.)
 
 # %%
 verdicts["tempering.storage_cold"] = confront.verify("tempering.storage_cold")

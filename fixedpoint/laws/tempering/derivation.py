@@ -965,9 +965,10 @@ STORAGE_COLD = register(
         lhs=sp.Symbol("n_*"),
         rhs=STORAGE_COLD_RHS,
         symbols={"logit_range": R, "temperature": T, "log_smallest": smallest},
-        assumes=EXACT_REFIT + " T < 1; the mode is unique and dominates when the rarest outcome "
-        "underflows; e^{-λ} is the smallest number that does not round to 0; until then rounding "
-        "errors shrink. The horizon is the integer part, within one generation.",
+        assumes=EXACT_REFIT + " T < 1; e^{-λ} is the smallest number that does not round to 0, λ "
+        "large; rounding errors, together at most uT/(1 - T), are negligible "
+        "(tempering.storage_hot where they are not). ℓ nats in λ are ℓ/(λ log(1/T)) generations, "
+        "among them the logarithm of the mode's probability at the horizon.",
         source=DERIVED,
         near_misses={
             "range of the logits forgotten": sp.log(smallest) / sp.log(1 / T),
@@ -993,7 +994,7 @@ STORAGE_HOT_RHS = sp.log(1 + tolerance * (T - 1) / (T * roundoff)) / sp.log(T)
 
 def prove_storage_hot() -> list[Step]:
     """Rounding errors of the logits, each at most u, added up by the way back, with T = e^r."""
-    rate = sp.Symbol("r", positive=True)
+    rate = sp.Symbol("r", real=True, nonzero=True)
     t = sp.Symbol("t", real=True)
     error = roundoff * T * (1 - T**-t) / (T - 1)
     return [
@@ -1007,6 +1008,13 @@ def prove_storage_hot() -> list[Step]:
             (error * T**t).subs(T, sp.exp(rate)).subs(t, STORAGE_HOT_RHS.subs(T, sp.exp(rate)))
             - tolerance,
         ),
+        Step(
+            "for T < 1 it stays below uT/(1 - T): within the tolerance for ever if T < 1/(1 + u/d)",
+            [
+                (error * T**t) - roundoff * T / (1 - T) * (1 - T**t),
+                (roundoff * T / (1 - T)).subs(T, 1 / (1 + roundoff / tolerance)) - tolerance,
+            ],
+        ),
     ]
 
 
@@ -1014,14 +1022,16 @@ STORAGE_HOT = register(
     Equation(
         label="tempering.storage_hot",
         kind="bound",
-        statement="Above T = 1 the initial model survives storage as probabilities at least until "
-        "the amplified rounding errors add up to the tolerance.",
+        statement="Stored as probabilities, the initial model survives at least until the rounding "
+        "errors, those of generation k times T^k, add up to the tolerance: soon above T = 1 and "
+        "near it, never for T < 1/(1 + u/d).",
         lhs=sp.Symbol("n_*"),
         rhs=STORAGE_HOT_RHS,
         symbols={"temperature": T, "roundoff": roundoff, "tolerance": tolerance},
-        assumes=EXACT_REFIT + " T > 1; every generation changes each log-probability by at most "
-        "the unit roundoff u, all other arithmetic is finer; the error is the largest of the "
-        "restored logits, up to a common constant.",
+        assumes=EXACT_REFIT + " T > 1/(1 + u/d), d/u at T = 1; rounding changes each "
+        "log-probability by at most the unit roundoff u a generation (to first order, while "
+        "probabilities are normal numbers), all other arithmetic is finer; the error is the "
+        "largest of the restored logits, up to a common constant.",
         source=DERIVED,
         relation=">=",
         near_misses={
@@ -1039,6 +1049,10 @@ STORAGE_HOT = register(
             Edge({"temperature": 1 + 1e-3, "roundoff": 2.0**-53, "tolerance": 0.1}),
             Edge({"temperature": 1e3, "roundoff": 2.0**-53, "tolerance": 0.1}),
             Edge({"temperature": 1 + 1e-12, "roundoff": 2.0**-8, "tolerance": 0.1}),
+            Edge({"temperature": 1.0, "roundoff": 2.0**-8, "tolerance": 0.1}, 25.6),
+            Edge({"temperature": 0.999, "roundoff": 2.0**-8, "tolerance": 0.1}),
+            Edge({"temperature": 0.999, "roundoff": 2.0**-11, "tolerance": 0.1}),
+            Edge({"temperature": 0.9, "roundoff": 2.0**-8, "tolerance": 0.1}, math.inf),
         ],
     )
 )

@@ -6,6 +6,7 @@ convergence, full-batch gradient steps from the last or from the initial model, 
 rank), which must lead to one law.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -419,7 +420,7 @@ def storage_cold() -> list[Observation]:
 
 
 def storage_hot() -> list[Observation]:
-    """Measured horizons above T = 1; a whole number may lie one below the bound."""
+    """Measured horizons above T = 1 and near it; a whole number may lie one below the bound."""
     return [
         Observation(
             f"stored as {np.dtype(dtype).name} probabilities at T = {temperature}",
@@ -431,8 +432,10 @@ def storage_hot() -> list[Observation]:
             float(measured_horizon(temperature, dtype)),
             tolerance=1.0,
         )
-        for temperature in (1.05, 1.25, 2.0)
-        for dtype in (np.float32, jnp.bfloat16)
+        for temperature, dtype in (
+            *itertools.product((1.05, 1.25, 2.0), (np.float32, jnp.bfloat16)),
+            *((0.999, np.float16), (0.999, jnp.bfloat16), (0.98, jnp.bfloat16)),
+        )
     ]
 
 

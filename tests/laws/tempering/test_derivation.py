@@ -2,10 +2,13 @@
 
 import math
 
+import jax.numpy as jnp
 import mpmath
+import numpy as np
 import pytest
 import sympy as sp
 
+from fixedpoint.laws import tempering
 from fixedpoint.laws.equation import equations
 from fixedpoint.laws.tempering import derivation
 
@@ -69,3 +72,18 @@ def test_a_large_poisson_mean_drifts_linearly():
 def test_a_small_poisson_mean_collapses_double_exponentially():
     arguments = {"mean": 1e-8, "temperature": 0.5, "num_terms": 10}
     assert mpmath.almosteq(derivation.POISSON.evaluate(arguments), mpmath.mpf(1e-8) ** 2, 1e-7)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16, np.float32])
+@pytest.mark.parametrize("temperature", [0.4, 0.9, 0.97, 0.995, 1.003, 1.2])
+def test_no_model_is_lost_before_its_horizon(temperature, dtype):
+    """Models of few outcomes, and rounding by NumPy alone."""
+    for initial in ([0.0, -0.7, -1.1], [0.0, -2.0, -6.9], [0.0, -1.0, -8.1, -8.9]):
+        initial = np.array(initial)
+        horizon = tempering.storage_horizon(np.ptp(initial), temperature, dtype)
+        model = initial
+        for generation in range(1, int(min(horizon, 600)) + 1):
+            weights = np.exp((model - model.max()) / temperature)
+            model = np.log((weights / weights.sum()).astype(dtype).astype(float))
+            error = model * temperature**generation - initial
+            assert np.ptp(error) / 2 <= 0.1
