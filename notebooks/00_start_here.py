@@ -143,9 +143,9 @@ _ = axes[0].legend(loc="upper left")
 # %% [markdown]
 # ## How far to trust it
 #
-# Every law is an equation in a register. It is *proved* in SymPy from the definitions, *evaluated*
-# against 50 digits, and *confronted* with the simulated loop; the same data must reject the
-# mistakes that a careful person could make.
+# Every law is an equation in a register. It is *proved* (SymPy closes each step of its proof; a
+# conjecture has none), *evaluated* against 50 digits, and *confronted* with the simulated loop; the
+# same data must reject the mistakes that a careful person could make.
 
 # %%
 verdict = confront.verify("tempering.logits")

@@ -129,8 +129,8 @@ sp.Eq(sp.Symbol(r"n_\epsilon"), sp.simplify(needed))
 # generations. **Step 6: back.** All differences of logits have been multiplied by the same number,
 # so that one temperature divides them by it again: $\theta_n/T^{-n}=\theta_0$ (claim 5).
 #
-# The same claims stand in the package's register, for any number of outcomes, each with its proof
-# from the definitions. Displaying a step runs it:
+# The same claims stand in the package's register, each with the steps of its proof, written from
+# the definitions for the numbers of outcomes that they name. Displaying a step runs it:
 
 # %%
 display(register["tempering.recovery"], *register["tempering.recovery"].proof())

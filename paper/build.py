@@ -174,10 +174,14 @@ def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[s
     found = [record[label] for label in register if label in record]
     tight = [label for label, equation in register.items() if equation.accuracy <= 1e-12]
     errors = [record[label]["evaluated"].get("error") or 0.0 for label in tight if label in record]
+    proofs = [verdict["proved"]["status"] for verdict in found]
     drawn = [v["confronted"] for v in found if v["confronted"]["z"] is not None]
     return {
         "equations": str(len(register)),
         "verified": str(sum(verdict["passed"] for verdict in found)),
+        "proved": str(proofs.count("passed")),
+        "checkedAtPoints": str(proofs.count("checked")),
+        "conjectures": str(proofs.count("none")),
         "tight": str(len(tight)),
         "largestError": power_of_ten(max(errors, default=0.0)),
         "threshold": f"{confront.THRESHOLD:.2f}",

@@ -186,6 +186,9 @@ def test_the_last_verification_is_told_in_numbers():
     assert build.tally(register, {label: record(confronted="failed")}) == {
         "equations": "1",
         "verified": "0",
+        "proved": "1",
+        "checkedAtPoints": "0",
+        "conjectures": "0",
         "tight": "1",
         "largestError": "$10^{-13}$",
         "threshold": "5.33",
