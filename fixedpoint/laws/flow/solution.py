@@ -148,7 +148,8 @@ def frozen_one_hot_target(
         Centred logits at time t.
 
     Raises:
-        ValueError: If the time is negative or infinite, or the logits are none.
+        ValueError: If the time is negative or infinite, the logits are none, or the target is not
+            an outcome that is alive.
 
     Validity:
         Exact for every K (the integral by a 64-point Gauss-Legendre rule in the logarithm of its
@@ -167,6 +168,11 @@ def frozen_one_hot_target(
     checks.check_nonnegative(time, "time")
     theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
     chosen = _outcomes(theta) == chosen
+    alive = jnp.any(chosen & (theta > -jnp.inf), -1)
+    if not isinstance(alive, Tracer) and not np.all(alive):
+        raise ValueError(
+            f"`target` must be the index of an outcome that is not lost; got {target!r}."
+        )
     return _to_one_hot(theta, t, chosen)
 
 
@@ -213,11 +219,13 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
         The rate λ: logits approach those of the teacher as e^(-λt).
 
     Raises:
-        ValueError: If the logits are none, or there is only one outcome.
+        ValueError: If the logits are none or not finite, or there is only one outcome.
 
     Validity:
         Exact for every K; relative error below 1e-12 in float64
-        (`fixedpoint verify flow.relaxation_rate`). Its derivative is undefined where the two
+        (`fixedpoint verify flow.relaxation_rate`). A model that differs from the teacher in faster
+        directions alone (one that ties where the teacher's two least probable outcomes do) is
+        quicker. Its derivative is undefined where the two
         smallest probabilities tie.
 
     Example:
@@ -231,6 +239,8 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
     theta = jnp.sort(_floats(checks.check_logits(logits_target, "logits_target"))[0], -1)
     if theta.shape[-1] < 2:
         raise ValueError("`logits_target` must have at least two outcomes; got one.")
+    if not isinstance(theta, Tracer) and not np.all(np.isfinite(theta)):
+        raise ValueError("`logits_target` must be finite: a lost outcome is never reached.")
     return _second_eigenvalue(theta)
 
 
@@ -988,10 +998,10 @@ def reverse_kl_tail(
         time: Time t, late: K s > e.
 
     Returns:
-        The leading term of the probability outside the mode.
+        The leading term of the probability outside the mode; NaN before K s = e.
 
     Raises:
-        ValueError: If the temperature or the time is not positive.
+        ValueError: If the temperature is not between 0 and 1 or the time is not positive.
 
     Validity:
         Asymptotic, with a relative correction of 1/z: 6% at s = 1e6.
@@ -1005,10 +1015,11 @@ def reverse_kl_tail(
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
+    checks.check_positive(checks.check_below_one(temperature), "temperature")
     checks.check_positive(time, "time")
     K, T, t = _floats(num_outcomes, temperature, time)
-    return _late_reverse_kl(K, K * _excess(T) * t)
+    rate = K * _excess(T) * t
+    return jnp.where(rate > jnp.e, _late_reverse_kl(K, jnp.maximum(rate, jnp.e)), jnp.nan)
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import mpmath
 import sympy as sp
+from mpmath.libmp import from_str
 from sympy.functions.combinatorial.numbers import stirling
 from sympy.utilities.lambdify import implemented_function
 
@@ -581,7 +582,7 @@ def _prove_fixation_constant() -> list[Step]:
     copies, s, e, start = sp.symbols("k s epsilon A", positive=True)
     height = 2 / e + sp.log(e) / 3
     rise = sp.log((1 - sp.exp(-e)) / e) / 3 + 2 / (1 - sp.exp(-e)) - 2 / e - 1
-    drawn: Any = sp.summation((copies * s) ** j / sp.factorial(j), (j, 1, sp.oo)) + 1
+    some: Any = sp.summation((copies * s) ** j / sp.factorial(j), (j, 1, sp.oo))
     tail = 2 * (sp.exp(-copies * e) / e - copies * sp.expint(1, copies * e))
     tail -= sp.expint(1, copies * e) / 3
     small = sp.log(copies * e) + sp.EulerGamma
@@ -595,7 +596,7 @@ def _prove_fixation_constant() -> list[Step]:
         Step(
             "k copies beside many have Poisson(k) copies: s_{m+1} = e^{s_m − 1}, so that s_{m+1} = "
             "e^{−ε_m} with ε_0 = 1, ε_{m+1} = 1 − e^{−ε_m}",
-            drawn * sp.exp(-copies) - sp.exp(copies * (s - 1)),
+            (1 + some) * sp.exp(-copies) - sp.exp(copies * (s - 1)),
         ),
         Step(
             "Φ(ε) = 2/ε + log(ε)/3 + O(ε) grows by 1 a generation: Φ(ε_m) = m + A",
@@ -655,7 +656,7 @@ class FixationConstant(sp.NumberSymbol):
         return "c"
 
     def _as_mpf_val(self, prec: int) -> Any:
-        return mpmath.libmp.from_str(FIXATION_DIGITS, prec)
+        return from_str(FIXATION_DIGITS, prec)
 
     def _mpmathcode(self, printer: Any) -> str:
         return f"mpf('{FIXATION_DIGITS}')"

@@ -890,7 +890,7 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
         temperature: T > 1.01, also inf; a T ≤ 1 has no barrier and c = 0.
 
     Returns:
-        c_K(T).
+        c_K(T); NaN for K ≥ 3 and 1 < T ≤ 1.01, where the path is not resolved.
 
     Validity:
         An upper bound of lim ln(mean time)/n, because the path is restricted for K ≥ 3; the slopes
@@ -907,6 +907,7 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
     K, T = jnp.broadcast_arrays(jnp.asarray(num_outcomes, float), jnp.asarray(temperature, float))
     hot = (T > 1) & jnp.isfinite(T)
     action = _action(jnp.where(hot, 1 / T, 0.5), jnp.log(K - 1))
+    action = jnp.where((K > 2) & (T <= 1.01), jnp.nan, action)
     return jnp.where(hot, action, jnp.where(T > 1, jnp.log(K / (K - 1)), 0))
 
 
@@ -1289,11 +1290,12 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
 
     Args:
         probability: p, the initial probability of the right answer.
-        ratio: r > 1, the verifier's ratio TPR/FPR.
+        ratio: r ≥ 1, the verifier's ratio TPR/FPR.
         num_samples: n ≥ 1, accepted samples a generation.
 
     Returns:
-        The chance that the right answer is lost; each right sample more divides it by r².
+        The chance that the right answer is lost; each right sample more divides it by r². 1 − p
+        without a verifier, r = 1.
 
     Validity:
         The limit n → ∞ at fixed n ln r, T = 1. With s = r − 1 instead the error at finite n is
@@ -1310,7 +1312,10 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
     """
     p, r, n = (jnp.asarray(value, float) for value in (probability, ratio, num_samples))
     strength = 2 * n * jnp.log(r)
-    return jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
+    works = strength != 0
+    strength = jnp.where(works, strength, 1)
+    lost = jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
+    return jnp.where(works, lost, 1 - p)
 
 
 def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:

@@ -274,6 +274,8 @@ def mode_limit(
     References:
         Derived here.
     """
+    checks.check_below_one(temperature)
+    checks.check_temperature(gap, "gap", positive=True)
     B = _power(temperature, -jnp.asarray(checks.check_nonnegative(generation, "generation")))
     ratio = jnp.asarray(num_runners_up) / jnp.asarray(num_modes)
     return ratio * jnp.exp(-jnp.asarray(gap) * B)
@@ -347,6 +349,7 @@ def generations_to_collapse(
         Derived here.
     """
     T = jnp.asarray(checks.check_temperature(temperature))
+    checks.check_temperature(gap, "gap", positive=True)
     checks.check_positive(tolerance, "tolerance")
     excess = jnp.log(num_runners_up / jnp.asarray(num_modes)) - jnp.log(tolerance)
     ahead = excess > gap
@@ -469,7 +472,7 @@ def _series(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> tuple[Any, ...]:
     """B²κ₂ and B³κ₃ of the logits under the uniform law on the support."""
-    checks.check_temperature(temperature, positive=True)
+    checks.check_above_one(temperature)
     checks.check_nonnegative(generation, "generation")
     theta, B = simplex.per_distribution(logits, _power(temperature, -jnp.asarray(generation)))
     x = simplex.centre(theta)
@@ -632,7 +635,7 @@ def storage_cold(
         Derived here.
     """
     checks.check_positive(logit_range, "logit_range")
-    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    T = jnp.asarray(checks.check_below_one(temperature))
     return jnp.log(jnp.maximum(log_smallest / jnp.asarray(logit_range), 1)) / -jnp.log(T)
 
 
@@ -1045,7 +1048,7 @@ def pareto(
     References:
         Elementary.
     """
-    checks.check_positive(exponent, "exponent")
+    checks.check_above_one(checks.check_positive(exponent, "exponent"), "exponent")
     return exponential_family(exponent, 0.0, temperature, generation)
 
 
@@ -1062,7 +1065,7 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
         num_terms: How many terms of the sums to keep: well above λ + 10√(Tλ) + 30T.
 
     Returns:
-        λ'.
+        λ'; NaN if so few terms are kept that the last of them still counts.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -1085,7 +1088,8 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
     T = jnp.asarray(temperature)[..., None]
     x = jnp.expand_dims(x, tuple(range(max(log_mean.ndim, T.ndim) - 1)))
     p = simplex.probabilities((x * log_mean - gammaln(x + 1)) / T)
-    return jnp.sum(x * p, -1)
+    enough = p[..., -1] * num_terms < 1e-3 * jnp.finfo(p.dtype).eps
+    return jnp.where(enough, jnp.sum(x * p, -1), jnp.nan)
 
 
 def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:

@@ -627,6 +627,9 @@ def winner(
     Returns:
         The probability that the other outcome is drawn for ever in the end.
 
+    Raises:
+        ValueError: If the temperature is not between 0 and 1 or the gap is not positive.
+
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
         diffusion with the same drift and noise has another exponent and is wrong by a factor that
@@ -639,6 +642,8 @@ def winner(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
+    checks.check_positive(logit_gap, "logit_gap")
+    checks.check_positive(checks.check_below_one(temperature), "temperature")
     z, T, eta, B = (
         jnp.asarray(value, float) for value in (logit_gap, temperature, step_size, num_samples)
     )
@@ -680,6 +685,9 @@ def stationary(
     Returns:
         C; the stationary covariance is C (I − 11ᵀ/K), so that E|θ|² = (K − 1) C.
 
+    Raises:
+        ValueError: If the temperature is not above 1.
+
     Validity:
         Asymptotic for ηT/(B(T − 1)) → 0; exact for the linearised chain. Near T = 1 the law is
         another one (`stationary_mixture`).
@@ -691,7 +699,7 @@ def stationary(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    T, eta = jnp.asarray(temperature), jnp.asarray(step_size)
+    T, eta = jnp.asarray(checks.check_above_one(temperature)), jnp.asarray(step_size)
     return eta * T / (2 * num_samples * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * num_outcomes))
 
 
