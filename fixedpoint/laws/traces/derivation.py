@@ -413,9 +413,9 @@ BIAS = register(
         kind="exact",
         statement=(
             "Although the logits have no drift the probabilities do, of order η²/B. Their mean "
-            "moves away from uniform where Σ_{i<j} p_i p_j (p_i − p_j)² (1 + 2 Σp² − 3p_i − 3p_j) "
-            "> 0 and towards it where that is < 0: always for K = 2; near uniform towards it for "
-            "K = 3, away from it for K ≥ 5."
+            "moves away from uniform where Σ p_a p_b (p_a − p_b)² (1 + 2 Σp² − 3p_a − 3p_b) over "
+            "all pairs is > 0, and towards it where that is < 0: always for K = 2; near uniform "
+            "towards it for K = 3, away from it for K ≥ 5."
         ),
         lhs=sp.Symbol(r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[p'_i-p_i]}"),
         rhs=bias_of(sp.exp(theta[i]) / total(sp.exp(theta[j]), j), power_sum(2), power_sum(3)),
