@@ -282,7 +282,7 @@ def test_late_generations_of_the_families():
         (lambda: tempering.logits(jnp.array([]), 0.5, 1), r"at least one outcome"),
         (lambda: tempering.composition(THETA, jnp.array([0.5, -1.0])), r"`temperatures` must be"),
         (lambda: tempering.tail(THETA, 0.5, -3), r"`generation` must be >= 0"),
-        (lambda: tempering.uniform_limit(THETA, 0.0, 3), r"`temperature` must be > 0"),
+        (lambda: tempering.uniform_limit(THETA, 0.0, 3), r"`temperature` must be above 1"),
         (lambda: tempering.divergence(THETA, -1.0, 0.0), r"`inverse_temperature` must be"),
         (lambda: tempering.entropy_slope(THETA, -1.0), r"`inverse_temperature` must be"),
         (lambda: tempering.majorisation(THETA, 1.0, 0), r"`num_top` must be an integer >= 1"),
