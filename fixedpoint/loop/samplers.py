@@ -24,7 +24,6 @@ relative for a ratio a/b, and rounding reaches neither below n of some 10¹² (i
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -34,6 +33,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
+from fixedpoint.simplex import rounding
 
 
 def number(check: Callable[..., Any], name: str) -> Callable[[ArrayLike], Array]:
@@ -63,11 +63,6 @@ def floating(value: ArrayLike) -> Array:
     return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
-def _rounding(level: Array) -> Array:
-    """By how much computed numbers of this size that are equal may differ."""
-    return 8 * jnp.finfo(level.dtype).eps * jnp.abs(jnp.where(jnp.isfinite(level), level, 0))
-
-
 def _highest(
     logits: Float[Array, "*batch outcomes"], level: Float[Array, "*batch 1"], number: ArrayLike
 ) -> Float[Array, "*batch outcomes"]:
@@ -75,10 +70,10 @@ def _highest(
 
     All above the level, and of those on it (to rounding) as many as are wanted, the first ones.
     """
-    above = logits > level + _rounding(level)
-    level_ones = (logits >= level - _rounding(level)) & ~above
+    above = logits > level + rounding(level)
+    equal = (logits >= level - rounding(level)) & ~above
     left = number - jnp.sum(above, -1, keepdims=True)
-    kept = above | (level_ones & (jnp.cumsum(level_ones, -1) <= left))
+    kept = above | (equal & (jnp.cumsum(equal, -1) <= left))
     return jnp.where(kept, logits, -jnp.inf)
 
 
@@ -118,7 +113,7 @@ class Temperature(Sampler):
         theta, temperature = simplex.per_distribution(logits, self.temperature)
         top = jax.lax.stop_gradient(jnp.max(theta, -1, keepdims=True))
         # Above 0 a gap that may be rounding is still a gap: it makes no difference until T is tiny.
-        tied = (temperature == 0) & (theta >= top - _rounding(top))
+        tied = (temperature == 0) & (theta >= top - rounding(top))
         return simplex.temper(jnp.where(tied, top, theta), temperature[..., 0])
 
 
@@ -190,9 +185,7 @@ class Nucleus(Sampler):
         ranked = -jnp.sort(-jax.lax.stop_gradient(logits), axis=-1)
         p = simplex.probabilities(ranked)
         mass = jnp.asarray(self.mass, p.dtype)
-        # A probability is as inaccurate as its logit is large, a sum as the tree of its terms deep.
-        size = jnp.sum(p * jnp.abs(jnp.where(p > 0, ranked, 0)), -1, keepdims=True)
-        error = _rounding(size + 1 + math.log2(p.shape[-1]))
+        error = simplex.mass_rounding(ranked)[..., None]
         below = jax.lax.cumsum(p, p.ndim - 1, reverse=True) - p
         short = jnp.where(
             mass < 0.5,
@@ -239,5 +232,5 @@ class MinP(Sampler):
         top = jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True))
         depth = jax.lax.stop_gradient(jnp.log(self.ratio))
         # A ratio other than 1 has a rounding of its own.
-        error = _rounding(top) + jnp.where(depth < 0, _rounding(1 + jnp.abs(depth)), 0)
+        error = rounding(top) + jnp.where(depth < 0, rounding(1 + jnp.abs(depth)), 0)
         return jnp.where(logits >= top + depth - error, logits, -jnp.inf)

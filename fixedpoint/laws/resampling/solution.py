@@ -643,8 +643,8 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
         ValueError: If the mass is not in [0, 1].
 
     Validity:
-        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) holds exactly, the
-        rule cuts but rounding decides: ten equal outcomes and π = 0.9.
+        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) to rounding, the first
+        m − 1 reach π and the nucleus cuts the m-th: of ten equal outcomes π = 0.9 leaves nine.
 
     Example:
         >>> import jax.numpy as jnp
@@ -656,16 +656,19 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
         Derived here (`laws/resampling/derivation.py`).
     """
     checks.check_fraction(mass, "mass")
-    p, mass = simplex.per_distribution(simplex.probabilities(logits0), mass)
-    return _staying(p, mass)
+    return _staying(*simplex.per_distribution(logits0, mass))
 
 
 @jax.jit
-def _staying(p: Array, mass: Array) -> Array:
+def _staying(theta: Array, mass: Array) -> Array:
     """How many of the most probable outcomes a nucleus leaves alone, at least one."""
-    ranked = -jnp.sort(-p, -1)
+    ranked = -jnp.sort(-theta, -1)
+    p = simplex.probabilities(ranked)
+    # The same allowance as in `fixedpoint.Nucleus`, whose limit this is.
+    error = simplex.mass_rounding(ranked)[..., None]
+    least = (1 - mass) * (1 + error) + jnp.finfo(p.dtype).eps
     # Written with 1 − π, not with S_{m−1} < π S_m, which would cancel.
-    stays = ranked > (1 - mass) * jnp.cumsum(ranked, -1)
+    stays = jnp.where(mass < 1, p > least * jnp.cumsum(p, -1), ranked > -jnp.inf)
     return jnp.maximum(jnp.sum(stays, -1), 1).astype(p.dtype)
 
 

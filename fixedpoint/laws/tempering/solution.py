@@ -1277,7 +1277,7 @@ def final_answer(
     top = jnp.max(gain, -1, keepdims=True)
     # T⁻ⁿ would magnify the rounding of answers that tie, and decide between them.
     size = jnp.max(jnp.where(alive, jnp.abs(alpha) + jnp.abs(H), 0), -1, keepdims=True)
-    tied = gain >= top - 8 * jnp.finfo(dtype).eps * size
+    tied = gain >= top - simplex.rounding(size)
     tempered = simplex.temper(jnp.where(tied, top, gain), _power(temperature, generation))
     return tempered + jnp.broadcast_to(H, tempered.shape)
 
