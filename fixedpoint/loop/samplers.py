@@ -4,9 +4,10 @@ A sampler is a function of logits that returns logits. Samplers compose in the o
 `Loop(sampler=(Temperature(0.8), TopK(50)))` tempers, then truncates. What a sampler removes gets
 the logit `-inf` and is never drawn.
 
-**Borders.** A sampler that cuts compares computed numbers: the logarithm of a share 3/10 is rounded,
-and so are sums of shares. What agrees to a few units in the last place is equal, so that no rounding
-decides and all that run a loop (`run`, `run_resampling`, the exact chain) cut alike:
+**Borders.** A sampler that cuts compares computed numbers: the logarithm of a share 3/10 is
+rounded, and so are sums of shares. What agrees to a few units in the last place is equal
+(`simplex.rounding`), so that no rounding decides, and all that run a loop (`run`, `run_resampling`,
+the exact chain) cut alike:
 
 | sampler | keeps | on the border |
 |---|---|---|
@@ -15,10 +16,10 @@ decides and all that run a loop (`run`, `run_resampling`, the exact chain) cut a
 | `Nucleus(P)` | the fewest whose mass is ≥ P | P reached exactly is enough; the lowest index |
 | `MinP(r)` | every p ≥ r · p_max | p = r · p_max stays |
 
-Shares that are whole counts of n samples are cut as exact fractions would be, and a parameter such as
-0.1 as the fraction that it stands for: different ones are 1/(n b) apart for a mass a/b, 1/(n a)
-relative for a ratio a/b, and rounding reaches neither below n of some 10¹² (in float32: of some
-10⁴).
+Shares that are whole counts of n samples are cut as exact fractions would be, and a parameter such
+as 0.1 as the fraction that it stands for. Different fractions are too far apart to be taken for
+equal: a sum of shares misses a mass a/b by 1/(bn) at least, a count misses the ratio a/b by 1/(an)
+of itself, and rounding reaches neither while bn and an are below some 10¹³ (10⁵ in float32).
 """
 
 from __future__ import annotations
@@ -89,8 +90,9 @@ class Temperature(Sampler):
     """Draws from softmax(θ/T).
 
     Args:
-        temperature: T, 0 ≤ T ≤ ∞. At T = 0 the draws come from the modes, with equal
-            probability: all whose logits agree with the largest to rounding; at T = ∞ from every outcome that is not lost, with equal probability.
+        temperature: T, 0 ≤ T ≤ ∞. At T = 0 the draws come from the modes, all whose logits agree
+            with the largest to rounding, with equal probability; at T = ∞ from every outcome that
+            is not lost, with equal probability.
 
     Raises:
         ValueError: If `temperature` is negative or not a number.

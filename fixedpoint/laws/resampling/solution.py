@@ -685,7 +685,8 @@ def nucleus_boundary(
         num_samples: n, large against 1/(1 − π).
 
     Returns:
-        The mean time in generations. The outcome wins with the chance (p − δ)/(1 − 2δ).
+        The mean time in generations. The outcome wins with the chance (p − δ)/(1 − 2δ). On the
+        boundary and beyond it is 0: one generation, of which the order n knows nothing.
 
     Validity:
         Asymptotic, K = 2, T = 1, for n → ∞. The chain jumps over the boundary: take
@@ -703,7 +704,9 @@ def nucleus_boundary(
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     edge = -jax.scipy.special.xlogy(delta, delta) - jax.scipy.special.xlog1py(1 - delta, -delta)
-    return 2 * n * (S - edge)
+    # S increases with the smaller probability: above S(δ) both are above δ.
+    inside = (edge < S) & (delta < 0.5)
+    return jnp.where(inside, 2 * n * (S - edge), 0)
 
 
 # --- A temperature --------------------------------------------------------------------------------

@@ -1558,9 +1558,10 @@ def prove_final_answer() -> list[Step]:
     step = FINAL_ANSWER_RHS / T + (1 - 1 / T) * entropies[OUTCOME]
     # Two of three reasonings of the one answer are modes, and one of the other.
     gaps = sp.symbols("g1:4", positive=True)
-    levels = {a: sp.exp(-b) for a, b in zip(raw[0] + raw[1], (0, 0, gaps[0], 0, *gaps[1:]))}
-    sizes = {masses[0]: sum(raw[0]), masses[1]: sum(raw[1])}
-    of_modes = [sp.simplify(part.subs(sizes)).subs(levels) for part in drawn]
+    lower = dict(zip((*raw[0], *raw[1]), (0, 0, gaps[0], 0, *gaps[1:]), strict=True))
+    levels = {r: sp.exp(-gap) for r, gap in lower.items()}
+    sizes = {mass: sum(group) for mass, group in zip(masses, raw, strict=True)}
+    of_modes: list[Any] = [sp.simplify(sp.S(part).subs(sizes)).subs(levels) for part in drawn]
     return [
         Step(
             "the gradient of the loss of the answers vanishes where they are those of the data, "
