@@ -8,8 +8,10 @@ the logits; -inf marks a lost outcome.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -1211,8 +1213,15 @@ def answers_and_reasonings(
             f"`answers` must be one label for each of the {jnp.shape(logits)[-1]} outcomes; "
             f"got shape {np.shape(answers)}."
         )
-    log_p = simplex.log_probabilities(logits)
     order = 1 / (jnp.asarray(temperature) * 1.0)
+    return _by_answer(
+        simplex.log_probabilities(logits), jnp.asarray(labels), order, int(labels.max()) + 1
+    )
+
+
+@partial(jax.jit, static_argnums=3)
+def _by_answer(log_p: Array, labels: Array, order: Array, num_answers: int) -> tuple[Array, Array]:
+    """Logits and entropies of the answers: compiled, because a bare loop always is anew."""
 
     def one(label: Array) -> tuple[Array, Array]:
         reasonings = jnp.where(labels == label, log_p, -jnp.inf)
@@ -1220,7 +1229,7 @@ def answers_and_reasonings(
         entropy = simplex.renyi_entropy(jnp.where(alive[..., None], reasonings, log_p), order)
         return logsumexp(reasonings, -1), jnp.where(alive, entropy, 0)
 
-    found = lax.map(one, jnp.arange(labels.max() + 1))
+    found = lax.map(one, jnp.arange(num_answers))
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
 
 
