@@ -1226,8 +1226,10 @@ def _by_answer(log_p: Array, labels: Array, order: Array, num_answers: int) -> t
     def one(label: Array) -> tuple[Array, Array]:
         reasonings = jnp.where(labels == label, log_p, -jnp.inf)
         alive = jnp.any(reasonings > -jnp.inf, -1)
-        entropy = simplex.renyi_entropy(jnp.where(alive[..., None], reasonings, log_p), order)
-        return logsumexp(reasonings, -1), jnp.where(alive, entropy, 0)
+        # In the place of a lost answer all outcomes, whose derivatives are finite.
+        some = jnp.where(alive[..., None], reasonings, log_p)
+        entropy = simplex.renyi_entropy(some, order)
+        return jnp.where(alive, logsumexp(some, -1), -jnp.inf), jnp.where(alive, entropy, 0)
 
     found = lax.map(one, jnp.arange(num_answers))
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
@@ -1333,9 +1335,13 @@ def final_answer_logits(
         Derived here.
     """
     checks.check_nonnegative(generation, "generation")
-    start, drawn, entropies = _answers_drawn(logits, answers, temperature)
+    checks.check_temperature(temperature)
+    # At T = 0 and at T = ∞ the model does not move with T, though the entropies do.
+    T = jnp.asarray(temperature) * 1.0
+    T = jnp.where((T > 0) & (T < jnp.inf), T, lax.stop_gradient(T))
+    start, drawn, entropies = _answers_drawn(logits, answers, T)
     n = jnp.asarray(generation)
-    later = final_answer(drawn, entropies, temperature, jnp.maximum(n - 1, 0))
+    later = final_answer(drawn, entropies, T, jnp.maximum(n - 1, 0))
     return _with_answers(logits, answers, start, jnp.where(n == 0, start, later))
 
 
