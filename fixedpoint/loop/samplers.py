@@ -184,9 +184,9 @@ class Nucleus(Sampler):
 
     def __call__(self, logits: Float[Array, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
         """θ on the nucleus, -inf elsewhere."""
-        ranked = -jnp.sort(-jax.lax.stop_gradient(logits), axis=-1)
+        theta, mass = simplex.per_distribution(logits, self.mass)
+        ranked = -jnp.sort(-jax.lax.stop_gradient(theta), axis=-1)
         p = simplex.probabilities(ranked)
-        mass = jnp.asarray(self.mass, p.dtype)
         error = simplex.mass_rounding(ranked)[..., None]
         below = jax.lax.cumsum(p, p.ndim - 1, reverse=True) - p
         short = jnp.where(
@@ -195,8 +195,8 @@ class Nucleus(Sampler):
             below > (1 - mass) * (1 + error) + jnp.finfo(p.dtype).eps,
         )
         last = jnp.minimum(jnp.sum(short, -1, keepdims=True), p.shape[-1] - 1)
-        kept = _highest(logits, jnp.take_along_axis(ranked, last, -1), last + 1)
-        return jnp.where(mass < 1, kept, logits)
+        kept = _highest(theta, jnp.take_along_axis(ranked, last, -1), last + 1)
+        return jnp.where(mass < 1, kept, theta)
 
 
 class MinP(Sampler):
@@ -231,8 +231,8 @@ class MinP(Sampler):
 
     def __call__(self, logits: Float[Array, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
         """θ where p ≥ ratio · p_max, -inf elsewhere."""
-        top = jax.lax.stop_gradient(jnp.max(logits, -1, keepdims=True))
-        depth = jax.lax.stop_gradient(jnp.log(self.ratio))
+        theta, ratio = simplex.per_distribution(logits, self.ratio)
+        top, depth = jax.lax.stop_gradient((jnp.max(theta, -1, keepdims=True), jnp.log(ratio)))
         # A ratio other than 1 has a rounding of its own.
         error = rounding(top) + jnp.where(depth < 0, rounding(1 + jnp.abs(depth)), 0)
-        return jnp.where(logits >= top + depth - error, logits, -jnp.inf)
+        return jnp.where(theta >= top + depth - error, theta, -jnp.inf)

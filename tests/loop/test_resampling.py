@@ -139,7 +139,8 @@ def test_all_engines_cut_the_same_on_every_border(name):
     # The kernel of a few samples, 24 times from every state: all that is left is drawn once.
     states = np.repeat(counts, 24, axis=0).astype(np.int32)
     words = seeds(jax.random.key(1), jnp.float64, len(states))[:, 0]
-    run = jax.jit(lambda words, counts: thermometer(False, n, words, counts, 1, (sampler,))[1])
+    one = jnp.asarray(1)  # generation
+    run = jax.jit(lambda words, counts: thermometer(False, n, words, counts, one, (sampler,))[1])
     drawn = np.asarray(run(words, states)).reshape(len(counts), 24, 3)
     np.testing.assert_array_equal(drawn.any(1), kept)
     # The chain: a state is reached if it has no outcome that was cut.

@@ -272,6 +272,15 @@ def test_equal_shares_on_different_roads_tie(dtype):
         np.testing.assert_array_equal(kept(drawn(sampler, shares)), expected)
 
 
+def test_one_mass_and_ratio_for_every_model_of_a_batch():
+    logits = jnp.log(jnp.array([[0.25, 0.5, 0.25], [0.2, 0.2, 0.6]]))
+    for sampler, expected in [
+        (fp.Nucleus(jnp.array([0.5, 0.8])), [[0, 1, 0], [1, 0, 1]]),
+        (fp.MinP(jnp.array([0.5, 0.5])), [[1, 1, 1], [0, 0, 1]]),
+    ]:
+        np.testing.assert_array_equal(kept(drawn(sampler, logits)), np.array(expected, bool))
+
+
 def test_ties_are_those_of_the_numbers_at_any_scale():
     """A small gap is not a tie: a high temperature before another sampler decides nothing."""
     hot = drawn(fp.Temperature(1e20), jnp.array([0.3, 0.1, 0.5]))

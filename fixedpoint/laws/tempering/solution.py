@@ -1327,9 +1327,10 @@ def final_answer_logits(
         >>> import jax.numpy as jnp
         >>> theta = jnp.array([1.0, 1.0, 1.0, -1.0])  # three modes, two of them with answer 0
         >>> for n in (1, 2):  # ⅓ for the mode with answer 1 and its other reasoning together
-        ...     print(simplex.probabilities(final_answer_logits(theta, [0, 0, 1, 1], 0.0, n)))
-        [0.33333333 0.33333333 0.29359902 0.03973431]
-        [0.5 0.5 0.  0. ]
+        ...     p = simplex.probabilities(final_answer_logits(theta, [0, 0, 1, 1], 0.0, n))
+        ...     print([round(float(share), 4) for share in p])
+        [0.3333, 0.3333, 0.2936, 0.0397]
+        [0.5, 0.5, 0.0, 0.0]
 
     References:
         Derived here.
@@ -1338,7 +1339,7 @@ def final_answer_logits(
     checks.check_temperature(temperature)
     # At T = 0 and at T = ∞ the model does not move with T, though the entropies do.
     T = jnp.asarray(temperature) * 1.0
-    T = jnp.where((T > 0) & (T < jnp.inf), T, lax.stop_gradient(T))
+    T = jnp.where((T > 0) & jnp.isfinite(T), T, lax.stop_gradient(T))
     start, drawn, entropies = _answers_drawn(logits, answers, T)
     n = jnp.asarray(generation)
     later = final_answer(drawn, entropies, T, jnp.maximum(n - 1, 0))

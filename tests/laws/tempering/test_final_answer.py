@@ -1,7 +1,7 @@
 """Training on final answers alone, where several answers tie."""
 
 import math
-from collections import Counter
+from collections import defaultdict
 from fractions import Fraction
 
 import jax.numpy as jnp
@@ -36,7 +36,7 @@ def by_hand(logits, answers, num_generations):
     for _ in range(num_generations):
         top = max(model)
         modes = [p == top for p in model]
-        of_data, of_model = Counter(), Counter()
+        of_data, of_model = defaultdict(Fraction), defaultdict(Fraction)
         for answer, p, is_mode in zip(answers, model, modes, strict=True):
             of_data[answer] += Fraction(is_mode, sum(modes))
             of_model[answer] += p
