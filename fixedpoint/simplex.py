@@ -36,6 +36,7 @@ __all__ = [
     "log_probabilities",
     "logits",
     "majorises",
+    "mass_rounding",
     "mode",
     "mode_probability",
     "modes",
@@ -44,6 +45,7 @@ __all__ = [
     "probabilities",
     "renyi_divergence",
     "renyi_entropy",
+    "rounding",
     "tail_probability",
     "temper",
 ]
@@ -385,7 +387,7 @@ def num_surviving(logits: Logits) -> Int[Array, "*batch"]:
 
 
 def mode(logits: Logits) -> Int[Array, "*batch"]:
-    """Index of the mode: the first outcome with the largest logit.
+    """Index of the mode: the first outcome with the largest logit, bit for bit.
 
     Args:
         logits: Logits θ.
@@ -409,6 +411,9 @@ def mode(logits: Logits) -> Int[Array, "*batch"]:
 
 def modes(logits: Logits) -> Bool[Array, "*batch num_outcomes"]:
     """Mask of the modes: all outcomes whose logit equals the largest one exactly.
+
+    Logits are taken at their word here and in the laws, where T⁻ⁿ magnifies any gap. The sampler
+    `fixedpoint.Temperature(0)` draws from models that were computed, and allows for `rounding`.
 
     Args:
         logits: Logits θ.
@@ -510,6 +515,59 @@ def fisher_matrix(logits: Logits) -> Float[Array, "*batch num_outcomes num_outco
     return jnp.where(
         on_diagonal, (p * complement)[..., :, None], -p[..., :, None] * p[..., None, :]
     )
+
+
+# Borders ----------------------------------------------------------------------------------------
+
+
+def rounding(size: PerDistribution) -> Float[Array, "*batch"]:
+    """By how much computed numbers may differ that are equal but for rounding: 8 ε |size|.
+
+    Equal shares have logits that differ in the last place where they were computed on different
+    roads, and a sum of shares misses the fraction that it is. Where a rule compares computed
+    numbers, those that are nearer than this are equal to it. Whole counts of n samples are far
+    enough apart: shares differ by 1/n at least.
+
+    Args:
+        size: The size of the numbers that were added, logits or probabilities.
+
+    Returns:
+        The allowance, 0 for a size that is not finite.
+
+    Validity:
+        A few roundings; ε is 2.2e-16 in float64, 1.2e-7 in float32.
+
+    Example:
+        >>> 0.1 + 0.2 == 0.3, abs(0.1 + 0.2 - 0.3) <= rounding(0.3)
+        (False, Array(True, dtype=bool))
+    """
+    level = _floating(size)
+    return 8 * jnp.finfo(level.dtype).eps * jnp.abs(jnp.where(jnp.isfinite(level), level, 0))
+
+
+def mass_rounding(logits: Logits) -> Float[Array, "*batch"]:
+    """By how much, relatively, a sum of probabilities may miss that is equal but for rounding.
+
+    A probability is as inaccurate as its logit is large, and a sum as its tree of terms is deep:
+    `rounding` of 1 + log₂(num_outcomes) + Σ p_i |θ_i|.
+
+    Args:
+        logits: Logits θ; -inf marks a lost outcome.
+
+    Returns:
+        The relative allowance.
+
+    Validity:
+        As `rounding`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(f"{mass_rounding(jnp.zeros(8)) / jnp.finfo(float).eps:.0f}")  # 8 (1 + 3 + 0)
+        32
+    """
+    theta = _floating_logits(logits)
+    size = _expectation(probabilities(theta), jnp.abs(theta))[..., 0]
+    return rounding(size + 1 + math.log2(theta.shape[-1]))
 
 
 # Two distributions -------------------------------------------------------------------------------

@@ -101,25 +101,17 @@ class Answered(Solution):
 
     def logits(self, generation: int) -> Float[Array, "*batch num_outcomes"]:
         """Logits of the model at a generation: the reasonings of an answer keep their gaps."""
-        return self._of(self.temperature, generation)
+        return tempering.final_answer_logits(
+            self.initial, self.answers, self.temperature, generation
+        )
 
     def limit(self) -> Float[Array, "*batch num_outcomes"]:
         """Logits after infinitely many generations."""
-        T = jnp.asarray(self.temperature)
-        return self._of(jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)), 1)
+        return tempering.final_answer_limit(self.initial, self.answers, self.temperature)
 
     def rate(self) -> Array:
         """Factor by which all that is left of the start shrinks or grows in one generation, 1/T."""
         return 1 / jnp.asarray(self.temperature)
-
-    def _of(self, tempering_by: Any, generation: int) -> Array:
-        start, entropies = tempering.answers_and_reasonings(
-            self.initial, self.answers, self.temperature
-        )
-        now = tempering.final_answer(start, entropies, tempering_by, generation)
-        alive = start > -jnp.inf
-        change = jnp.where(alive, now - jnp.where(alive, start, 0), -jnp.inf)
-        return self.initial + change[..., self.answers]
 
 
 class Flowed(Solution):

@@ -95,7 +95,8 @@ def run_resampling(
     Validity:
         Draws are exact up to the resolution of the probabilities: 2⁻³² for n ≤ 256, 2⁻³⁸ of a
         column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
-        exactly. Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
+        exactly, and truncation has the same borders as in `run` (`fixedpoint.loop.samplers`).
+        Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
         not on the number of replicates, the saved generations or the devices. Memory does not grow
         with the generations. Tests against the exact chain and all histories:
         `tests/loop/test_resampling.py`.

@@ -39,9 +39,9 @@ def rational_solve(matrix, right):
     return [row[len(rows) :] for row in rows]
 
 
-def rational_absorption(n, **loop):
+def rational_absorption(n, P=None, **loop):
     """Probability that the first outcome wins, mean and variance of the time, 0 < k < n."""
-    P = rational_matrix(n, **loop)
+    P = P or rational_matrix(n, **loop)
     inside = range(1, n)
     system = [[(i == j) - P[i][j] for j in inside] for i in inside]
     first = rational_solve(system, [[P[i][n], Fraction(1)] for i in inside])
@@ -53,6 +53,37 @@ def rational_absorption(n, **loop):
             for (p, mean), square in zip(first, squares, strict=True)
         ]
     ).T
+
+
+@pytest.mark.parametrize(
+    ("sampler", "stays"),
+    [
+        (fp.Nucleus(0.75), lambda many, few: 4 * many < 3 * (many + few)),
+        (fp.Nucleus(0.7), lambda many, few: 10 * many < 7 * (many + few)),
+        (fp.MinP(0.2), lambda many, few: 5 * few >= many),
+        (fp.MinP(1 / 3), lambda many, few: 3 * few >= many),
+    ],
+)
+@pytest.mark.parametrize("n", [8, 12, 20])
+def test_truncated_chains_cut_as_exact_rationals_do(sampler, stays, n):
+    """Masses and ratios that counts reach exactly; of two equal ones a nucleus takes the first."""
+    P = rational_matrix(n)
+    for k in range(1, n):
+        if not stays(max(k, n - k), min(k, n - k)):
+            P[k] = [Fraction(j == (n if 2 * k >= n else 0)) for j in range(n + 1)]
+    chance, mean, variance = rational_absorption(n, P)
+    found = absorption(from_loop(fp.Loop(sampler, fp.Fresh(n))))
+    np.testing.assert_allclose(found.probability[1:-1, 1], chance, rtol=1e-12)
+    np.testing.assert_allclose(found.mean[1:-1], mean, rtol=1e-12)
+    np.testing.assert_allclose(found.variance[1:-1], variance, atol=1e-11 * mean.max() ** 2)
+
+
+def test_a_nucleus_reached_exactly_ends_at_once():
+    def mean(n):
+        return absorption(from_loop(fp.Loop(fp.Nucleus(0.75), fp.Fresh(n)))).mean
+
+    assert mean(8)[4] == pytest.approx(3.92050234, abs=1e-8)
+    assert mean(20)[15] == 1
 
 
 @pytest.mark.parametrize(

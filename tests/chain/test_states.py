@@ -33,6 +33,30 @@ def test_entries_are_binomial_to_the_last_digits():
             np.testing.assert_allclose(matrix[k][big], np.array(exact)[big], rtol=3e-14)
 
 
+def test_models_with_real_data_that_tie_are_drawn_alike_at_temperature_zero():
+    """Two roads to the share 1/2: a mixture rounds, and a mode must not be decided by that."""
+    real, fraction, n = Fraction(3, 10), Fraction(1, 3), 10
+    rounded = jnp.array([float(real), 1 - float(real)])
+    cold = fp.Temperature(0.0)
+    chain = from_loop(fp.Loop(cold, fp.Mixed(rounded, float(fraction), fp.Fresh(n))))
+    shares = [(1 - fraction) * Fraction(k, n) + fraction * real for k in range(n + 1)]
+    assert shares[6] == Fraction(1, 2)
+    expected = [0.5 if 2 * p == 1 else float(2 * p > 1) for p in shares]
+    np.testing.assert_allclose(chain.matrix @ np.arange(n + 1) / n, expected, rtol=1e-14)
+    # With sampled real data: k + j of 18 samples.
+    n, m = 12, 6
+    chain = from_loop(fp.Loop(cold, fp.Mixed(rounded, m / (n + m), fp.Fresh(n), num_real=m)))
+    for k, row in enumerate(chain.matrix):
+        exact = [Fraction(0)] * (n + 1)
+        for j in range(m + 1):
+            chance = comb(m, j) * real**j * (1 - real) ** (m - j)
+            if 2 * (k + j) == n + m:
+                exact = [p + chance * Fraction(comb(n, i), 2**n) for i, p in enumerate(exact)]
+            else:
+                exact[n if 2 * (k + j) > n + m else 0] += chance
+        np.testing.assert_allclose(row, [float(p) for p in exact], rtol=1e-13, atol=1e-16)
+
+
 def test_three_outcomes_are_multinomial():
     chain = from_loop(tempered(5, 0.5), 3)
     for row, counts in zip(chain.matrix, chain.counts.tolist(), strict=True):

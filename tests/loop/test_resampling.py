@@ -1,5 +1,7 @@
 """The fast engine for refits to few samples against the exact chain."""
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,10 @@ import pytest
 from jax.scipy.special import gammaincc
 
 import fixedpoint as fp
+from fixedpoint.kernels.random import seeds
+from fixedpoint.kernels.resampling import thermometer
 from fixedpoint.loop import resampling
+from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.resampling import run_resampling
 
 REPLICATES = 20_000
@@ -81,6 +86,83 @@ def test_law_of_three_outcomes_is_the_exact_chains(key, monkeypatch, engine, sam
     monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
     loop_of = (6, fp.Temperature(samplers[0]), *samplers[1:])
     assert min(compare(loop_of, THREE, [2, 6], key)) > 1e-6
+
+
+def ranked(counts):
+    return sorted(range(len(counts)), key=lambda i: (-counts[i], i))
+
+
+def fewest(counts, mass):
+    """The most probable outcomes, until their share is the mass, in whole numbers."""
+    order = ranked(counts)
+    sizes = np.cumsum([counts[i] for i in order]).tolist()
+    number = sum(Fraction(size, sum(counts)) < mass for size in sizes[:-1]) + 1
+    return {i for i in order[:number] if counts[i]}
+
+
+BORDERS = {
+    "nucleus": (fp.Nucleus(0.75), lambda counts: fewest(counts, Fraction(3, 4))),
+    "min-p": (fp.MinP(0.1), lambda counts: {i for i in (0, 1, 2) if 10 * counts[i] >= max(counts)}),
+    "top-k": (fp.TopK(2), lambda counts: {i for i in ranked(counts)[:2] if counts[i]}),
+    "modes": (
+        fp.Temperature(0.0),
+        lambda counts: {i for i in (0, 1, 2) if counts[i] == max(counts)},
+    ),
+}
+"""Samplers that cut, and what is left of three counts: judged in whole numbers."""
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_all_engines_cut_the_same_on_every_border(name):
+    """Twelve samples of three outcomes: run, both kernels, NumPy's part and the exact chain."""
+    sampler, judge = BORDERS[name]
+    counts, n = all_counts(3, 12), 12
+    kept = np.array([[i in judge(row) for i in range(3)] for row in counts.tolist()])
+    loop = resampling_loop(n, sampler)
+    with np.errstate(divide="ignore"):
+        logits = np.log(counts / n)
+
+    @jax.jit
+    def drawn_by_run(logits):
+        # From what the learner has made of the shares.
+        return sampler(fp.Refit()(jnp.zeros_like(logits), fp.loop.Target(logits, n), None))
+
+    for dtype in (jnp.float64, jnp.float32):
+        found = drawn_by_run(jnp.asarray(logits, dtype))
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found > -jnp.inf, kept)
+    # The walk's tables and NumPy's weights.
+    leaves, parts = jax.tree.flatten((sampler,))
+    for given in (logits, logits + np.log(n)):
+        found = np.asarray(resampling._tempered(parts, leaves, given))
+        np.testing.assert_array_equal(found > 0, kept)
+    # The kernel of a few samples, 24 times from every state: all that is left is drawn once.
+    states = np.repeat(counts, 24, axis=0).astype(np.int32)
+    words = seeds(jax.random.key(1), jnp.float64, len(states))[:, 0]
+    one = jnp.asarray(1)  # generation
+    run = jax.jit(lambda words, counts: thermometer(False, n, words, counts, one, (sampler,))[1])
+    drawn = np.asarray(run(words, states)).reshape(len(counts), 24, 3)
+    np.testing.assert_array_equal(drawn.any(1), kept)
+    # The chain: a state is reached if it has no outcome that was cut.
+    chain = fp.chain.from_loop(loop, 3)
+    reached = ~((chain.counts > 0)[None] & ~kept[:, None]).any(-1)
+    np.testing.assert_array_equal(chain.counts, counts)
+    np.testing.assert_array_equal(chain.matrix > 0, reached)
+
+
+@pytest.mark.parametrize(
+    ("engine", "sampler"),
+    [
+        ("walk", fp.Nucleus(0.75)),
+        ("thermometer", fp.MinP(1 / 3)),
+        pytest.param("NumPy", fp.Nucleus(0.75), marks=pytest.mark.slow),
+    ],
+)
+def test_law_on_a_border_is_the_exact_chains(key, monkeypatch, engine, sampler):
+    """Six of eight samples are 0.75 exactly, and two a third of six."""
+    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    assert min(compare((8, sampler), TWO, [1, 3, 10], key)) > 1e-6
 
 
 def test_the_comparison_tells_near_misses_apart(key):

@@ -1302,6 +1302,9 @@ NUCLEUS_SUPPORT = register(
         domain={"logits0": ("vector", -3, 3), "mass": ("real", 0.3, 0.99)},
         edges=(
             Edge({"logits0": [0.0] * 40, "mass": 0.905}, 10.0),
+            # Nine of ten are 0.9 exactly: the tenth is cut, whatever the rounding.
+            Edge({"logits0": [0.0] * 40, "mass": 0.9}, 9.0),
+            Edge({"logits0": [0.0, -800.0, -math.inf], "mass": 1.0}, 2.0),
             Edge({"logits0": [-math.log(m) for m in range(1, 10_001)], "mass": 0.9}, 4.0),
             Edge({"logits0": [-math.log(m) for m in range(1, 10_001)], "mass": 0.99}, 25.0),
             Edge({"logits0": [-1.5 * math.log(m) for m in range(1, 50_001)], "mass": 0.95}, 5.0),

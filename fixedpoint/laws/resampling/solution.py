@@ -646,8 +646,8 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
         ValueError: If the mass is not in [0, 1].
 
     Validity:
-        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) holds exactly, the
-        rule cuts but rounding decides: ten equal outcomes and π = 0.9.
+        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) to rounding, the first
+        m − 1 reach π and the nucleus cuts the m-th: of ten equal outcomes π = 0.9 leaves nine.
 
     Example:
         >>> import jax.numpy as jnp
@@ -659,16 +659,19 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
         Derived here (`laws/resampling/derivation.py`).
     """
     checks.check_fraction(mass, "mass")
-    p, mass = simplex.per_distribution(simplex.probabilities(logits0), mass)
-    return _staying(p, mass)
+    return _staying(*simplex.per_distribution(logits0, mass))
 
 
 @jax.jit
-def _staying(p: Array, mass: Array) -> Array:
+def _staying(theta: Array, mass: Array) -> Array:
     """How many of the most probable outcomes a nucleus leaves alone, at least one."""
-    ranked = -jnp.sort(-p, -1)
+    ranked = -jnp.sort(-theta, -1)
+    p = simplex.probabilities(ranked)
+    # The same allowance as in `fixedpoint.Nucleus`, whose limit this is.
+    error = simplex.mass_rounding(ranked)[..., None]
+    least = (1 - mass) * (1 + error) + jnp.finfo(p.dtype).eps
     # Written with 1 − π, not with S_{m−1} < π S_m, which would cancel.
-    stays = ranked > (1 - mass) * jnp.cumsum(ranked, -1)
+    stays = jnp.where(mass < 1, p > least * jnp.cumsum(p, -1), ranked > -jnp.inf)
     return jnp.maximum(jnp.sum(stays, -1), 1).astype(p.dtype)
 
 
@@ -685,7 +688,8 @@ def nucleus_boundary(
         num_samples: n, large against 1/(1 − π).
 
     Returns:
-        The mean time in generations. The outcome wins with the chance (p − δ)/(1 − 2δ).
+        The mean time in generations. The outcome wins with the chance (p − δ)/(1 − 2δ). On the
+        boundary and beyond it is 0: one generation, of which the order n knows nothing.
 
     Validity:
         Asymptotic, K = 2, T = 1, for n → ∞. The chain jumps over the boundary: take
@@ -703,7 +707,9 @@ def nucleus_boundary(
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     edge = -jax.scipy.special.xlogy(delta, delta) - jax.scipy.special.xlog1py(1 - delta, -delta)
-    return 2 * n * (S - edge)
+    # S increases with the smaller probability: above S(δ) both are above δ.
+    inside = (edge < S) & (delta < 0.5)
+    return jnp.where(inside, 2 * n * (S - edge), 0)
 
 
 # --- A temperature --------------------------------------------------------------------------------

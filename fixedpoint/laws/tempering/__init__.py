@@ -13,6 +13,8 @@ from .solution import divergence as divergence
 from .solution import entropy_slope as entropy_slope
 from .solution import exponential_family as exponential_family
 from .solution import final_answer as final_answer
+from .solution import final_answer_limit as final_answer_limit
+from .solution import final_answer_logits as final_answer_logits
 from .solution import fixed_point as fixed_point
 from .solution import gamma as gamma
 from .solution import gaussian as gaussian

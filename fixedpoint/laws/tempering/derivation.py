@@ -1570,6 +1570,12 @@ def prove_final_answer() -> list[Step]:
         for mass, entropy in zip(masses, renyi, strict=True)
     ]
     step = FINAL_ANSWER_RHS / T + (1 - 1 / T) * entropies[OUTCOME]
+    # Two of three reasonings of the one answer are modes, and one of the other.
+    gaps = sp.symbols("g1:4", positive=True)
+    lower = dict(zip((*raw[0], *raw[1]), (0, 0, gaps[0], 0, *gaps[1:]), strict=True))
+    levels = {r: sp.exp(-gap) for r, gap in lower.items()}
+    sizes = {mass: sum(group) for mass, group in zip(masses, raw, strict=True)}
+    of_modes: list[Any] = [sp.simplify(sp.S(part).subs(sizes)).subs(levels) for part in drawn]
     return [
         Step(
             "the gradient of the loss of the answers vanishes where they are those of the data, "
@@ -1587,6 +1593,10 @@ def prove_final_answer() -> list[Step]:
             "1/T of its reasonings",
             (sp.log(drawn[0] / drawn[1]) - (claim[0] - claim[1])),
             reduce=_expand_powers,
+        ),
+        Step(
+            "towards T = 0 the answers of the draws are as frequent as the modes that have them",
+            [sp.limit(part, T, 0, "+") - m for part, m in zip(of_modes, (2, 1), strict=True)],
         ),
         Step("generation 0 is the initial model", FINAL_ANSWER_RHS.subs(n, 0) - alpha[OUTCOME]),
         Step(
@@ -1608,6 +1618,7 @@ def _expand_powers(expression: Any) -> Any:
 
 
 _THREE_ANSWERS = {"logits": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
+_ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
 
 FINAL_ANSWER = register(
     Equation(
@@ -1620,7 +1631,9 @@ FINAL_ANSWER = register(
         symbols={"logits": alpha, "entropies": entropies, "temperature": T, "generation": n},
         assumes="Infinite samples of reasonings with answers; α the logits of the answers, H "
         "the Rényi entropies of order 1/T of their reasonings; each generation is a step of "
-        "expectation maximisation on the likelihood of the answers.",
+        "expectation maximisation on the likelihood of the answers. At T = 0, where several "
+        "answers tie in their likeliest reasonings, the logits of generation 1 are the logarithms "
+        "of the numbers of modes with each, and the law holds from there.",
         source="derived here, with the step of Dempster, Laird & Rubin (1977)",
         cites=("dempster1977", "phan2023"),
         near_misses={
@@ -1649,14 +1662,29 @@ FINAL_ANSWER = register(
                 [-math.inf, 0.0, -math.inf],
             ),
             Edge({**_THREE_ANSWERS, "temperature": math.inf, "generation": 1}, [1.2, 0.2, 0.7]),
+            Edge({**_THREE_ANSWERS, "temperature": 0.0, "generation": 0}, [0.4, -0.3, 0.1]),
+            Edge(
+                {**_THREE_ANSWERS, "temperature": 0.0, "generation": 2},
+                [-math.inf, 0.0, -math.inf],
+            ),
+            # 0.5 - 0.4 and 0.2 - 0.1 tie, which two roundings must not decide.
             Edge(
                 {
-                    "logits": [0.4, -math.inf, 0.1],
-                    "entropies": [1.2, 0.0, 0.7],
-                    "temperature": 0.7,
-                    "generation": 3,
-                }
+                    "logits": [0.5, 0.2, 0.1],
+                    "entropies": [0.4, 0.1, 0.7],
+                    "temperature": 0.5,
+                    "generation": 1100,
+                },
+                [0.4, 0.1, -math.inf],
             ),
+            *(
+                Edge({**_ONE_LOST, "temperature": temperature, "generation": 3}, expected)
+                for temperature, expected in (
+                    (0.0, [-math.inf, -math.inf, 0.7]),
+                    (math.inf, [1.2, -math.inf, 0.7]),
+                )
+            ),
+            Edge({**_ONE_LOST, "temperature": 0.7, "generation": 3}),
         ],
         up_to_shift=True,
     )

@@ -8,8 +8,10 @@ the logits; -inf marks a lost outcome.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -1236,16 +1238,25 @@ def answers_and_reasonings(
             f"`answers` must be one label for each of the {jnp.shape(logits)[-1]} outcomes; "
             f"got shape {np.shape(answers)}."
         )
-    log_p = simplex.log_probabilities(logits)
     order = 1 / (jnp.asarray(temperature) * 1.0)
+    return _by_answer(
+        simplex.log_probabilities(logits), jnp.asarray(labels), order, int(labels.max()) + 1
+    )
+
+
+@partial(jax.jit, static_argnums=3)
+def _by_answer(log_p: Array, labels: Array, order: Array, num_answers: int) -> tuple[Array, Array]:
+    """Logits and entropies of the answers: compiled, because a bare loop always is anew."""
 
     def one(label: Array) -> tuple[Array, Array]:
         reasonings = jnp.where(labels == label, log_p, -jnp.inf)
         alive = jnp.any(reasonings > -jnp.inf, -1)
-        entropy = simplex.renyi_entropy(jnp.where(alive[..., None], reasonings, log_p), order)
-        return logsumexp(reasonings, -1), jnp.where(alive, entropy, 0)
+        # In the place of a lost answer all outcomes, whose derivatives are finite.
+        some = jnp.where(alive[..., None], reasonings, log_p)
+        entropy = simplex.renyi_entropy(some, order)
+        return jnp.where(alive, logsumexp(some, -1), -jnp.inf), jnp.where(alive, entropy, 0)
 
-    found = lax.map(one, jnp.arange(labels.max() + 1))
+    found = lax.map(one, jnp.arange(num_answers))
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
 
 
@@ -1272,6 +1283,11 @@ def final_answer(
         ValueError: If the temperature or the generation is negative.
 
     Validity:
+        T > 0, or one answer with the largest α_0 - H: at T = 0 this is the log-probability of an
+        answer's likeliest reasoning, and if several answers tie in it the modes are counted, α_1 =
+        log(number of modes with the answer), which H does not tell. `final_answer_logits` counts
+        them. Differences α_0 - H that agree to rounding are equal.
+
         Exact for infinite samples of reasonings with answers, and a learner that reaches the
         maximum of the likelihood of the answers from its last model by a step of expectation
         maximisation (`fixedpoint.FinalAnswer(answers)`): the reasonings of an answer then keep
@@ -1292,8 +1308,121 @@ def final_answer(
     checks.check_nonnegative(generation, "generation")
     dtype = jnp.result_type(logits, float)
     alpha, H = jnp.broadcast_arrays(jnp.asarray(logits, dtype), jnp.asarray(entropies, dtype))
-    tempered = simplex.temper(alpha - H, _power(temperature, generation))
+    alive = alpha > -jnp.inf
+    gain = jnp.where(alive, alpha - H, -jnp.inf)
+    top = jnp.max(gain, -1, keepdims=True)
+    # T⁻ⁿ would magnify the rounding of answers that tie, and decide between them.
+    size = jnp.max(jnp.where(alive, jnp.abs(alpha) + jnp.abs(H), 0), -1, keepdims=True)
+    tied = gain >= top - simplex.rounding(size)
+    tempered = simplex.temper(jnp.where(tied, top, gain), _power(temperature, generation))
     return tempered + jnp.broadcast_to(H, tempered.shape)
+
+
+def final_answer_logits(
+    logits: Logits,
+    answers: Sequence[Any] | ArrayLike,
+    temperature: PerDistribution,
+    generation: PerDistribution,
+) -> Float[Array, "*batch num_outcomes"]:
+    """Logits of a model that is trained on its final answers alone.
+
+    θ_n = θ_0 + α_n - α_0, outcome by outcome with the α of its answer (`tempering.final_answer`):
+    the reasonings of an answer keep their gaps. The law is applied from generation 1 on, whose
+    answers are those of the draws: at T = 0 it is the number of modes with each that counts.
+
+    Args:
+        logits: The model θ_0 of the outcomes; -inf marks a lost outcome.
+        answers: The answer that each outcome ends with: labels of any kind, one an outcome.
+        temperature: Sampling temperature T in [0, inf].
+        generation: n >= 0, an integer.
+
+    Returns:
+        θ_n, up to a constant.
+
+    Raises:
+        ValueError: If there is not one label for each outcome, or the temperature or the generation
+            is negative.
+
+    Validity:
+        As `final_answer`, and at T = 0 also where several answers hold a mode: α_1 = log(number of
+        modes with the answer); from generation 2 on, of these answers alone, those whose modes are
+        the largest share of their reasonings.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.array([1.0, 1.0, 1.0, -1.0])  # three modes, two of them with answer 0
+        >>> for n in (1, 2):  # ⅓ for the mode with answer 1 and its other reasoning together
+        ...     p = simplex.probabilities(final_answer_logits(theta, [0, 0, 1, 1], 0.0, n))
+        ...     print([round(float(share), 4) for share in p])
+        [0.3333, 0.3333, 0.2936, 0.0397]
+        [0.5, 0.5, 0.0, 0.0]
+
+    References:
+        Derived here.
+    """
+    checks.check_nonnegative(generation, "generation")
+    checks.check_temperature(temperature)
+    # At T = 0 and at T = ∞ the model does not move with T, though the entropies do.
+    T = jnp.asarray(temperature) * 1.0
+    T = jnp.where((T > 0) & jnp.isfinite(T), T, lax.stop_gradient(T))
+    start, drawn, entropies = _answers_drawn(logits, answers, T)
+    n = jnp.asarray(generation)
+    later = final_answer(drawn, entropies, T, jnp.maximum(n - 1, 0))
+    return _with_answers(logits, answers, start, jnp.where(n == 0, start, later))
+
+
+def final_answer_limit(
+    logits: Logits, answers: Sequence[Any] | ArrayLike, temperature: PerDistribution
+) -> Float[Array, "*batch num_outcomes"]:
+    """Logits after infinitely many generations of training on the final answers alone.
+
+    T < 1: the answers with the largest α - H; T = 1: the initial model; T > 1: e^H/Σe^H.
+
+    Args:
+        logits: The model θ_0 of the outcomes; -inf marks a lost outcome.
+        answers: The answer that each outcome ends with: labels of any kind, one an outcome.
+        temperature: Sampling temperature T in [0, inf].
+
+    Returns:
+        The limit of `final_answer_logits`, up to a constant.
+
+    Raises:
+        ValueError: If there is not one label for each outcome, or the temperature is negative.
+
+    Validity:
+        Exact; answers that agree to rounding tie. Not continuous in T at 1 and at 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.2, 0.2, 0.2, 0.4]))
+        >>> print(simplex.probabilities(final_answer_limit(theta, ["x", "x", "x", "y"], 2.0)))
+        [0.25 0.25 0.25 0.25]
+
+    References:
+        Derived here.
+    """
+    start, drawn, entropies = _answers_drawn(logits, answers, temperature)
+    T = jnp.asarray(temperature)
+    ever = jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0))
+    return _with_answers(logits, answers, start, final_answer(drawn, entropies, ever, 1))
+
+
+def _answers_drawn(
+    logits: Logits, answers: Sequence[Any] | ArrayLike, temperature: PerDistribution
+) -> tuple[Array, Array, Array]:
+    """The answers' logits at generations 0 and 1, and the entropies of their reasonings."""
+    start, entropies = answers_and_reasonings(logits, answers, temperature)
+    drawn, _ = answers_and_reasonings(simplex.temper(logits, temperature), answers, 1.0)
+    return start, drawn, entropies
+
+
+def _with_answers(
+    logits: Logits, answers: Sequence[Any] | ArrayLike, start: Array, now: Array
+) -> Array:
+    """The model whose answers had the logits `start` and have `now`, with the same reasonings."""
+    alive = start > -jnp.inf
+    change = jnp.where(alive, now - jnp.where(alive, start, 0), -jnp.inf)
+    return jnp.asarray(logits) + change[..., np.unique(np.asarray(answers), return_inverse=True)[1]]
 
 
 def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
