@@ -41,7 +41,7 @@ class TestArrays:
         assert model.counts is None
 
     def test_integers_become_float64(self, write):
-        model = read_logits(write("x.npy", np.array([3, 1])))
+        model = read_logits(write("x.npy", np.array([3, -1])))
         assert model.logits.dtype == np.float64
 
     def test_probabilities_become_logits_and_zero_is_lost(self, write):
@@ -54,8 +54,8 @@ class TestArrays:
 
     @pytest.mark.parametrize("name", ["theta", "logits"])
     def test_archive_of_one_array(self, write, name):
-        model = read_logits(write("x.npz", {name: np.array([1.0, 0.0])}))
-        np.testing.assert_array_equal(model.logits, [1.0, 0.0])
+        model = read_logits(write("x.npz", {name: np.array([2.0, 0.0])}))
+        np.testing.assert_array_equal(model.logits, [2.0, 0.0])
 
     def test_archive_names_the_model_and_its_outcomes(self, write):
         arrays = {
@@ -84,8 +84,9 @@ class TestArrays:
             (np.array([True]), False, "real numbers; got the type bool"),
             (np.array(["a"]), False, "real numbers; got the type <U1"),
             (np.array([{}], dtype=object), False, "without pickled objects"),
-            (b"nonsense", False, "without pickled objects"),
-            (b"", False, "without pickled objects"),
+            (b"nonsense", False, "must be a NumPy file; it begins with b'nonsen'"),
+            (b"", False, "must be a NumPy file; it is empty"),
+            (b"\x93NUMPY cut", False, "must be a whole NumPy file"),
         ],
     )
     def test_what_is_no_model_is_refused(self, write, content, probabilities, complaint):
@@ -108,7 +109,7 @@ class TestArrays:
             read_logits(write("x.npz", {"logits": np.zeros(2), "outcomes": np.array(["a"])}))
 
     def test_broken_archive(self, write):
-        with pytest.raises(ValueError, match="must be a NumPy file"):
+        with pytest.raises(ValueError, match="must be a whole NumPy file"):
             read_logits(write("x.npz", b"PK\x03\x04 cut off"))
 
     def test_missing_file(self, tmp_path):
@@ -116,7 +117,7 @@ class TestArrays:
             read_logits(tmp_path / "none.npy")
 
     def test_unknown_suffix(self, write):
-        with pytest.raises(ValueError, match=r"must end in \.npy, \.npz or \.csv.*x\.json"):
+        with pytest.raises(ValueError, match=r"must end in \.npy, \.npz, \.csv or \.tsv.*x\.json"):
             read_logits(write("x.json", "{}"))
 
 
@@ -152,9 +153,9 @@ class TestCsv:
             ("a,1\nb\n", r"line 2: must be outcome,count; got 1 fields"),
             ("a,1,2\n", r"line 1: must be outcome,count; got 3 fields"),
             ("a,1\nb,1\na,2\n", r"line 3: .* 'a' was on line 1 already"),
-            ("", "must not be empty; its count column sums to 0"),
-            ("outcome,count\n", "must not be empty"),
-            ("a,0\nb,0\n", "must not be empty"),
+            ("", "must not be empty; it has no line outcome,count"),
+            ("outcome,count\n", "must not be empty; it has no line"),
+            ("a,0\nb,0\n", "must not be empty; its count column sums to 0"),
         ],
     )
     def test_what_is_no_table_of_counts_is_refused(self, write, content, complaint):
