@@ -42,8 +42,12 @@ REJECTED = [
         "`value` must have a finite entry in every row; got only -inf in row (1,).",
     ),
     (checks.check_probabilities, [0.5, 0.4], "`value` must sum to 1; got 0.9."),
-    (checks.check_probabilities, [1.5, -0.5], "`value` must be between 0 and 1; got 1.5."),
-    (checks.check_probabilities, [NAN, 1.0], "`value` must be between 0 and 1; got nan."),
+    (
+        checks.check_probabilities,
+        [0.6, -0.5],
+        "`value` must be probabilities, between 0 and 1, not logits",
+    ),
+    (checks.check_probabilities, [NAN, 1.0], "`value` must be probabilities, between 0 and 1"),
     (
         checks.check_probabilities,
         np.array([0.3, 0.3, 0.39], np.float32),
