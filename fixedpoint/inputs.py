@@ -39,6 +39,9 @@ SAMPLE = 1_000
 MISSING = {"", "-", "n/a", "na", "nil", "none", "null"}
 """Words for a value that is not there: no heading of a column."""
 
+RECIPE = ' Store numpy.asarray(array, dtype="float32") instead.'
+"""What to do with an array of a type that NumPy does not read back."""
+
 INSIDE = "'·״"
 """Marks that stand inside words, between letters: don't, col·lecció, צה״ל."""
 
@@ -178,8 +181,8 @@ def word_counts(text: str) -> Counts:
     vowel signs, points), with apostrophes and zero-width joiners inside (don't, o'er): digits,
     hyphens and all other punctuation part words. Case is ignored (`str.lower`), the typographic
     apostrophe ’ is the plain one, soft hyphens are left out, and accents are composed (NFC).
-    Where no blanks are written between words (Chinese, Japanese, Thai) a run is what
-    stands between two punctuation marks.
+    Where no blanks are written between words (Chinese, Japanese, Thai, Khmer, Burmese), to tell
+    them takes a dictionary: there a run is what stands between blanks and punctuation.
 
     Args:
         text: any text.
@@ -208,7 +211,7 @@ def _word_pattern(alphabet: set[str]) -> re.Pattern[str]:
     if not letters:
         return re.compile(r"(?!)")
     letter, mark = f"[{re.escape(letters)}]", f"[{re.escape(marks + JOINERS)}]"
-    within = f"{mark}*[{re.escape(INSIDE)}]?{letter}"
+    within = f"{mark}*(?:[{re.escape(INSIDE)}]{mark}*)?{letter}"
     # A joiner at the end of a word joins nothing.
     return re.compile(f"{letter}(?:{within})*{mark}*(?<![{JOINERS}])")
 
@@ -256,15 +259,12 @@ def _ranked(counter: Counter[str]) -> Counts:
 
 def _from_counts(outcomes: Iterable[str], counts: np.ndarray, source: str) -> Distribution:
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        shares = counts / counts.sum()
-        logarithms = np.log(counts.astype(float))
-        total = np.logaddexp.reduce(logarithms)
-        # Where the sum or a share is beyond the range of float64, its logarithm is not.
-        logits = np.where(
-            shares >= np.finfo(float).tiny,
-            _log(shares),
-            np.where(counts > 0, logarithms - total, -np.inf),
-        )
+        total, top = counts.sum(), counts.max()
+        scaled = counts if np.isfinite(total) else counts / top
+        shares = scaled / scaled.sum()
+        # Where a share is below the range of float64, its logarithm is not.
+        tiny = np.log(counts.astype(float)) - np.log(float(top)) - np.log((counts / top).sum())
+        logits = np.where(shares < np.finfo(float).tiny, tiny, np.log(shares))
     return Distribution(logits, tuple(outcomes), counts, source)
 
 
@@ -440,8 +440,10 @@ def _read_arrays(path: Path, probabilities: bool) -> Distribution:
         except MemoryError:
             raise ValueError(f"{path}: must fit into memory.") from None
         except Exception as failure:  # NumPy and zipfile raise a dozen kinds
+            why = str(failure).rstrip(".")
             raise ValueError(
-                f"{path}: must be a whole NumPy file without pickled objects; {failure}."
+                f"{path}: must be a whole NumPy file without pickled objects; {why}."
+                + (RECIPE if "descr" in why else "")
             ) from failure
     if array.ndim == 0 or array.size == 0:
         raise ValueError(
@@ -482,8 +484,7 @@ def _native(array: np.ndarray, path: Path) -> tuple[np.ndarray, float]:
         # What NumPy stores of a bfloat16 array: the upper half of a float32.
         return (array.view("<u2").astype(np.uint32) << 16).view(np.float32), 2.0**-7
     if kind not in "iuf":
-        recipe = ' numpy.save("x.npy", numpy.asarray(array, dtype="float32")) stores what is.'
-        raise ValueError(f"{path}: must hold real numbers; got the type {given}.{recipe}")
+        raise ValueError(f"{path}: must hold real numbers; got the type {given}.{RECIPE}")
     if kind != "f" and max(abs(int(array.min())), abs(int(array.max()))) > EXACT:
         raise ValueError(f"{path}: whole numbers must be within ±2^53, as float64 has them all.")
     if kind == "f" and given.itemsize <= 8:
@@ -574,7 +575,7 @@ def _checked_probabilities(
 
 def _refuse(wrong: np.ndarray, values: np.ndarray, rule: str) -> None:
     if wrong.any():
-        raise ValueError(f"{rule}; got {values[wrong].flat[0]}{_position(wrong)}.")
+        raise ValueError(f"{rule}; got {values[wrong].flat[0]!s}{_position(wrong)}.")
 
 
 def _position(wrong: Any) -> str:
