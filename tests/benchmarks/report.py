@@ -20,9 +20,9 @@ NOTE = (
     "round (CPU: of all threads). First call +: what the first call takes longer, above all to "
     "compile. Difference: from the first line's answer, relative, but absolute for entropies, "
     "temperatures and logits (of the flow: the error); KS: of two samples, the statistic "
-    "√(nm/(n+m)) sup|F − G| of Kolmogorov and Smirnov, about 0.9 for equal laws and beyond 2.8 with "
-    "probability 3e-7. Limit: wall time over what the machine's "
-    "fastest copy, exponential and multiply–add in C, measured in the same round, would need."
+    "√(nm/(n+m)) sup|F − G| of Kolmogorov and Smirnov, about 0.9 for equal laws and beyond 2.8 "
+    "with probability 3e-7. Limit: wall time over what the machine's fastest copy, exponential and "
+    "multiply–add in C, measured in the same round, would need."
 )
 README = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
