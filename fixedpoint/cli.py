@@ -280,10 +280,11 @@ def whole(text: str) -> int:
     """An integer from the command line; 1e9 is one."""
     try:
         value = Decimal(text)
-        if value.is_finite() and (abs(value) < 10 * LARGEST and value == int(value)):
-            return int(value)
-        if value.is_finite() and value > LARGEST:
+        # (The digits of 1e999999999 would not fit into memory.)
+        if value.is_finite() and value.adjusted() > 30 and value > 0:
             raise argparse.ArgumentTypeError(f"must be <= {LARGEST:,}; got {text!r}.")
+        if value.is_finite() and value == value.to_integral_value():
+            return int(value)
     except InvalidOperation:
         pass
     raise argparse.ArgumentTypeError(
@@ -554,7 +555,7 @@ def _time(duration: float) -> str:
     """A rough time in words."""
     for unit, size in (("years", 3.15e7), ("days", 86400), ("hours", 3600), ("minutes", 60)):
         if duration >= 2 * size:
-            return f"about {duration / size:,.1g} {unit}" if size < 3e7 else "years"
+            return f"about {float(f'{duration / size:.1g}'):,.0f} {unit}" if size < 3e7 else unit
     return f"about {duration:.0f} seconds"
 
 
@@ -569,6 +570,8 @@ def _check_target(target: str | None, flag: str, suffixes: Sequence[str]) -> Non
         raise ValueError(f"`{flag}` must be a file; {target!r} is a directory.")
     if not path.parent.is_dir():
         raise ValueError(f"`{flag}` must be in an existing directory; {path.parent} is none.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"`{flag}` must be where you may write; {path.parent} is not.")
 
 
 def _write(path: Path, save: Callable[[io.BytesIO], None]) -> None:
