@@ -484,7 +484,8 @@ def _native(array: np.ndarray, path: Path) -> tuple[np.ndarray, float]:
         # What NumPy stores of a bfloat16 array: the upper half of a float32.
         return (array.view("<u2").astype(np.uint32) << 16).view(np.float32), 2.0**-7
     if kind not in "iuf":
-        raise ValueError(f"{path}: must hold real numbers; got the type {given}.{RECIPE}")
+        recipe = RECIPE if kind == "V" and given.names is None else ""
+        raise ValueError(f"{path}: must hold real numbers; got the type {given}.{recipe}")
     if kind != "f" and max(abs(int(array.min())), abs(int(array.max()))) > EXACT:
         raise ValueError(f"{path}: whole numbers must be within ±2^53, as float64 has them all.")
     if kind == "f" and given.itemsize <= 8:
