@@ -48,6 +48,9 @@ LARGEST_ENSEMBLE = 2**27
 LARGEST_FIGURES = 2**27
 """Figures that are stored of all generations, replicates and contexts: 1 GB."""
 
+MOST_DECIMALS = 9
+"""Where two digits of a standard error lie beyond, it is not shown."""
+
 LONG, LONGEST = 5.0, 86400.0
 """Seconds from which on a prediction says how long it takes, and is refused."""
 
@@ -758,6 +761,8 @@ def _with_errors(means: Any, errors: Any) -> list[str]:
     """Means(standard errors), point below point: two digits of the largest error are shown."""
     largest = max(e for e in errors if math.isfinite(e))
     decimals = max(0, 1 - math.floor(math.log10(largest)))
+    if decimals > MOST_DECIMALS:
+        return [_figure(m) for m in means]
     shown = [
         f"({e * 10**decimals:,.0f})" if math.isfinite(e) and e > 1e-12 * abs(m) else ""
         for m, e in zip(means, errors, strict=True)
@@ -822,7 +827,7 @@ def _mean_time(time: "MeanTime", until: str, found: "Prediction") -> str:
     digits, how = (6, "exact") if time.exact else (3, "asymptotic in the number of samples")
     text = f"{time.value:,.{digits}g}"
     if time.value >= 1e6:
-        text = f"{time.value:.{digits}e}"
+        text = f"{time.value:.{digits - (not time.exact)}e}"
     elif not time.exact:
         text = f"{float(text.replace(',', '')):,.6g}"
     unit = "generation" if text == "1" else "generations"

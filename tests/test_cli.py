@@ -144,7 +144,7 @@ class TestPredict:
             (MeanTime(1.0), "1 generation on average until it ends: exact"),
             (MeanTime(3370.9912), "3,370.99 generations on average until it ends: exact"),
             (MeanTime(3370.9912, exact=False), "about 3,370 generations .* asymptotic"),
-            (MeanTime(2.5e9, exact=False), r"about 2.500e\+09 generations"),
+            (MeanTime(2.5e9, exact=False), r"about 2.50e\+09 generations"),
             (MeanTime(None, note="why"), r"not known exactly \(why\)"),
         ):
             assert re.search(said, cli._mean_time(time, "until it ends", found))
