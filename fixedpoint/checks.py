@@ -153,7 +153,9 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
     except TypeError:
         count = None
     if count is None or isinstance(value, bool | np.bool) or count < minimum:
-        raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.")
+        whole = isinstance(value, float) and value.is_integer() and value >= minimum
+        advice = f" Write int({value!r})." if whole else ""
+        raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.{advice}")
     return count
 
 

@@ -457,7 +457,7 @@ def predict(options: argparse.Namespace) -> int:
             seed=options.seed or 0,
             keep_logits=options.output is not None,
         )
-    except FloatingPointError as failure:
+    except (FloatingPointError, jax.errors.JaxRuntimeError) as failure:  # the latter: no memory
         raise ComputationError(" ".join(str(failure).split())) from None
     if options.output:
         with _complaints("--output"):
@@ -598,7 +598,8 @@ def _save(file: io.BytesIO, found: "Prediction", model: "Distribution") -> None:
     if found.logits is not None:
         arrays["logits"] = found.logits
     if model.outcomes is not None:
-        arrays["outcomes"] = np.array(model.outcomes, dtype=str)
+        # (NumPy cuts zeros off the end of a text.)
+        arrays["outcomes"] = np.array([name.replace("\0", "␀") for name in model.outcomes])
     np.savez(file, **arrays)
 
 
@@ -886,7 +887,11 @@ def _draw(
     from fixedpoint.prediction import EVERY_GENERATION
 
     style: dict[Any, Any] = {"svg.hashsalt": "fixedpoint", "font.size": 9, "axes.spines.top": False}
-    with mpl.rc_context({**style, "axes.spines.right": False, "legend.frameon": False}):
+    with (
+        mpl.rc_context({**style, "axes.spines.right": False, "legend.frameon": False}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         change, entropy = figure.subplots(1, 2)
         _draw_change(change, found)
@@ -900,7 +905,7 @@ def _draw(
             axes.set_ylim(bottom=0)
             axes.set_xlabel("generation")
         figure.legend(*change.get_legend_handles_labels(), loc="outside lower left", ncols=3)
-        title = f"{_description(model)}\n{_process(options)}"
+        title = f"{_description(model)}\n{_process(options)}".encode(errors="replace").decode()
         figure.suptitle(title, fontsize=8, x=0.01, ha="left", parse_math=False)
         dates = {"pdf": ("CreationDate", "ModDate", "Producer", "Creator"), "svg": ("Date",)}
         metadata: Any = dict.fromkeys(dates.get(suffix, ()))

@@ -21,7 +21,8 @@ REJECTED = [
     (checks.check_fraction, 1.5, "`value` must be between 0 and 1; got 1.5."),
     (checks.check_fraction, -1e-9, "`value` must be between 0 and 1; got -1e-09."),
     (checks.check_count, 0, "`value` must be an integer >= 1; got 0."),
-    (checks.check_count, 2.0, "`value` must be an integer >= 1; got 2.0."),
+    (checks.check_count, 1e9, "`value` must be an integer >= 1; got 1000000000.0. Write int(1000"),
+    (checks.check_count, 2.5, "`value` must be an integer >= 1; got 2.5."),
     (checks.check_count, True, "`value` must be an integer >= 1; got True."),
     (checks.check_count, None, "`value` must be an integer >= 1; got None."),
     (

@@ -251,6 +251,19 @@ class TestPredict:
         assert written[0] == written[1]
         assert len(written[0]) > 5_000
 
+    def test_names_that_no_font_has(self, call, place):
+        """Other letters, a line break, a byte that is no text: in the title, not in the way."""
+        source = os.fsdecode("小説\n$x$".encode() + b"\xff.csv")
+        (place / source).write_bytes((place / "coin.csv").read_bytes())
+        answer = call("predict", source, *ENDING, "--plot", "x.svg", "--output", "x.npz")
+        assert (answer.status, answer.err) == (0, "")
+        assert (place / "x.svg").stat().st_size > 5_000
+
+    def test_a_zero_character_keeps_its_label(self, call, place):
+        (place / "x.txt").write_text("a\0\0")
+        assert call("predict", "text:x.txt", *ENDING, "--output", "x.npz").status == 0
+        assert read_logits(place / "x.npz").outcomes == ("␀", "a")
+
     def test_a_failed_write_leaves_nothing(self, call, place, monkeypatch):
         (place / "old.npz").write_bytes(b"old")
 
