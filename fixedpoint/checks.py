@@ -201,7 +201,9 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
     except TypeError:
         count = None
     if count is None or isinstance(value, bool | np.bool) or count < minimum:
-        raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.")
+        whole = isinstance(value, float) and value.is_integer() and value >= minimum
+        advice = f" Write int({value!r})." if whole else ""
+        raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.{advice}")
     return count
 
 
@@ -258,7 +260,8 @@ def check_probabilities(probabilities: Any, name: str = "probabilities") -> Any:
         ValueError: `probabilities` must sum to 1; got 0.9.
     """
     check_outcomes(probabilities, name)
-    check_fraction(probabilities, name)
+    rule = "be probabilities, between 0 and 1, not logits (simplex.probabilities makes them)"
+    _check_entries(probabilities, name, rule, lambda entries: (entries >= 0) & (entries <= 1))
     if not isinstance(probabilities, Tracer):
         dtype = getattr(probabilities, "dtype", np.dtype(float))
         precision = float(jnp.finfo(dtype).eps) if jnp.issubdtype(dtype, jnp.floating) else 0.0

@@ -15,15 +15,16 @@ import re
 import sys
 import textwrap
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from fixedpoint.confront import Verdict
     from fixedpoint.inputs import Distribution
-    from fixedpoint.prediction import Prediction
+    from fixedpoint.prediction import Ending, MeanTime, Prediction
 
 WIDTH = 100
 """Columns that the output keeps within."""
@@ -44,12 +45,22 @@ LARGEST = 10**15
 LARGEST_ENSEMBLE = 2**27
 """Replicates times outcomes that are followed at once: 1 GB, and a few times that in passing."""
 
+LARGEST_FIGURES = 2**27
+"""Figures that are stored of all generations, replicates and contexts: 1 GB."""
+
+MOST_DECIMALS = 9
+"""Where two digits of a standard error lie beyond, it is not shown."""
+
+LONG, LONGEST = 5.0, 86400.0
+"""Seconds from which on a prediction says how long it takes, and is refused."""
+
 PREDICT_HELP = """\
 INPUT is one of
   x.npy        logits, shape (..., outcomes); with --probabilities, probabilities
   x.npz        the same: its only array, or the one named logits or probabilities
-  x.csv        lines outcome,count; a header is optional
-  text:FILE    the characters of a UTF-8 text
+  x.csv        lines outcome,count; a header is optional, and semicolons, tabs (x.tsv) or blanks
+               separate as well; a first line sep=; says which
+  text:FILE    the characters of a UTF-8 text (text:- reads standard input)
   words:FILE   its words, in lower case: letters of any alphabet, apostrophes inside
 
 One generation draws from the model at the temperature, cut by top-k, top-p and min-p in this order
@@ -60,10 +71,11 @@ distribution, or with --samples that many draws. Several contexts, i.e. an input
 Per generation: entropy in nats; the mode and its probability; the effective number of outcomes,
 exp(entropy); how many outcomes survive, i.e. have a probability above 0; the Kullback-Leibler
 divergence from generation 0, KL(p_n || p_0), in nats; and the recovery temperature, at which
-sampling that generation would bring generation 0 back as far as a temperature can. The divergence
-is split into lost modes (undone by nothing), temperature (undone by another) and the rest: of the
-last generation on the screen, of each in --json, --output and --plot. Of more than
-1,000 generations those of the series 1, 2, 5, 10, 20, ... are reported.
+sampling that generation would bring generation 0 back as far as a temperature can; of runs with
+samples the mean of those that have one (where one outcome is left none brings anything back), and
+how many these are. The divergence is split into lost modes (undone by nothing), temperature
+(undone by another) and the rest: of the last generation on the screen, of each in --json, --output
+and --plot. Of more than 1,000 generations those of the series 1, 2, 5, 10, 20, ... are reported.
 
 examples:
   fixedpoint predict words:novel.txt --temperature 0.9 --generations 20
@@ -74,6 +86,10 @@ examples:
 
 class InputError(Exception):
     """Something the user gave is not what it must be; the message says what, in one line."""
+
+
+class ComputationError(Exception):
+    """What was asked for cannot be computed; the message says why, in one line."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,6 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as complaint:
         print(f"{name}: {complaint}", file=sys.stderr)
         return 2
+    except ComputationError as failure:
+        print(f"{name}: {failure}", file=sys.stderr)
+        return 1
+    except MemoryError:
+        print(f"{name}: out of memory", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # The reader (head, a pager) has seen enough; leave nothing to flush at exit.
         with contextlib.suppress(OSError):
@@ -205,35 +227,72 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "verify every law, run the notebooks, draw the figures, build the paper",
         reproduce,
     )
-    if arguments and arguments[0] in VERBS:
-        _check_options(arguments, verbs.choices[arguments[0]].format_usage())
-    return parser.parse_args(arguments)
+    name = arguments[0] if arguments and arguments[0] in VERBS else ""
+    usage = (verbs.choices[name] if name else parser).format_usage()
+    arguments = _with_negative_values(arguments)
+    _check_options(arguments, name, usage)
+    parsed, surplus = parser.parse_known_args(arguments)
+    if surplus:
+        raise InputError(f"`{surplus[0]}` is one argument too many; {' '.join(usage.split())}")
+    return parsed
 
 
-def _check_options(arguments: Sequence[str], usage: str) -> None:
+def _with_negative_values(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with a value like -1e-3 or -inf tied to its option, which it resembles."""
+    tied: list[str] = []
+    for argument in arguments:
+        after_option = tied and tied[-1].startswith("--") and "=" not in tied[-1]
+        if argument.startswith("-") and after_option and _is_number(argument):
+            tied[-1] += f"={argument}"
+        else:
+            tied.append(argument)
+    return tied
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_options(arguments: Sequence[str], verb: str, usage: str) -> None:
     """Refuse an option that a verb does not have, and say the nearest that it has."""
     known = [*re.findall(r"--[a-z][a-z-]*", usage), "--help"]
-    for argument in arguments[1:]:
+    for argument in arguments:
         option = argument.partition("=")[0]
-        if option.startswith("--") and option != "--" and option not in known:
-            near = [name for name in known if name.startswith(option)] or known
-            raise InputError(f"`{option}` is no option of {arguments[0]}; {_got(option, near)}")
+        if option == "--":
+            return  # what follows are no options
+        if re.match(r"-\D", option) and option not in (*known, "-h"):
+            word = "--" + option.strip("-")
+            near = [name for name in known if name.startswith(word)] or known
+            of = verb or "fixedpoint"
+            raise InputError(f"`{option}` is no option of {of}; {_got(option, near, word)}")
 
 
 def number(text: str) -> float:
     """A float from the command line."""
     try:
-        return float(text)
+        return float(text) + 0.0  # which makes 0 of -0
     except ValueError:
         raise argparse.ArgumentTypeError(f"must be a number; got {text!r}.") from None
 
 
 def whole(text: str) -> int:
-    """An integer from the command line."""
+    """An integer from the command line; 1e9 is one."""
     try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number; got {text!r}.") from None
+        value = Decimal(text)
+        # (The digits of 1e999999999 would not fit into memory.)
+        if value.is_finite() and value.adjusted() > 30 and value > 0:
+            raise argparse.ArgumentTypeError(f"must be <= {LARGEST:,}; got {text!r}.")
+        if value.is_finite() and value == value.to_integral_value():
+            return int(value)
+    except InvalidOperation:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"must be a whole number (1000 or 1e3, without separators); got {text!r}."
+    )
 
 
 def _introduce(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -246,9 +305,9 @@ def _introduce(parser: argparse.ArgumentParser, options: argparse.Namespace) -> 
     return 0
 
 
-def _got(value: str, allowed: Sequence[str]) -> str:
+def _got(value: str, allowed: Sequence[str], meant: str | None = None) -> str:
     """What was got, and the nearest of what is allowed."""
-    near = difflib.get_close_matches(value, allowed, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(meant or value, allowed, n=1, cutoff=0.5)
     return f"got {value!r}." + (f" Did you mean {near[0]!r}?" if near else "")
 
 
@@ -378,19 +437,28 @@ def predict(options: argparse.Namespace) -> int:
 
     with _complaints("INPUT"):
         loop = _loop(options)
-        model = read_logits(options.input, options.probabilities)
-        _check_size(options, model)
         _check_target(options.output, "--output", (".npz",))
         _check_target(options.plot, "--plot", PLOT_SUFFIXES)
-    sampled = options.samples is not None
-    found = prediction.predict(
-        loop,
-        model.logits,
-        options.generations,
-        num_replicates=_replicates(options) if sampled else None,
-        seed=options.seed or 0,
-        keep_logits=options.output is not None,
-    )
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            model = read_logits(options.input, options.probabilities)
+        _check_size(options, model)
+    for doubt in doubts:
+        print(f"fixedpoint predict: warning: {doubt.message}", file=sys.stderr)
+    _announce(options, model, loop)
+    if not options.json:
+        print_heading(model, options)
+    try:
+        found = prediction.predict(
+            loop,
+            model.logits,
+            options.generations,
+            num_replicates=None if options.samples is None else _replicates(options),
+            seed=options.seed or 0,
+            keep_logits=options.output is not None,
+        )
+    except (FloatingPointError, jax.errors.JaxRuntimeError) as failure:  # the latter: no memory
+        raise ComputationError(" ".join(str(failure).split())) from None
     if options.output:
         with _complaints("--output"):
             _write(Path(options.output), lambda file: _save(file, found, model))
@@ -401,7 +469,7 @@ def predict(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(as_json(found, model), indent=2, allow_nan=False))
     else:
-        print_prediction(found, model, options)
+        print_prediction(found, model)
     return 0
 
 
@@ -414,9 +482,11 @@ def _loop(options: argparse.Namespace) -> Any:
     _check_whole(options.generations, "--generations", minimum=0)
     samplers: list[Any] = [fp.Temperature(options.temperature)]
     if options.top_k is not None:
-        samplers.append(fp.TopK(checks.check_count(options.top_k, "--top-k")))
+        _check_whole(options.top_k, "--top-k", minimum=1)
+        samplers.append(fp.TopK(options.top_k))
     if options.top_p is not None:
-        checks.check_positive(checks.check_fraction(options.top_p, "--top-p"), "--top-p")
+        if not 0 < options.top_p <= 1:
+            raise ValueError(f"`--top-p` must be > 0 and <= 1; got {options.top_p}.")
         samplers.append(fp.Nucleus(options.top_p))
     if options.min_p is not None:
         samplers.append(fp.MinP(checks.check_fraction(options.min_p, "--min-p")))
@@ -447,15 +517,49 @@ def _check_whole(value: int, flag: str, minimum: int) -> None:
 
 
 def _check_size(options: argparse.Namespace, model: "Distribution") -> None:
-    """Refuse replicates that would not fit into memory."""
-    if options.samples is None:
-        return
-    replicates, outcomes = _replicates(options), model.num_outcomes
-    if replicates * outcomes > LARGEST_ENSEMBLE:
-        most = LARGEST_ENSEMBLE // outcomes
+    """Refuse what would not fit into memory."""
+    from fixedpoint.prediction import FIGURES, reported_generations
+
+    replicates, outcomes = 1, model.num_outcomes
+    if options.samples is not None:
+        replicates = _replicates(options)
+        if replicates * outcomes > LARGEST_ENSEMBLE:
+            most = LARGEST_ENSEMBLE // outcomes
+            raise ValueError(
+                f"`--replicates` must be <= {most:,} for {outcomes:,} outcomes; got {replicates:,}."
+            )
+    reported = len(reported_generations(options.generations))
+    stored = reported * replicates * model.num_contexts * len(FIGURES)
+    if stored > LARGEST_FIGURES:
         raise ValueError(
-            f"`--replicates` must be <= {most:,} for {outcomes:,} outcomes; got {replicates:,}."
+            f"`INPUT` must have fewer contexts, or --generations or --replicates be fewer: "
+            f"{reported:,} generations, {replicates:,} runs and {model.num_contexts:,} contexts "
+            f"have {stored:,} figures, at most {LARGEST_FIGURES:,} are kept."
         )
+
+
+def _announce(options: argparse.Namespace, model: "Distribution", loop: Any) -> None:
+    """Say beforehand, beside the output, what takes long; refuse what takes more than a day."""
+    from fixedpoint.prediction import seconds
+
+    replicates = None if options.samples is None else _replicates(options)
+    needed = seconds(loop, model.logits, options.generations, replicates)
+    if needed > LONGEST:
+        fewer = "--generations" if options.samples is None else "--generations or --replicates"
+        raise InputError(
+            f"`--generations` must take less than a day; {options.generations:,} would take "
+            f"{_time(needed)} for this input: take fewer {fewer}."
+        )
+    if needed > LONG:
+        print(f"fixedpoint predict: this takes {_time(needed)}", file=sys.stderr, flush=True)
+
+
+def _time(duration: float) -> str:
+    """A rough time in words."""
+    for unit, size in (("years", 3.15e7), ("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if duration >= 2 * size:
+            return f"about {float(f'{duration / size:.1g}'):,.0f} {unit}" if size < 3e7 else unit
+    return f"about {duration:.0f} seconds"
 
 
 def _check_target(target: str | None, flag: str, suffixes: Sequence[str]) -> None:
@@ -469,6 +573,8 @@ def _check_target(target: str | None, flag: str, suffixes: Sequence[str]) -> Non
         raise ValueError(f"`{flag}` must be a file; {target!r} is a directory.")
     if not path.parent.is_dir():
         raise ValueError(f"`{flag}` must be in an existing directory; {path.parent} is none.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"`{flag}` must be where you may write; {path.parent} is not.")
 
 
 def _write(path: Path, save: Callable[[io.BytesIO], None]) -> None:
@@ -492,7 +598,8 @@ def _save(file: io.BytesIO, found: "Prediction", model: "Distribution") -> None:
     if found.logits is not None:
         arrays["logits"] = found.logits
     if model.outcomes is not None:
-        arrays["outcomes"] = np.array(model.outcomes, dtype=str)
+        # (NumPy cuts zeros off the end of a text.)
+        arrays["outcomes"] = np.array([name.replace("\0", "␀") for name in model.outcomes])
     np.savez(file, **arrays)
 
 
@@ -501,6 +608,7 @@ def as_json(found: "Prediction", model: "Distribution") -> dict[str, Any]:
     from fixedpoint.prediction import FIGURES
 
     rows: list[dict[str, Any]] = [{"generation": int(n)} for n in found.generations]
+    recovered, of = found.recovered()
     if found.modes is not None and not model.logits.shape[:-1]:
         for row, mode in zip(rows, found.modes, strict=True):
             row["mode"] = model.outcomes[mode] if model.outcomes else int(mode)
@@ -512,6 +620,8 @@ def as_json(found: "Prediction", model: "Distribution") -> dict[str, Any]:
                 row[name] = int(means[index])
             if errors is not None:
                 row[f"{name}_se"] = _defined(errors[index])
+            if name == "recovery_temperature" and of > 1:
+                row["recovered"] = int(recovered[index])
     limit = found.limit and {"statement": found.limit.statement, **found.limit.figures}
     return {
         "input": model.source,
@@ -521,42 +631,39 @@ def as_json(found: "Prediction", model: "Distribution") -> dict[str, Any]:
         "note": found.note or None,
         "limit": limit,
         "simulated": found.sampled,
-        "exact_mean_times": found.ending and asdict(found.ending),
+        "exact_mean_times": found.ending and _mean_times(found.ending, exact=True),
+        "asymptotic_mean_times": found.ending and _mean_times(found.ending, exact=False),
         "generations": rows,
     }
+
+
+def _mean_times(ending: "Ending", exact: bool) -> dict[str, Any]:
+    """Those of the mean times that are exact, or those that are asymptotic."""
+    times = {"first_loss": ending.first_loss, "fixation": ending.fixation}
+    said: dict[str, Any] = {
+        name: time.value if time.exact == exact else None for name, time in times.items()
+    }
+    return {**said, "note": ending.first_loss.note or ending.fixation.note}
 
 
 def _defined(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def print_prediction(
-    found: "Prediction", model: "Distribution", options: argparse.Namespace
-) -> None:
-    """Print the table of generations, the law in force, the limit and the recovery temperature."""
+def print_heading(model: "Distribution", options: argparse.Namespace) -> None:
+    """Print what is predicted, before it is known."""
     print(textwrap.fill(_description(model), WIDTH, subsequent_indent="  "))
     print(textwrap.fill(_process(options), WIDTH, subsequent_indent="  "))
     if model.num_contexts > 1:
         print(f"Each figure is the mean over {model.num_contexts:,} contexts.")
+    sys.stdout.flush()
+
+
+def print_prediction(found: "Prediction", model: "Distribution") -> None:
+    """Print the table of generations, the law in force, the limit and the recovery temperature."""
     shown = _shown(found.generations)
-    columns: list[tuple[str, str, list[str]]] = [
-        ("generation", "", [f"{n:,}" for n in found.generations[shown]])
-    ]
-    if found.modes is not None and found.modes.ndim == 1:
-        columns.append(("mode", "", [_name(model, int(m)) for m in found.modes[shown]]))
-    for name, title, unit in (
-        ("mode_probability", "mode prob.", ""),
-        ("entropy", "entropy", "nats"),
-        ("effective_number", "effective", "number"),
-        ("surviving", "surviving", "outcomes"),
-        ("kl_from_start", "KL from", "gen. 0"),
-        ("recovery_temperature", "recovery", "temperature"),
-    ):
-        means, errors = found.mean(name)
-        means, errors = means[shown], None if errors is None else errors[shown]
-        columns.append((title, unit, _column(means, errors)))
     print()
-    for line in _table(columns):
+    for line in _table(_columns(found, model, shown)):
         print(line)
     if len(shown) < found.generations.size:
         print(f"(of {found.generations.size:,} generations; --json and --output have all)")
@@ -571,13 +678,37 @@ def print_prediction(
         _say("fixation", _mean_time(found.ending.fixation, "until one is left", found))
 
 
+def _columns(
+    found: "Prediction", model: "Distribution", shown: Any
+) -> list[tuple[str, str, list[str]]]:
+    """The columns of the table: two lines of title, and the cells of the generations shown."""
+    columns = [("generation", "", [f"{n:,}" for n in found.generations[shown]])]
+    if found.modes is not None and found.modes.ndim == 1:
+        columns.append(("mode", "", [_name(model, int(m)) for m in found.modes[shown]]))
+    for name, title, unit in (
+        ("mode_probability", "mode prob.", ""),
+        ("entropy", "entropy", "nats"),
+        ("effective_number", "effective", "number"),
+        ("surviving", "surviving", "outcomes"),
+        ("kl_from_start", "KL from", "gen. 0"),
+        ("recovery_temperature", "recovery", "temperature"),
+    ):
+        means, errors = found.mean(name)
+        errors = None if errors is None else errors[shown]
+        columns.append((title, unit, _column(means[shown], errors)))
+    recovered, of = found.recovered()
+    if (recovered[shown] < of).any() and of > 1:
+        columns.append(("had by", f"of {of:,}", [f"{k:,}" for k in recovered[shown]]))
+    return columns
+
+
 def _description(model: "Distribution") -> str:
     plural = "" if model.num_outcomes == 1 else "s"
     text = f"{model.source}: {model.num_outcomes:,} outcome{plural}"
     if model.num_contexts > 1:
         shape = " x ".join(f"{size:,}" for size in model.logits.shape[:-1])
         text += f" in {shape} contexts"
-    if model.counts is not None:
+    if model.counts is not None and model.counts.dtype.kind == "i":
         text += f", {model.counts.sum():,} counted"
     return text
 
@@ -589,11 +720,12 @@ def _process(options: argparse.Namespace) -> str:
     draws += [f"min-p {options.min_p:g}"] if options.min_p is not None else []
     if options.samples is None:
         return f"Each generation: {', '.join(draws)}; full refit to the exact distribution."
-    runs = _replicates(options)
-    return (
-        f"Each generation: {', '.join(draws)}; full refit to {options.samples:,} samples. "
-        f"Means of {runs:,} runs (seed {options.seed or 0}) ± their standard errors."
-    )
+    runs, seed = _replicates(options), f"(seed {options.seed or 0})"
+    samples = f"{options.samples:,} sample" + "s" * (options.samples != 1)
+    what = f"One run {seed}, which chance decides: --replicates 100 gives means."
+    if runs > 1:
+        what = f"Means of {runs:,} runs {seed}, with the standard error of the last digits."
+    return f"Each generation: {', '.join(draws)}; full refit to {samples}. {what}"
 
 
 def _shown(generations: Any) -> Any:
@@ -627,16 +759,18 @@ def _column(means: Any, errors: Any) -> list[str]:
 
 
 def _with_errors(means: Any, errors: Any) -> list[str]:
-    """Means ± standard errors, point below point: two digits of the largest error are shown."""
+    """Means(standard errors), point below point: two digits of the largest error are shown."""
     largest = max(e for e in errors if math.isfinite(e))
     decimals = max(0, 1 - math.floor(math.log10(largest)))
+    if decimals > MOST_DECIMALS:
+        return [_figure(m) for m in means]
     shown = [
-        f"± {e:,.{decimals}f}" if math.isfinite(e) and e > 1e-12 * abs(m) else ""
+        f"({e * 10**decimals:,.0f})" if math.isfinite(e) and e > 1e-12 * abs(m) else ""
         for m, e in zip(means, errors, strict=True)
     ]
     width = max(map(len, shown))
     return [
-        f"{m:,.{decimals}f} {error:>{width}}" if math.isfinite(m) else f"– {'':{width}}"
+        f"{m:,.{decimals}f}{error:<{width}}" if math.isfinite(m) else f"–{'':{width}}"
         for m, error in zip(means, shown, strict=True)
     ]
 
@@ -686,14 +820,20 @@ def _limit(found: "Prediction", model: "Distribution") -> str:
     )
 
 
-def _mean_time(value: float | None, until: str, found: "Prediction") -> str:
-    """An exact mean time, which stands among simulated figures."""
-    assert found.ending is not None
-    if value is None:
-        return f"mean time {until}: not known exactly ({found.ending.note})"
+def _mean_time(time: "MeanTime", until: str, found: "Prediction") -> str:
+    """A mean time that theory knows, which stands among simulated figures."""
+    if time.value is None:
+        return f"mean time {until}: not known exactly ({time.note})"
     over = " over the contexts" if found.figures["entropy"].ndim > 2 else ""
-    time = f"{value:,.6g}" if value < 1e6 else f"{value:.6e}"
-    return f"{time} generations on average{over} {until}: exact; the table is simulated"
+    digits, how = (6, "exact") if time.exact else (3, "asymptotic in the number of samples")
+    text = f"{time.value:,.{digits}g}"
+    if time.value >= 1e6:
+        text = f"{time.value:.{digits - (not time.exact)}e}"
+    elif not time.exact:
+        text = f"{float(text.replace(',', '')):,.6g}"
+    unit = "generation" if text == "1" else "generations"
+    about = "" if time.exact else "about "
+    return f"{about}{text} {unit} on average{over} {until}: {how}; the table is simulated"
 
 
 def _change(found: "Prediction") -> str:
@@ -714,18 +854,23 @@ def _change(found: "Prediction") -> str:
 def _recovery(found: "Prediction") -> str:
     last = f"{found.generations[-1]:,}"
     means, errors = found.mean("recovery_temperature")
-    value = float(means[-1])
-    if math.isnan(value):
-        return f"none: no temperature brings generation 0 back from generation {last}"
+    recovered, of = found.recovered()
+    value, having = float(means[-1]), int(recovered[-1])
+    what = "runs and contexts" if found.figures["entropy"].ndim > 2 else "runs"
+    what = what if found.sampled else "contexts"
+    if having == 0:
+        each = f" in any of {of:,} {what}" if of > 1 else ""
+        return f"none: no finite temperature brings generation 0 back from generation {last}{each}"
     if found.law is not None and not found.sampled:
         how = "restores generation 0 exactly"
     else:
-        mean = "(mean of the runs that have one)" if found.sampled else ""
-        how = (
-            f"{mean} restores what a temperature can: not lost outcomes, nor other changes of shape"
-        )
+        how = "restores what a temperature can: not lost outcomes, nor other changes of shape"
     at = f"{value:.6g}" if errors is None else _column(means[-1:], errors[-1:])[0].strip()
-    return f"sampling generation {last} at temperature {at} {how.strip()}"
+    if having < of:
+        at += f" (mean of {having:,} of {of:,} {what}; the others have none)"
+    elif found.sampled and of > 1:
+        at += f" (mean of {of:,} {what})"
+    return f"sampling generation {last} at temperature {at} {how}"
 
 
 def _draw(
@@ -742,7 +887,11 @@ def _draw(
     from fixedpoint.prediction import EVERY_GENERATION
 
     style: dict[Any, Any] = {"svg.hashsalt": "fixedpoint", "font.size": 9, "axes.spines.top": False}
-    with mpl.rc_context({**style, "axes.spines.right": False, "legend.frameon": False}):
+    with (
+        mpl.rc_context({**style, "axes.spines.right": False, "legend.frameon": False}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph")  # a name in letters that the font lacks
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         change, entropy = figure.subplots(1, 2)
         _draw_change(change, found)
@@ -756,7 +905,7 @@ def _draw(
             axes.set_ylim(bottom=0)
             axes.set_xlabel("generation")
         figure.legend(*change.get_legend_handles_labels(), loc="outside lower left", ncols=3)
-        title = f"{_description(model)}\n{_process(options)}"
+        title = f"{_description(model)}\n{_process(options)}".encode(errors="replace").decode()
         figure.suptitle(title, fontsize=8, x=0.01, ha="left", parse_math=False)
         dates = {"pdf": ("CreationDate", "ModDate", "Producer", "Creator"), "svg": ("Date",)}
         metadata: Any = dict.fromkeys(dates.get(suffix, ()))

@@ -7,7 +7,7 @@ the number of contexts nor with that of generations.
 """
 
 import math
-from collections.abc import Iterator
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fixedpoint import simplex
-from fixedpoint.chain import Chain, absorption, fixation_time, from_loop
+from fixedpoint.chain import Chain, absorption, from_loop
 from fixedpoint.kernels import sweep
+from fixedpoint.laws import resampling
 from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
 from fixedpoint.loop import Fresh, Loop, Temperature, run
 
@@ -44,7 +45,15 @@ LARGEST_CONTEXTS = 100
 """Most contexts for which exact mean times are computed."""
 
 LARGEST_TABLE = 2**24
-"""Most contexts × outcomes × samples that exact mean times are averaged over."""
+"""Most contexts × outcomes for which mean times at temperature 1 are computed."""
+
+LARGEST_EXACT = 10**6
+"""Most samples for which the mean time until one outcome is left is computed exactly."""
+
+SMALLEST_EXPECTATION = 5
+"""Fewest samples that the rarest outcome must expect for the asymptotic time until a loss.
+
+That time is then about a generation too long, which is at most a fifth of it."""
 
 STATIONARY = 1e-12
 """Largest change of a probability in one generation that counts as none."""
@@ -64,18 +73,31 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How long the outcomes last, exactly: mean numbers of generations, averaged over contexts.
+class MeanTime:
+    """A mean number of generations, averaged over contexts.
 
     Attributes:
-        first_loss: until the first outcome is lost; `None` where it is not known exactly.
-        fixation: until one outcome is left; `None` where it is not known exactly.
-        note: where one of them is not known: why.
+        value: the number; `None` where it is not known.
+        exact: whether it is exact, or asymptotic in the number of samples.
+        note: where it is not known: why.
     """
 
-    first_loss: float | None
-    fixation: float | None
-    note: str
+    value: float | None
+    exact: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How long the outcomes last.
+
+    Attributes:
+        first_loss: until the first outcome is lost.
+        fixation: until one outcome is left.
+    """
+
+    first_loss: MeanTime
+    fixation: MeanTime
 
 
 @dataclass(frozen=True)
@@ -88,11 +110,12 @@ class Prediction:
         limit: what the model tends to; `None` where that is not known.
         generations: the reported generations, shape (S,).
         figures: for each name in `FIGURES` an array (S, *contexts); with samples
-            (S, R, *contexts). The recovery temperature b is the one at which sampling a generation
-            would restore generation 0 as far as a temperature can; with b <= 0 none does.
+            (S, R, *contexts). The recovery temperature is the one at which sampling a generation
+            would restore generation 0 as far as a temperature can; none does where it is not
+            positive, or NaN: where what is left is equally likely, now or in generation 0.
         modes: index of the mode, shape (S, *contexts); `None` with samples.
         logits: the model at the last generation, if asked for; `None` with samples.
-        ending: with samples: how long the outcomes last, exactly; else `None`.
+        ending: with samples: how long the outcomes last; else `None`.
     """
 
     law: str | None
@@ -113,21 +136,26 @@ class Prediction:
         """Mean of a figure in each generation, and with samples its standard error.
 
         The mean is over contexts and replicates, the error from the spread of the replicates.
-        Undefined recovery temperatures are left out of the mean; it is NaN where none is left and
-        where it is not positive, hence no temperature.
+        A recovery temperature that does not exist is left out of the mean, which is NaN where none
+        is left; `recovered` counts those there are.
         """
         values = self.figures[name]
+        if name == "recovery_temperature":
+            values = np.where(values > 0, values, np.nan)
         values = _mean(values, tuple(range(1 + self.sampled, values.ndim)))
         mean = _mean(values, 1) if self.sampled else values
         number = (~np.isnan(values)).sum(1) if self.sampled else None
-        if name == "recovery_temperature":
-            mean = np.where(mean > 0, mean, np.nan)
         if number is None:
             return mean, None
         squares = np.nansum((values - mean[:, None]) ** 2, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             error = np.sqrt(squares / (number - 1) / number)
         return mean, np.where(np.isnan(mean) | (number < 2), np.nan, error)
+
+    def recovered(self) -> tuple[np.ndarray, int]:
+        """In how many of the runs and contexts there is a recovery temperature, and of how many."""
+        exists = self.figures["recovery_temperature"] > 0
+        return exists.sum(tuple(range(1, exists.ndim))), int(np.prod(exists.shape[1:], dtype=int))
 
 
 def reported_generations(num_generations: int) -> np.ndarray:
@@ -141,6 +169,42 @@ def reported_generations(num_generations: int) -> np.ndarray:
         return np.arange(num_generations + 1)
     series = (m * 10**e for e in range(len(str(num_generations))) for m in (1, 2, 5))
     return np.array([0, *(n for n in series if n < num_generations), num_generations])
+
+
+def seconds(
+    loop: Loop, logits: np.ndarray, num_generations: int, num_replicates: int | None = None
+) -> float:
+    """About how long `predict` takes where the loop must be run, to the order of magnitude.
+
+    Args:
+        loop: the process.
+        logits: the model at generation 0, shape (*contexts, num_outcomes).
+        num_generations: how many generations.
+        num_replicates: independent runs, with a sampled corpus.
+
+    Returns:
+        The time in seconds on two cores, without compilation; 0 for a closed form.
+    """
+    *contexts, outcomes = logits.shape
+    models = math.prod(contexts) * float(num_replicates or 1)
+    drawn, each = outcomes, 2e-3
+    if isinstance(loop.corpus, Fresh):
+        drawn, each = outcomes + min(loop.corpus.num_samples, 64 * outcomes), 5e-5
+    elif _is_closed(loop, logits):
+        return 0.0
+    observing = len(reported_generations(num_generations)) * (each + 2e-6 * models * outcomes)
+    return observing + num_generations * (5e-5 + 1.5e-7 * models * drawn)
+
+
+def _is_closed(loop: Loop, logits: np.ndarray) -> bool:
+    """Whether the figures are those of a closed form."""
+    try:
+        # Which law governs does not depend on the contexts.
+        return isinstance(
+            solve(loop, jnp.asarray(logits.reshape(-1, logits.shape[-1])[:1])), Tempered
+        )
+    except NoClosedForm:
+        return False
 
 
 def predict(
@@ -168,6 +232,7 @@ def predict(
 
     Raises:
         ValueError: replicates without a sampled corpus, or the other way round.
+        FloatingPointError: a figure is NaN: the logits are too large for the arithmetic.
 
     Validity:
         Exact with an exact corpus: a closed form where `law` names one, else the loop itself, which
@@ -202,12 +267,23 @@ def predict(
             last = np.asarray(solution.logits(num_generations))
     else:
         figures, limit, last = _follow(loop, rows, generations)
+    if any(np.isnan(figures[name]).any() for name in (*STATE, "kl_from_start", *PARTS)):
+        raise FloatingPointError(
+            "the figures are not numbers: are the logits, over the generations, too large for "
+            f"float64? They span {_span(rows):.3g}."
+        )
     law = None if solution is None else solution.law
     figures = {name: part.reshape(*part.shape[:-1], *contexts) for name, part in figures.items()}
     modes = figures.pop("mode", None)
     last = last.reshape(logits.shape) if keep_logits and last is not None else None
     end = None if num_replicates is None else ending(loop, rows)
     return Prediction(law, note, limit, generations, figures, modes, last, end)
+
+
+def _span(rows: np.ndarray) -> float:
+    """The largest difference of two finite logits of a row."""
+    lowest = np.where(np.isneginf(rows), np.inf, rows).min(-1)
+    return float((rows.max(-1).astype(float) - lowest).max())
 
 
 def _temper(
@@ -222,8 +298,9 @@ def _temper(
     # Beyond the largest and below the smallest float there is no temperature to sample at.
     usable = np.isfinite(inverse_temperatures) & (inverse_temperatures > 0)
     recovery = np.where(usable, inverse_temperatures, np.nan)
-    ones = np.ones(len(rows))
-    figures["recovery_temperature"] = recovery[:, None] * ones
+    # Nothing ever moves where all that is left is equally likely.
+    flat = (rows == rows.max(-1, keepdims=True)) | np.isneginf(rows)
+    figures["recovery_temperature"] = np.where(flat.all(-1), 1.0, recovery[:, None])
     # No temperature loses an outcome, but the end of cooling does: there the divergence is
     # -log of what the modes had.
     change = figures["kl_from_start"]
@@ -255,6 +332,12 @@ class _Observe(eqx.Module):
 
     def __call__(self, logits: Any) -> dict[str, Any]:
         parts = simplex.decomposition(logits, self.start)
+        kept = logits > -jnp.inf
+        flat, flat_start = _flat(logits, kept), _flat(self.start, kept)
+        whole = jnp.all(kept == (self.start > -jnp.inf), -1)
+        # No temperature changes what is equally likely, and no finite one makes it so.
+        none = jnp.where(flat & flat_start & whole, 1.0, jnp.nan)
+        recovery = jnp.where(flat | flat_start, none, parts.inverse_temperature)
         return {
             "entropy": simplex.entropy(logits),
             "mode_probability": simplex.mode_probability(logits),
@@ -264,8 +347,13 @@ class _Observe(eqx.Module):
             "kl_lost_modes": parts.lost_modes,
             "kl_temperature": parts.temperature,
             "kl_rest": parts.rest,
-            "recovery_temperature": parts.inverse_temperature,
+            "recovery_temperature": recovery,
         }
+
+
+def _flat(logits: Any, kept: Any) -> Any:
+    """Whether the outcomes kept are equally likely."""
+    return jnp.all(~kept | (logits == jnp.where(kept, logits, -jnp.inf).max(-1, keepdims=True)), -1)
 
 
 def _follow(
@@ -273,15 +361,18 @@ def _follow(
 ) -> tuple[dict[str, np.ndarray], Limit | None, np.ndarray]:
     """The loop itself, without sampling: from each reported generation to the next."""
     parts, lasts, settled = [], [], []
-    for start in _blocks(rows, rows.shape[1]):
+    blocks = _blocks(rows, rows.shape[1])
+    bar = _progress_bar(len(blocks) * int(generations[-1]), "generation")
+    for start in blocks:
+        start = jnp.asarray(start, dtype=float)
         observe = eqx.filter_jit(_Observe(start))
         model, found, since = start, [], None
         for number, gap in enumerate(np.diff(generations, prepend=0)):
             before = simplex.probabilities(model)
             if gap:
-                model = run(
-                    loop, model, int(gap), save_at=[int(gap)], progress=None if gap > 1 else False
-                ).value[0]
+                long = None if gap > EVERY_GENERATION else False
+                model = run(loop, model, int(gap), save_at=[int(gap)], progress=long).value[0]
+            bar.update(int(gap))
             change = float(jnp.abs(simplex.probabilities(model) - before).max())
             if number and change > STATIONARY:
                 since = None
@@ -291,6 +382,7 @@ def _follow(
         parts.append(jax.tree.map(lambda *values: np.stack(values), *found))
         lasts.append(np.asarray(model))
         settled.append(since)
+    bar.close()
     figures = _joined(parts)
     limit = None
     if None not in settled:
@@ -311,8 +403,10 @@ def _sample(
     assert isinstance(loop.corpus, Fresh)
     # Beyond 64 samples per outcome the counts are drawn outcome by outcome, in no more memory.
     drawn = min(loop.corpus.num_samples, 64 * rows.shape[1])
-    width = num_replicates * max(rows.shape[1], drawn)
-    for number, start in enumerate(_blocks(rows, width)):
+    blocks = _blocks(rows, num_replicates * max(rows.shape[1], drawn))
+    bar = _progress_bar(len(blocks) if len(blocks) > 1 else 0, "block of contexts")
+    for number, start in enumerate(blocks):
+        start = jnp.asarray(start, dtype=float)
         runs = run(
             loop,
             start,
@@ -321,8 +415,11 @@ def _sample(
             num_replicates=num_replicates,
             observe=_Observe(start),
             save_at=generations.tolist(),
+            progress=None if len(blocks) == 1 else False,
         )
         parts.append(jax.tree.map(np.asarray, runs.value))
+        bar.update()
+    bar.close()
     # A finite corpus draws one and the same outcome with positive probability, and then for ever.
     alone: dict[str, float] = dict(zip(STATE, (0.0, 1.0, 1.0, 1.0), strict=True))
     return _joined(parts), Limit(
@@ -331,66 +428,94 @@ def _sample(
 
 
 def ending(loop: Loop, rows: np.ndarray) -> Ending:
-    """How long the outcomes of sampled models last, where an exact chain can say it.
+    """How long the outcomes of sampled models last.
 
     Args:
         loop: a loop whose corpus is `Fresh(num_samples)` and whose learner is `Refit()`.
         rows: the models at generation 0, shape (contexts, num_outcomes).
 
     Returns:
-        Mean times over runs and contexts: for two outcomes and, with few samples, for more, of
-        any loop; at temperature 1, without truncation, the time to fixation for any number.
+        Mean times over runs and contexts. Exact for two outcomes and, with few samples, for more,
+        of any loop. At temperature 1, without truncation, also for any number of outcomes: the time
+        to fixation exactly (asymptotically beyond a million samples), the time to the first loss
+        asymptotically.
 
     Example:
         >>> import fixedpoint as fp
         >>> found = ending(fp.Loop(corpus=fp.Fresh(4)), np.log([[0.25, 0.25, 0.5]]))
-        >>> print(f"{found.fixation:.6f}")  # exactly 749/145
+        >>> print(f"{found.fixation.value:.6f}")  # exactly 749/145
         5.165517
     """
     assert isinstance(loop.corpus, Fresh)
-    num_samples = loop.corpus.num_samples
-    for number, most, what in (
-        (num_samples, LARGEST_CHAIN, "samples"),
-        (len(rows), LARGEST_CONTEXTS, "contexts"),
-        (rows.size * num_samples, LARGEST_TABLE, "outcomes x samples"),
-    ):
-        if number > most:
-            return Ending(None, None, f"not computed beyond {most:,} {what}")
-    neutral = all(isinstance(s, Temperature) and float(s.temperature) == 1 for s in loop.samplers)
+    n = loop.corpus.num_samples
+    losses, fixations = _by_chains(loop, rows)
+    if all(isinstance(s, Temperature) and float(s.temperature) == 1 for s in loop.samplers):
+        if rows.size > LARGEST_TABLE:
+            unknown = MeanTime(None, note=f"not computed beyond {LARGEST_TABLE:,} logits")
+            return Ending(_average(losses, unknown), _average(fixations, unknown))
+        logits = jnp.asarray(rows, float)
+        exact = n <= LARGEST_EXACT
+        to_fixation = resampling.fixation_time if exact else resampling.fixation_time_diffusion
+        for index, value in enumerate(np.asarray(to_fixation(logits, n))):
+            if fixations[index].value is None:
+                fixations[index] = MeanTime(float(value), exact)
+        alive = (rows > -np.inf).sum(-1)
+        p = np.asarray(simplex.probabilities(logits))
+        expected = n * np.where(np.isneginf(rows), np.inf, p).min(-1)
+        for index, value in enumerate(np.asarray(resampling.first_extinction(logits, n))):
+            if alive[index] == 2:
+                losses[index] = fixations[index]
+            elif losses[index].value is None and expected[index] < SMALLEST_EXPECTATION:
+                rarest = f"the rarest outcome expects {expected[index]:.2g} of {n:,} samples"
+                losses[index] = MeanTime(None, note=f"{rarest}, too few for the asymptotic law")
+            elif losses[index].value is None:
+                losses[index] = MeanTime(float(value), exact=False)
+    return Ending(_average(losses), _average(fixations))
+
+
+def _average(times: list[MeanTime], otherwise: MeanTime | None = None) -> MeanTime:
+    """The mean over contexts, if it is known of each."""
+    values = [time.value for time in times if time.value is not None]
+    if len(values) < len(times):
+        return otherwise or next(time for time in times if time.value is None)
+    return MeanTime(float(np.mean(values)), all(time.exact for time in times))
+
+
+def _by_chains(loop: Loop, rows: np.ndarray) -> tuple[list[MeanTime], list[MeanTime]]:
+    """What exact chains know of the times to the first loss and to fixation of each model."""
+    assert isinstance(loop.corpus, Fresh)
+    n = loop.corpus.num_samples
     chains: dict[int, tuple[Chain, np.ndarray, np.ndarray]] = {}
-    losses, fixations, note = [], [], ""
+    losses, fixations = [], []
     for row in rows:
         alive = row[row > -np.inf]
-        states = math.comb(num_samples + len(alive) - 1, len(alive) - 1)
-        try:
-            if len(alive) == 1:
-                loss = fixation = 0.0
-            elif states <= LARGEST_CHAIN:
+        states = math.comb(n + len(alive) - 1, len(alive) - 1) if n <= LARGEST_CHAIN else None
+        loss, fixation, note = math.nan, math.nan, ""
+        if len(alive) == 1 or n == 1:
+            # One sample leaves one outcome.
+            loss = fixation = float(len(alive) > 1)
+        elif len(rows) > LARGEST_CONTEXTS:
+            note = f"not computed beyond {LARGEST_CONTEXTS:,} contexts"
+        elif states is None:
+            note = f"not computed beyond {LARGEST_CHAIN:,} samples"
+        elif states > LARGEST_CHAIN:
+            note = f"no exact chain of {len(alive):,} outcomes and {n:,} samples"
+        else:
+            try:
                 if len(alive) not in chains:
                     chains[len(alive)] = _times(from_loop(loop, len(alive)))
                 chain, lost, fixed = chains[len(alive)]
                 first = chain.first_generation(alive)
                 loss, fixation = 1 + float(first @ lost), 1 + float(first @ fixed)
-            else:
-                loss, fixation = None, None
-                note = f"no exact chain of {len(alive):,} outcomes and {num_samples:,} samples"
-                if neutral:
-                    p = np.asarray(simplex.probabilities(jnp.asarray(alive)))
-                    fixation = fixation_time(p, num_samples)
-                else:
-                    note += " at this temperature"
-        except FloatingPointError as failure:
-            loss, fixation, note = None, None, str(failure)
-        if fixation == np.inf or loss == np.inf:
-            loss, fixation, note = None, None, "longer than 1e308 generations"
-        losses.append(loss)
-        fixations.append(fixation)
-
-    def mean(values: list[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        return float(np.mean(known)) if len(known) == len(values) else None
-
-    return Ending(mean(losses), mean(fixations), note)
+                if math.isinf(fixation):
+                    note = "longer than 1e308 generations"
+                elif math.isnan(loss + fixation):
+                    note = "a chance in the chain is below the range of float64"
+            except FloatingPointError as failure:
+                note = str(failure)
+        losses.append(MeanTime(None, note=note) if note else MeanTime(loss))
+        fixations.append(MeanTime(None, note=note) if note else MeanTime(fixation))
+    return losses, fixations
 
 
 def _times(chain: Chain) -> tuple[Chain, np.ndarray, np.ndarray]:
@@ -401,10 +526,17 @@ def _times(chain: Chain) -> tuple[Chain, np.ndarray, np.ndarray]:
     return chain, absorption(chain.stopped((chain.counts == 0).any(-1))).mean, fixation
 
 
-def _blocks(rows: np.ndarray, width: int) -> Iterator[Any]:
+def _blocks(rows: np.ndarray, width: int) -> list[np.ndarray]:
     size = max(1, BLOCK // width)
-    for first in range(0, len(rows), size):
-        yield jnp.asarray(rows[first : first + size], dtype=float)
+    return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+
+def _progress_bar(total: int, unit: str) -> Any:
+    """A bar on a terminal, and nothing elsewhere or where there is nothing to wait for."""
+    from tqdm import tqdm  # loaded when needed, as in `fixedpoint.loop`
+
+    disable = total == 0 or not sys.stderr.isatty()
+    return tqdm(total=total, disable=disable, unit=unit, leave=False, delay=1)
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -17,8 +17,8 @@ def race():
     sys.path.insert(0, str(BENCHMARKS))  # the benchmarks are scripts, which import each other
     yield importlib.import_module("race")
     sys.path.remove(str(BENCHMARKS))
-    for name in ("race", "machine"):
-        del sys.modules[name]
+    for name in ("race", "machine", "report"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.slow
@@ -67,6 +67,18 @@ def test_two_sample_statistic_tells_laws_apart(race):
     # 1, 2 against 3, 4: the distribution functions differ by 1, and √(nm/(n+m)) = 1.
     apart = {"gap": np.array([1.0, 2.0])}, {"gap": np.array([3.0, 4.0])}
     assert race.kolmogorov_smirnov(*apart) == 1
+
+
+def test_the_difference_of_samples_has_a_unit(race):
+    report = importlib.import_module("report")
+    record = json.loads((BENCHMARKS / "results.json").read_text(encoding="utf-8"))
+    for name, kind in record["races"].items():
+        sampled = name.startswith(("resampling", "traces"))
+        assert sampled == ("Kolmogorov" in kind["difference"])
+        for entry in kind["entries"]:
+            if entry["distance"] is not None:
+                assert report.cells(entry, kind)[5].endswith(" KS") == sampled
+    assert "KS:" in report.NOTE
 
 
 def test_growth_is_the_slope_of_the_larger_half(race):

@@ -25,7 +25,8 @@ REJECTED = [
     (checks.check_fraction, 1.5, "`value` must be between 0 and 1; got 1.5."),
     (checks.check_fraction, -1e-9, "`value` must be between 0 and 1; got -1e-09."),
     (checks.check_count, 0, "`value` must be an integer >= 1; got 0."),
-    (checks.check_count, 2.0, "`value` must be an integer >= 1; got 2.0."),
+    (checks.check_count, 1e9, "`value` must be an integer >= 1; got 1000000000.0. Write int(1000"),
+    (checks.check_count, 2.5, "`value` must be an integer >= 1; got 2.5."),
     (checks.check_count, True, "`value` must be an integer >= 1; got True."),
     (checks.check_count, None, "`value` must be an integer >= 1; got None."),
     (
@@ -46,8 +47,12 @@ REJECTED = [
         "`value` must have a finite entry in every row; got only -inf in row (1,).",
     ),
     (checks.check_probabilities, [0.5, 0.4], "`value` must sum to 1; got 0.9."),
-    (checks.check_probabilities, [1.5, -0.5], "`value` must be between 0 and 1; got 1.5."),
-    (checks.check_probabilities, [NAN, 1.0], "`value` must be between 0 and 1; got nan."),
+    (
+        checks.check_probabilities,
+        [0.6, -0.5],
+        "`value` must be probabilities, between 0 and 1, not logits",
+    ),
+    (checks.check_probabilities, [NAN, 1.0], "`value` must be probabilities, between 0 and 1"),
     (
         checks.check_probabilities,
         np.array([0.3, 0.3, 0.39], np.float32),

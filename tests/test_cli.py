@@ -13,9 +13,12 @@ import pytest
 from fixedpoint import cli, confront, reproduction
 from fixedpoint.confront import Comparison, Verdict
 from fixedpoint.inputs import read_logits
-from fixedpoint.prediction import FIGURES
+from fixedpoint.prediction import FIGURES, MeanTime, Prediction
 
 ENDING = ["--temperature", "0.5", "--generations", "2"]
+
+SAMPLED = [*ENDING, "--samples", "7", "--replicates", "5", "--seed", "3"]
+"""One program for all tests: its compilation is what takes long."""
 
 
 @pytest.fixture(autouse=True)
@@ -87,13 +90,14 @@ class TestPredict:
         assert last["surviving"] == 2
 
     def test_json_with_samples_has_standard_errors(self, call):
-        arguments = [*ENDING, "--samples", "7", "--replicates", "5", "--seed", "3", "--json"]
+        arguments = [*SAMPLED, "--json"]
         found = json.loads(call("predict", "coin.csv", *arguments).out)
         assert found["law"] is None
         assert "Fresh" in found["note"]
         assert "one outcome alone" in found["limit"]["statement"]
         for row in found["generations"]:
-            assert set(row) == {"generation", *FIGURES, *(f"{name}_se" for name in FIGURES)}
+            errors = {f"{name}_se" for name in FIGURES}
+            assert set(row) == {"generation", "recovered", *FIGURES, *errors}
         assert found["generations"][0]["entropy_se"] == 0
         assert found["generations"][1]["entropy_se"] > 0
         assert found["simulated"]
@@ -104,15 +108,82 @@ class TestPredict:
         assert f"{exact['fixation']:.6g} generations on average until one is left: exact" in text
 
     def test_samples_are_printed_with_their_errors_below_each_other(self, call):
-        arguments = [*ENDING, "--samples", "40", "--replicates", "9", "--seed", "1"]
-        printed = call("predict", "coin.csv", *arguments).out
+        printed = call("predict", "coin.csv", *SAMPLED).out
         lines = [line for line in printed.splitlines() if re.match(r" +[012]  ", line)]
-        signs = [[m.start() for m in re.finditer("±", line)] for line in lines]
+        signs = [[m.start() for m in re.finditer(r"\(", line)] for line in lines]
         assert len(lines) == 3
         assert signs[0] == []
         assert len(signs[1]) >= 4
         assert set(signs[2]) <= set(signs[1])
         assert not any(line != line.rstrip() for line in printed.splitlines())
+
+    def test_runs_without_a_recovery_temperature_are_counted(self, call):
+        found = json.loads(call("predict", "coin.csv", *SAMPLED, "--json").out)["generations"]
+        counts = [row["recovered"] for row in found]
+        assert counts[0] == 5
+        assert 0 < counts[1] < 5  # some have one outcome left
+        for row in found[1:]:
+            # A run with a temperature has both outcomes, one without it one.
+            assert row["surviving"] == pytest.approx(1 + row["recovered"] / 5)
+        printed = call("predict", "coin.csv", *SAMPLED).out
+        assert [row[-1] for row in rows(printed)[:3]] == [str(count) for count in counts]
+        if counts[2] == 0:
+            assert re.search(r"recovery +none: no finite temperature .* any of 5 runs", printed)
+        else:
+            assert f"(mean of {counts[2]} of 5 runs; the others have" in printed
+
+    def test_of_one_run_there_are_no_means(self, capsys):
+        options = cli.parse(["predict", "coin.csv", *ENDING, "--samples", "4", "--replicates", "1"])
+        said = cli._process(options)
+        assert "One run (seed 0)" in said
+        assert "Means" not in said
+
+    def test_mean_times_say_what_they_are(self):
+        found = Prediction(None, "", None, np.array([0]), {"entropy": np.zeros((1, 5))}, None, None)
+        for time, said in (
+            (MeanTime(1.0), "1 generation on average until it ends: exact"),
+            (MeanTime(3370.9912), "3,370.99 generations on average until it ends: exact"),
+            (MeanTime(3370.9912, exact=False), "about 3,370 generations .* asymptotic"),
+            (MeanTime(2.5e9, exact=False), r"about 2.50e\+09 generations"),
+            (MeanTime(None, note="why"), r"not known exactly \(why\)"),
+        ):
+            assert re.search(said, cli._mean_time(time, "until it ends", found))
+
+    def test_the_heading_and_the_cost_come_beforehand(self, call, monkeypatch):
+        def stop(*arguments, **options):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("fixedpoint.prediction.predict", stop)
+        long = ["--samples", "1000", "--replicates", "1000", "--generations", "1e6"]
+        answer = call("predict", "coin.csv", *ENDING, *long)
+        assert answer.status == 130
+        assert answer.out.startswith("coin.csv: 2 outcomes, 4 counted\nEach generation: draw at")
+        assert re.match(r"fixedpoint predict: this takes about \d hours\n", answer.err)
+
+    @pytest.mark.parametrize("zero", ["-0", "-0.0", "0e5"])
+    def test_minus_zero_is_zero(self, call, zero):
+        answer = call("predict", "coin.csv", "--temperature", zero, "--generations", "1e0")
+        assert answer.status == 0
+        assert [row[2] for row in rows(answer.out)] == ["0.7500", "1.0000"]
+
+    def test_probabilities_without_their_option_are_doubted(self, call, place):
+        np.save(place / "p.npy", np.array([0.5, 0.3, 0.2]))
+        answer = call("predict", "p.npy", *ENDING)
+        assert answer.status == 0
+        assert re.fullmatch(
+            r"fixedpoint predict: warning: p.npy: taken as logits, but .*--probabilities.*\n",
+            answer.err,
+        )
+        assert call("predict", "p.npy", "--probabilities", *ENDING).err == ""
+
+    def test_what_overflows_is_said_in_one_line(self, call, monkeypatch):
+        def fail(*arguments, **options):
+            raise FloatingPointError("the figures are\n not numbers")
+
+        monkeypatch.setattr("fixedpoint.prediction.predict", fail)
+        answer = call("predict", "coin.csv", *ENDING, "--json")
+        assert answer.status == 1
+        assert answer.err == "fixedpoint predict: the figures are not numbers\n"
 
     def test_several_contexts_give_means(self, call):
         answer = call("predict", "table.npy", *ENDING)
@@ -180,6 +251,19 @@ class TestPredict:
         assert written[0] == written[1]
         assert len(written[0]) > 5_000
 
+    def test_names_that_no_font_has(self, call, place):
+        """Other letters, a line break, a byte that is no text: in the title, not in the way."""
+        source = os.fsdecode("小説\n$x$".encode() + b"\xff.csv")
+        (place / source).write_bytes((place / "coin.csv").read_bytes())
+        answer = call("predict", source, *ENDING, "--plot", "x.svg", "--output", "x.npz")
+        assert (answer.status, answer.err) == (0, "")
+        assert (place / "x.svg").stat().st_size > 5_000
+
+    def test_a_zero_character_keeps_its_label(self, call, place):
+        (place / "x.txt").write_text("a\0\0")
+        assert call("predict", "text:x.txt", *ENDING, "--output", "x.npz").status == 0
+        assert read_logits(place / "x.npz").outcomes == ("␀", "a")
+
     def test_a_failed_write_leaves_nothing(self, call, place, monkeypatch):
         (place / "old.npz").write_bytes(b"old")
 
@@ -205,6 +289,16 @@ BAD = {
     "unknown option": ([*COIN, "--topk", "3"], "no option of predict; .* Did you mean '--top-k'?"),
     "shortened": (["predict", "coin.csv", "--temp=1"], "Did you mean '--temperature'?"),
     "plain text": (["predict", "a.txt", *ENDING], "For a text: words:a.txt or text:a.txt"),
+    "short option": ([*COIN, "-T", "1"], "`-T` is no option of predict"),
+    "of no verb": (["--jsn"], "`--jsn` is no option of fixedpoint"),
+    "of laws": (["laws", "-q"], "`-q` is no option of laws"),
+    "misspelt": (["predict", "coin.csv", "--temprature", "1"], "Did you mean '--temperature'?"),
+    "surplus": ([*COIN, "b.csv"], "`b.csv` is one argument too many; usage: fixedpoint predict"),
+    "standard input": (["predict", "-", *ENDING], "For a text: words:- or text:-"),
+    "span": (["predict", "span.npy", *ENDING], "`INPUT` span.npy: logits must be within 1e"),
+    "contexts": (["predict", "many.npy", *ENDING, "--generations", "1000"], "have .* figures"),
+    "a day": ([*COIN, "--samples", "9", "--generations", "1e12"], "less than a day; .* years"),
+    "a week": ([*COIN, "--top-k", "1", "--generations", "1e10"], "would take about . days"),
     "no input": (["predict"], "arguments are required: INPUT, --temperature, --generations"),
     "missing file": (["predict", "none.npy", *ENDING], "`INPUT` none.npy: No such file"),
     "a folder": (["predict", "folder.npy", *ENDING], "`INPUT` folder.npy: Is a directory"),
@@ -215,10 +309,15 @@ BAD = {
     "empty": (["predict", "text:empty.txt", *ENDING], "corpus must not be empty; .* 0 characters"),
     "T < 0": ([*COIN, "--temperature", "-0.5"], "`--temperature` must be >= 0; got -0.5"),
     "T NaN": ([*COIN, "--temperature", "nan"], "`--temperature` must be >= 0; got nan"),
+    "T = -1e-3": ([*COIN, "--temperature", "-1e-3"], "`--temperature` must be >= 0; got -0.001"),
+    "T = -inf": ([*COIN, "--temperature", "-inf"], "`--temperature` must be >= 0; got -inf"),
     "T word": ([*COIN, "--temperature", "hot"], "`--temperature` must be a number; got 'hot'"),
     "N < 0": ([*COIN, "--generations", "-1"], "`--generations` must be an integer >= 0; got -1"),
     "N = 1.5": ([*COIN, "--generations", "1.5"], "`--generations` must be a whole .*'1.5'"),
     "N huge": ([*COIN, "--generations", "9" * 20], "`--generations` must be <= 1,000,000"),
+    "N = 1,000": ([*COIN, "--generations", "1,000"], "without separators.; got '1,000'"),
+    "N = 1e99": ([*COIN, "--generations", "1e999999999"], "`--generations` must be <= 1,000,000"),
+    "top-k huge": ([*COIN, "--top-k", "1e30"], "`--top-k` must be <= 1,000,000"),
     "n = 0": ([*COIN, "--samples", "0"], "`--samples` must be an integer >= 1; got 0"),
     "n huge": ([*COIN, "--samples", "9" * 20], "`--samples` must be <= 1,000,000"),
     "R = 0": ([*COIN, "--samples", "5", "--replicates", "0"], "`--replicates` .* >= 1; got 0"),
@@ -228,8 +327,8 @@ BAD = {
     "seed < 0": ([*COIN, "--samples", "5", "--seed", "-1"], "`--seed` .* >= 0; got -1"),
     "top-k": ([*COIN, "--top-k", "0"], "`--top-k` must be an integer >= 1; got 0"),
     "top-k bare": ([*COIN, "--top-k"], "`--top-k` expected one argument"),
-    "top-p": ([*COIN, "--top-p", "1.2"], "`--top-p` must be between 0 and 1; got 1.2"),
-    "top-p 0": ([*COIN, "--top-p", "0"], "`--top-p` must be positive and finite; got 0.0"),
+    "top-p": ([*COIN, "--top-p", "1.2"], "`--top-p` must be > 0 and <= 1; got 1.2"),
+    "top-p 0": ([*COIN, "--top-p", "0"], "`--top-p` must be > 0 and <= 1; got 0.0"),
     "min-p": ([*COIN, "--min-p", "-1"], "`--min-p` must be between 0 and 1; got -1.0"),
     "plot": ([*COIN, "--plot", "x.gif"], r"`--plot` must end in \.pdf or .* got 'x.gif'"),
     "output": ([*COIN, "--output", "x.npy"], r"`--output` must end in \.npz; got 'x.npy'"),
@@ -245,6 +344,8 @@ BAD = {
 def test_bad_input_is_one_line_and_leaves_nothing(call, place, case):
     np.save(place / "nan.npy", np.array([0.0, np.nan]))
     np.save(place / "p.npy", np.array([0.5, 0.4]))
+    np.save(place / "span.npy", np.array([1e308, 0.0, -1e308]))
+    np.save(place / "many.npy", np.zeros((300_000, 2), np.float16))
     (place / "neg.csv").write_text("a,1\nb,-3\n")
     (place / "empty.txt").touch()
     (place / "folder.npz").mkdir()
@@ -254,7 +355,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(call, place, case):
     answer = call(*arguments)
     assert answer.status == 2
     assert answer.out == ""
-    assert re.fullmatch(r"fixedpoint( predict| verify| cite)?: .*\n", answer.err)
+    assert re.fullmatch(r"fixedpoint( predict| verify| cite| laws)?: .*\n", answer.err)
     assert re.search(complaint, answer.err)
     assert sorted(place.iterdir()) == before
 

@@ -175,24 +175,112 @@ class TestSamples:
         """T = 1 by exact elimination: 107/29 from one of four; 749/145 with three outcomes."""
         rows = np.log([[0.25, 0.75], [0.5, 0.5]])
         two = prediction.ending(fp.Loop(corpus=fp.Fresh(4)), rows)
-        assert two.fixation == pytest.approx((107 + 132) / 29 / 2, rel=1e-13)
+        assert two.fixation.value == pytest.approx((107 + 132) / 29 / 2, rel=1e-13)
         assert two.first_loss == two.fixation
         lost = np.array([[np.log(0.25), -np.inf, np.log(0.25), np.log(0.5)]])
         three = prediction.ending(fp.Loop(corpus=fp.Fresh(4)), lost)
-        assert three.fixation == pytest.approx(749 / 145, rel=1e-13)
-        assert three.first_loss is not None
-        assert 1 < three.first_loss < 749 / 145
+        assert three.fixation.value == pytest.approx(749 / 145, rel=1e-13)
+        assert three.first_loss.exact
+        assert three.first_loss.value is not None
+        assert 1 < three.first_loss.value < 749 / 145
+
+    def test_one_sample_leaves_one_outcome(self):
+        for temperature in (0.5, 1.0):
+            loop = fp.Loop(fp.Temperature(temperature), fp.Fresh(1))
+            found = prediction.ending(loop, np.array([[0.0, 1.0], [0.0, -np.inf]]))
+            # One generation for the first model; the second has one outcome from the start.
+            assert (found.first_loss.value, found.fixation.value) == (0.5, 0.5)
 
     def test_what_no_chain_knows_is_not_claimed(self):
         many = prediction.ending(fp.Loop(corpus=fp.Fresh(30)), np.zeros((1, 30)))
-        assert many.first_loss is None
-        assert many.fixation == pytest.approx(fp.chain.fixation_time(np.ones(30) / 30, 30))
+        assert many.first_loss.value is None
+        assert "the rarest outcome expects 1 of 30 samples" in many.first_loss.note
+        fixation = fp.chain.fixation_time(np.ones(30) / 30, 30)
+        assert many.fixation.value == pytest.approx(fixation, rel=1e-12)
         warm = fp.Loop(fp.Temperature(1.1), fp.Fresh(30))
         found = prediction.ending(warm, np.zeros((1, 30)))
-        assert (found.first_loss, found.fixation) == (None, None)
-        assert "no exact chain of 30 outcomes and 30 samples" in found.note
-        big = prediction.ending(fp.Loop(corpus=fp.Fresh(10_000)), np.zeros((1, 2)))
-        assert big.note == "not computed beyond 1,500 samples"
+        assert (found.first_loss.value, found.fixation.value) == (None, None)
+        assert "no exact chain of 30 outcomes and 30 samples" in found.fixation.note
+        big = prediction.ending(fp.Loop(fp.Temperature(0.9), fp.Fresh(10_000)), np.zeros((1, 2)))
+        assert big.fixation.note == "not computed beyond 1,500 samples"
+
+    def test_at_temperature_one_any_number_of_samples_will_do(self):
+        rows = np.log([[0.3, 0.7]])
+        found = prediction.ending(fp.Loop(corpus=fp.Fresh(10_000)), rows)
+        # Of two outcomes the first loss is the fixation: -2n Σ (1 - p) log(1 - p) - log(n)/3 ...
+        diffusion = -2 * 10_000 * (0.7 * np.log(0.7) + 0.3 * np.log(0.3))
+        assert found.first_loss == found.fixation
+        assert found.fixation.exact
+        assert 0 < diffusion - (found.fixation.value or 0) < 5
+        huge = prediction.ending(fp.Loop(corpus=fp.Fresh(10**9)), rows).fixation
+        assert not huge.exact
+        assert huge.value == pytest.approx(diffusion * 1e5, rel=1e-12)
+
+    def test_the_first_loss_is_known_asymptotically(self):
+        """Against the exact chain: a generation or so too long."""
+        rows = np.log([[0.25, 0.3, 0.45]])
+        loop = fp.Loop(corpus=fp.Fresh(20))
+        exact = prediction.ending(loop, rows).first_loss
+        assert exact.exact
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prediction, "LARGEST_CHAIN", 3)
+            found = prediction.ending(loop, rows)
+        assert not found.first_loss.exact
+        assert found.fixation.exact
+        assert 0.5 < (found.first_loss.value or 0) - (exact.value or 0) < 2
+
+
+class TestRecovery:
+    """The temperature that brings generation 0 back, and where there is none."""
+
+    def test_by_hand(self):
+        lost = -np.inf
+        start, model, recovery = zip(
+            # p ∝ p₀² is undone by temperature 2, also on what a truncation has left.
+            ([0.0, -1.0, -3.0], [0.0, -2.0, -6.0], 2.0),
+            ([0.0, -1.0, -3.0], [0.0, -2.0, lost], 2.0),
+            ([0.0, -1.0, -3.0], [0.0, lost, lost], np.nan),  # one outcome is left
+            ([0.0, 0.0, -3.0], [0.0, 0.0, lost], np.nan),  # two that no temperature parts
+            ([0.0, 0.0, 0.0], [0.0, -1.0, -2.0], np.nan),  # only an infinite one makes them equal
+            ([0.0, -1.0, lost], [0.0, 0.0, lost], np.nan),  # made equal for ever
+            ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 1.0),  # generation 0 itself
+            ([5.0, lost, lost], [3.0, lost, lost], 1.0),
+            strict=True,
+        )
+        found = prediction._Observe(np.array(start))(np.array(model))
+        np.testing.assert_allclose(found["recovery_temperature"], recovery, rtol=1e-12)
+
+    def test_runs_without_a_temperature_are_counted_and_left_out(self):
+        values = np.array([[1.0, 1.0, 1.0, 1.0], [1.5, np.nan, -0.5, 2.5], [np.nan] * 4])
+        figures = {"recovery_temperature": values}
+        made = prediction.Prediction(None, "", None, np.arange(3), figures, None, None)
+        mean, error = made.mean("recovery_temperature")
+        np.testing.assert_array_equal(mean, [1, 2, np.nan])
+        assert error is not None
+        assert error[1] == pytest.approx(0.5)
+        recovered, of = made.recovered()
+        assert (recovered.tolist(), of) == ([4, 2, 0], 4)
+
+    def test_at_temperature_zero_what_is_flat_stays_itself(self):
+        rows = np.array([[0.0, 0.0], [0.0, -1.0]])
+        found = predict(tempered(0.0), rows, 1).figures["recovery_temperature"]
+        np.testing.assert_array_equal(found, [[1, 1], [1, np.nan]])
+
+
+class TestCost:
+    def test_a_closed_form_costs_nothing(self):
+        assert prediction.seconds(tempered(0.5), LOGITS, 10**12) == 0
+
+    @pytest.mark.parametrize("corpus", [fp.Exact(), fp.Fresh(100)])
+    def test_it_grows_with_the_work(self, corpus):
+        loop = fp.Loop(sampler=fp.TopK(2), corpus=corpus)
+        runs = None if isinstance(corpus, fp.Exact) else 50
+        cost = [
+            prediction.seconds(loop, np.tile(LOGITS, (contexts, 1)), generations, runs)
+            for contexts, generations in ((1, 10**6), (10, 10**6), (10, 10**7))
+        ]
+        assert cost[0] < cost[1] < cost[2]
+        assert cost[2] > 100
 
     def test_replicates_go_with_samples(self):
         with pytest.raises(ValueError, match="`num_replicates` must be given with a sampled"):
