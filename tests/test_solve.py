@@ -55,6 +55,18 @@ def test_the_limits_of_training_on_final_answers():
         np.testing.assert_allclose(simulated.value[0], expected, rtol=1e-13)
 
 
+def test_answers_whose_reasonings_are_alike_tie_for_ever():
+    """In whatever order they are listed: sums in other orders differ in the last digit."""
+    orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
+    one = np.array([[0.7, 0.0, -1.3], [0.31, -0.53, 0.11], [-1.7, 0.3, 0.9]])
+    rows = np.concatenate([np.hstack([one, one[:, order]]) for order in orders])
+    loop = fp.Loop(fp.Temperature(0.7), learner=fp.FinalAnswer([0, 0, 0, 1, 1, 1]))
+    solution = fp.solve(loop, jnp.array(rows))
+    for logits in (solution.limit(), solution.logits(3_000)):
+        p = fp.simplex.probabilities(logits)
+        np.testing.assert_allclose(p[:, :3].sum(-1), 0.5, rtol=1e-13)
+
+
 def test_temperatures_of_several_samplers_multiply():
     both = fp.Loop(sampler=(fp.Temperature(0.5), fp.Temperature(2.0)))
     np.testing.assert_allclose(

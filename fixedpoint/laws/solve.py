@@ -123,7 +123,14 @@ class Answered(Solution):
         start, entropies = tempering.answers_and_reasonings(
             self.initial, self.answers, self.temperature
         )
-        now = tempering.final_answer(start, entropies, tempering_by, generation)
+        # The law depends on the lead α - H alone. Answers that lead alike but for rounding tie:
+        # otherwise rounding would say which of them is the limit.
+        lead = start - entropies
+        best = jnp.max(lead, -1, keepdims=True)
+        rounding = 8 * jnp.finfo(lead.dtype).eps * (1 + jnp.abs(best))
+        lead = jnp.where(lead >= best - rounding, best, lead)
+        even = jnp.zeros_like(lead)
+        now = tempering.final_answer(lead, even, tempering_by, generation) + entropies
         alive = start > -jnp.inf
         change = jnp.where(alive, now - jnp.where(alive, start, 0), -jnp.inf)
         return self.initial + change[..., self.answers]
