@@ -268,6 +268,22 @@ def test_models_of_equal_outcomes_rest_at_every_temperature():
         np.testing.assert_array_equal(solution.logits(5), [0, -jnp.inf, 0])
 
 
+def test_samples_of_one_outcome_are_exact_unless_pseudo_counts_are_added():
+    cold, few = fp.Temperature(0.0), fp.Fresh(2)
+    assert fp.solve(fp.Loop(cold, few), LOGITS).law == "tempering.logits"
+    for learner in (
+        fp.Refit(pseudo_counts=0.5),
+        fp.FinalAnswer([0, 0, 1], fp.Refit(pseudo_counts=0.5)),
+    ):
+        with pytest.raises(fp.NoClosedForm, match="`corpus` Fresh draws finitely many"):
+            fp.solve(fp.Loop(cold, few, learner), LOGITS)
+        loop = fp.Loop(corpus=few, learner=learner)
+        with pytest.raises(
+            fp.NoClosedForm, match=f"`learner` {type(learner).__name__} on finitely"
+        ):
+            fp.solve(loop, jnp.array([0.3, -jnp.inf, -jnp.inf]))
+
+
 def test_parts_that_do_not_fit_the_outcomes_are_named():
     with pytest.raises(ValueError, match="`answers` must be one label for each of the 3"):
         fp.solve(fp.Loop(learner=fp.FinalAnswer([0, 1], fp.MixtureStep(0.3))), LOGITS)
