@@ -224,7 +224,7 @@ class Paths(NamedTuple):
     models: dict[int, Array]
     are_replicates: bool
 
-    def mean(self, values: Array) -> np.ndarray:
+    def mean(self, values: Any) -> np.ndarray:
         weight = self.chance.reshape(-1, *(1,) * (values.ndim - 1))
         return np.where(weight > 0, weight * np.asarray(values), 0).sum(0)
 
@@ -285,7 +285,8 @@ def check(solution: Any, loop: fp.Loop, model: Array) -> None:
             law = fp.simplex.probabilities(solution.logits(t))
             close(np.asarray(p)[possible], np.broadcast_to(law, (possible.sum(), len(model))))
     if isinstance(solution, Resampled):
-        close(paths.mean(p), solution.limit())
+        last = paths.models[max(paths.models)]
+        close(paths.mean(fp.simplex.probabilities(last)), solution.limit())
 
 
 def close(found: Any, expected: Any, error: float = 0.0) -> None:
@@ -301,7 +302,7 @@ def check_reason(loop: fp.Loop, model: Array, reason: str) -> None:
         module, function = name.rsplit(".", 1)
         assert hasattr(importlib.import_module(module), function), name
     for _ in range(6):
-        kind, name = re.match(r"`(\w+)` (\w+) ", reason).groups()
+        [(kind, name)] = re.findall(r"^`(\w+)` (\w+) ", reason)
         before, loop = loop, without(loop, kind, name)
         assert loop is not before, f"{reason}: there is no such part in {before}"
         then = reason_of(loop, model)
