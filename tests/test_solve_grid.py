@@ -12,6 +12,7 @@ import importlib
 import itertools
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -139,11 +140,16 @@ LAWS = {
     "resampling.heterozygosity",
     "traces.martingale",
 }
-GRID = [
-    (K, *case)
-    for K in MODELS
-    for case in itertools.product(SAMPLERS, corpora(K), learners(K), range(len(MODELS[K])))
-]
+
+
+def grid(stride: int) -> Iterator[Any]:
+    """Every so manieth of the 642,816 loops: (number of outcomes, the three parts, the model)."""
+    for K, models in MODELS.items():
+        axes = SAMPLERS, corpora(K), learners(K), range(len(models))
+        sizes = [len(axis) for axis in axes]
+        for number in range(0, math.prod(sizes), stride):
+            places = np.unravel_index(number, sizes)
+            yield K, *(axis[i] for axis, i in zip(axes, places, strict=True))
 
 
 # --- following a loop -----------------------------------------------------------------------------
@@ -339,7 +345,7 @@ def without(loop: fp.Loop, kind: str, name: str) -> fp.Loop:
 # --- the tests ------------------------------------------------------------------------------------
 
 
-def examine(cases: list[Any]) -> dict[str, int]:
+def examine(cases: Iterable[Any]) -> dict[str, int]:
     """Check each case; how many each law has answered."""
     answered: dict[str, int] = {}
     for K, sampler, corpus, learner, row in cases:
@@ -385,19 +391,19 @@ def test_every_option_of_every_part_is_in_the_grid(base):
             assert len(values) > 1, f"{kind.__name__}.{field} has one value in the grid"
 
 
-def test_one_loop_in_two_thousand_is_refused_truly_or_has_a_law():
+def test_one_loop_in_five_thousand_is_refused_truly_or_has_a_law():
     refused = 0
-    for K, sampler, corpus, learner, row in GRID[::2111]:
+    for K, sampler, corpus, learner, row in grid(5003):
         loop, model = fp.Loop(sampler, corpus, learner), MODELS[K][row]
         reason = reason_of(loop, model)
         if reason is not None:
             check_reason(loop, model, reason)
             refused += 1
-    assert refused > 150
+    assert refused > 80
 
 
 def test_what_does_nothing_hides_no_law():
-    """At least one loop of every law, each with parts that do nothing."""
+    """Loops of most laws, each with parts that do nothing."""
     real, few, plain = jnp.array([0.1, 0.2, 0.7]), fp.Fresh(2), fp.Exact()
     hot, cold, mode = fp.Temperature(1.7), fp.Temperature(0.5), fp.Temperature(0.0)
     curated = fp.Curated(jnp.full(3, 0.2), fp.Pooled(real, 0.0, few))
@@ -407,20 +413,18 @@ def test_what_does_nothing_hides_no_law():
         ((fp.TopK(2), cold), plain, fp.Refit(pseudo_counts=1.0), 2),  # two are left
         ((), fp.Accumulated(initial_weight=3.0), fp.GradientSteps(0.3, start="initial"), 0),
         ((cold, fp.TopK(3)), plain, fp.GradientSteps(0.3), 3),  # all are alike
-        ((cold,), plain, fp.FinalAnswer([0, 0, 1], fp.MixtureStep(1.0, "initial")), 0),
-        ((cold, fp.TopK(2), fp.Temperature(2.0)), curated, fp.FinalAnswer([2, 0, 1]), 0),
+        ((cold, fp.TopK(2), fp.Temperature(2.0)), curated, fp.MixtureStep(1.0), 0),
         ((fp.MinP(0.0),), curated, fp.GradientSteps(0.3), 2),
-        ((), plain, fp.FinalAnswer([0, 0, 1], fp.GradientSteps(0.3, batch_size=4)), 0),
         ((fp.Temperature(INF), fp.MinP(1.0)), plain, fp.GradientFlow(0.7), 2),
         ((mode,), few, fp.GradientFlow(0.7), 2),
     ]
     answered = examine([(3, *case) for case in cases])
     assert sum(answered.values()) == len(cases)
-    assert len(answered) == len(LAWS) - 1  # without the one of two outcomes
+    assert LAWS - set(answered) == {"flow.frozen_two_outcomes", "tempering.final_answer"}
 
 
 @pytest.mark.long
 def test_one_loop_in_two_hundred_is_refused_truly_or_followed():
-    answered = examine(GRID[::211])
+    answered = examine(grid(211))
     assert sum(answered.values()) > 500
     assert set(answered) == LAWS
