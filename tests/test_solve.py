@@ -314,6 +314,31 @@ def test_temperatures_of_a_batch():
         fp.solve(fp.Loop(fp.Temperature(jnp.array([0.5, 0.0])), learner=learner), rows)
 
 
+def test_tied_answers_are_looked_for_in_the_cold_rows_of_a_batch():
+    rows = jnp.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.5]])
+    learner = fp.FinalAnswer([0, 0, 1])
+    for cold, answered in ((0, False), (1, True)):
+        temperatures = jnp.array([0.5, 0.5]).at[cold].set(0.0)
+        loop = fp.Loop(fp.Temperature(temperatures), learner=learner)
+        if answered:
+            p = fp.simplex.probabilities(fp.solve(loop, rows).logits(1))
+            np.testing.assert_allclose(p[1], [np.e / (1 + np.e), 1 / (1 + np.e), 0], rtol=1e-13)
+        else:
+            with pytest.raises(fp.NoClosedForm, match="tied for the mode"):
+                fp.solve(loop, rows)
+
+
+def test_zero_has_no_sign_and_a_loop_is_a_loop():
+    assert float(fp.solve(fp.Loop(fp.Temperature(-0.0)), LOGITS).rate()) == np.inf
+
+    class Twice(fp.Loop):
+        pass
+
+    for wrong in (Twice(), fp.Refit()):
+        with pytest.raises(ValueError, match="`loop` must be a Loop"):
+            fp.solve(wrong, LOGITS)  # pyright: ignore[reportArgumentType]
+
+
 def test_what_is_traced_is_taken_for_neither_neutral_nor_extreme():
     temperatures = jnp.array([0.5, 1.0, 2.0])
 

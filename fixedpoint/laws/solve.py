@@ -279,6 +279,8 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         >>> float(fp.solve(loop, jnp.zeros(2)).heterozygosity(2))  # (1/2)(1 - 1/4)²
         0.28125
     """
+    if type(loop) is not Loop:
+        raise ValueError(f"`loop` must be a Loop (a subclass may do anything); got {loop!r}.")
     check_logits(logits)
     initial = floating(logits)
     temperature = _temperature(loop.samplers)
@@ -300,7 +302,7 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
     if _is_full(learner):
         return Tempered("tempering.logits", initial, temperature)
     if type(learner) is FinalAnswer and _is_full(learner.learner):
-        if _is(temperature, 0) and not _ends_with_one_answer(model, learner.answers):
+        if _ties_answers(model, learner.answers, temperature):
             raise NoClosedForm(
                 "`learner` FinalAnswer with reasonings of several answers tied for the mode has no "
                 "registered law at temperature 0; call fixedpoint.run, which is exact here."
@@ -346,7 +348,7 @@ def _temperature(samplers: tuple[Sampler, ...]) -> Array:
             # What 0 or inf has left, equal outcomes, no later temperature changes.
             settled = (temperature == 0) | (temperature == jnp.inf)
             temperature = jnp.where(settled, temperature, temperature * sampler.temperature)
-    return temperature
+    return jnp.abs(temperature)  # -0 is 0
 
 
 def _facts(initial: Array, temperature: Array) -> _Facts:
@@ -357,7 +359,8 @@ def _facts(initial: Array, temperature: Array) -> _Facts:
         values = np.asarray(initial)
         alive, modes = values > -np.inf, values == values.max(-1, keepdims=True)
         uniform = bool((alive == modes).all())
-    drawable = modes if _is(temperature, 0) else alive
+    is_cold = np.zeros(()) if isinstance(temperature, Tracer) else np.asarray(temperature) == 0
+    drawable = np.where(is_cold[..., None], modes, alive)
     return _Facts(
         num_surviving=int(alive.sum(-1).max(initial=0)),
         drawable=drawable,
@@ -491,13 +494,17 @@ def _smooths(learner: Learner) -> bool:
     return type(learner) not in (MixtureStep, GradientFlow, GradientSteps)
 
 
-def _ends_with_one_answer(model: _Facts, answers: Array) -> bool:
-    """Whether in every row all that is drawn ends with the same answer."""
+def _ties_answers(model: _Facts, answers: Array, temperature: Array) -> bool:
+    """Whether at temperature 0 the modes of a row end with several answers (or may do so)."""
+    if isinstance(temperature, Tracer):
+        return False
     if isinstance(answers, Tracer):
-        return model.is_certain
-    labels = np.broadcast_to(np.asarray(answers), model.drawable.shape)
-    largest = np.where(model.drawable, labels, 0).max(-1, keepdims=True)
-    return bool((~model.drawable | (labels == largest)).all())
+        several = model.drawable.sum(-1) > 1
+    else:
+        labels = np.broadcast_to(np.asarray(answers), model.drawable.shape)
+        largest = np.where(model.drawable, labels, 0).max(-1, keepdims=True)
+        several = (model.drawable & (labels != largest)).any(-1)
+    return bool((several & (np.asarray(temperature) == 0)).any())
 
 
 def _of_samples(
