@@ -198,8 +198,9 @@ for name, loop in loops.items():
 # %% [markdown]
 # ## The confrontation
 #
-# **Claim 1.** Whatever the learner does with a gradient of 0, a full refit, a gradient flow, ten
-# clumsy gradient steps or a step towards the samples' distribution: nothing moves.
+# **Claim 1.** Whether the learner is a full refit, a gradient flow, ten clumsy gradient steps or a
+# step towards the samples' distribution, a gradient of 0 moves nothing. (Weight decay would, at any
+# temperature; and random batches have this gradient only on average.)
 
 # %%
 learners = {

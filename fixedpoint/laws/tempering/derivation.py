@@ -328,7 +328,9 @@ FIXED_POINT = register(
         lhs=sp.Symbol(r"\partial_{\theta_i} \mathrm{CE}(p_T, p)"),
         rhs=_softmax_at(1) - _softmax_at(1 / T),
         symbols={"logits": theta, "temperature": T},
-        assumes="Infinite samples; every table of logits is allowed.",
+        assumes="Infinite samples; every table of logits is allowed. It is the gradient of the "
+        "loss alone: weight decay adds its own, and that of a random batch has this mean but is "
+        "not it.",
         source="Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9",
         cites=("zhang2026",),
         near_misses={

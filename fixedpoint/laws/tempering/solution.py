@@ -137,7 +137,9 @@ def fixed_point(
     """Expected gradient of the loss on the model's own samples.
 
     ∂CE(p_T, softmax x)/∂x at x = θ is p - p_T (`tempering.fixed_point`). At T = 1 it is 0 for every
-    model: nothing moves. At any other T it is 0 only for models that are uniform on their support.
+    model: a refit, gradient steps, gradient flow and mixture steps leave it alone. Weight decay
+    moves it none the less, and so do random batches, whose gradient is 0 only on average. At any
+    other T it is 0 only for models that are uniform on their support.
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
