@@ -375,8 +375,7 @@ def ending(loop: Loop, rows: np.ndarray) -> Ending:
                 loss, fixation = None, None
                 note = f"no exact chain of {len(alive):,} outcomes and {num_samples:,} samples"
                 if neutral:
-                    p = np.asarray(simplex.probabilities(jnp.asarray(alive)))
-                    fixation = fixation_time(p, num_samples)
+                    fixation = fixation_time(alive, num_samples)
                 else:
                     note += " at this temperature"
         except FloatingPointError as failure:

@@ -410,7 +410,7 @@ def _log_multinomial(
     rows = np.empty((len(log_drawn), len(counts)))
     for row, log_p in zip(rows, log_drawn, strict=True):
         # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             terms = np.where(powers > 0, powers * log_p[:, None], 0)
         row[:] = sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways)
     return rows
@@ -433,12 +433,13 @@ def binomial(
         rows[:] = 0
         sure = np.isneginf(log_p) | np.isneginf(log_q)
         rows[np.isneginf(log_p), 0] = rows[np.isneginf(log_q), n] = 1
-        odds = np.exp(np.where(sure, 0, log_p - log_q))[:, None]
-        mode = np.minimum((n + 1) * (odds / (1 + odds)), n).astype(int)
+        log_odds = np.where(sure, 0, log_p - log_q)[:, None]
+        mode = np.minimum((n + 1) * np.exp(log_p[:, None]), n).astype(int)
         with np.errstate(under="ignore", over="ignore"):
-            ratio = (n - k) / (k + 1) * odds
-            above = np.cumprod(np.where(k >= mode, ratio, 1), 1)
-            below = np.cumprod(np.where(k < mode, 1 / ratio, 1)[:, ::-1], 1)[:, ::-1]
+            # Odds beyond e^709 overflow on the side of the mode where there is nothing.
+            up, down = (n - k) / (k + 1) * np.exp(log_odds), (k + 1) / (n - k) * np.exp(-log_odds)
+            above = np.cumprod(np.where(k >= mode, up, 1), 1)
+            below = np.cumprod(np.where(k < mode, down, 1)[:, ::-1], 1)[:, ::-1]
             # At k both products count the steps from the mode to k; one of them is empty.
             outward = np.ones_like(rows)
             outward[:, 1:] *= above

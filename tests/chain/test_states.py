@@ -5,6 +5,7 @@ from math import comb, factorial, prod
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
@@ -31,6 +32,30 @@ def test_entries_are_binomial_to_the_last_digits():
             np.testing.assert_allclose(matrix[k], exact, rtol=2e-12, atol=1e-300)
             big = np.array(exact) > 1e-20
             np.testing.assert_allclose(matrix[k][big], np.array(exact)[big], rtol=3e-14)
+
+
+@pytest.mark.parametrize(("n", "temperature"), [(7, 1e-3), (100, 5e-3), (10, 1e-300), (6, 0.3)])
+def test_rows_at_low_temperatures(n, temperature):
+    """Odds from e^{−10⁵} to e^{10⁵}: every row is a law, at 30 digits the right one."""
+    chain = from_loop(tempered(n, temperature))
+    np.testing.assert_allclose(chain.matrix.sum(1), 1, rtol=1e-13)
+    with mpmath.workdps(30):
+        for k in {1, n // 3, n // 2, n - 1}:
+            odds = mpmath.mpf(k) / (n - k)
+            odds = mpmath.exp(mpmath.log(odds) / mpmath.mpf(temperature))
+            p, q = odds / (1 + odds), 1 / (1 + odds)
+            exact = [float(comb(n, j) * p**j * q ** (n - j)) for j in range(n + 1)]
+            np.testing.assert_allclose(chain.matrix[k], exact, rtol=1e-11, atol=1e-300)
+
+
+@pytest.mark.parametrize("gap", [720.0, -720.0, 700.0, 745.5, 30.0])
+def test_generation_1_of_models_with_far_logits(gap):
+    n = 10
+    row = from_loop(tempered(n)).first_generation(jnp.array([0.0, -gap]))
+    with mpmath.workdps(30):
+        p, q = 1 / (1 + mpmath.exp(-gap)), 1 / (1 + mpmath.exp(gap))
+        exact = [float(comb(n, j) * p**j * q ** (n - j)) for j in range(n + 1)]
+    np.testing.assert_allclose(row, exact, rtol=1e-12, atol=1e-307)
 
 
 def test_three_outcomes_are_multinomial():

@@ -128,7 +128,7 @@ def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcom
         save_at=[1, 5, 20],
     )
     for index, generation in enumerate([1, 5, 20]):
-        expected = fp.chain.survivors(p / p.sum(), num_samples, generation)
+        expected = fp.chain.survivors(np.log(p), num_samples, generation)
         # Survivors are negatively associated: their number varies less than a Poisson variate.
         error = np.sqrt(expected / 1000)
         assert abs(runs.value["alive"][index].mean() - expected) < 5 * error

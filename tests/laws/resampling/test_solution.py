@@ -115,10 +115,9 @@ def test_a_million_samples():
 
 
 def test_the_chain_of_each_outcome_gives_the_same_numbers():
-    p = np.exp(np.asarray(WORDS[:20]))
-    p /= p.sum()
+    words = WORDS[:20]
     np.testing.assert_allclose(
-        resampling.fixation_time(jnp.log(p), 300), chain.fixation_time(p, 300), rtol=1e-11
+        resampling.fixation_time(words, 300), chain.fixation_time(words, 300), rtol=1e-11
     )
 
 
