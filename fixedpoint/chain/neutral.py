@@ -198,7 +198,7 @@ def survivors(logits: ArrayLike, num_samples: int, generation: int) -> float:
 
 
 def _alive(logits: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """log p and log(1 − p) of the different outcomes alive, and how many outcomes have each."""
+    """Every different log p of outcomes alive, its log(1 − p), and how many outcomes have it."""
     theta = np.asarray(checks.check_logits(logits), float)
     if theta.ndim != 1:
         raise ValueError(f"`logits` must have shape (num_outcomes,); got {theta.shape}.")

@@ -1,5 +1,6 @@
 """The chain of a loop: its entries, its states, and what it refuses."""
 
+import time
 from fractions import Fraction
 from math import comb, factorial, prod
 
@@ -186,6 +187,31 @@ def test_lumping_keeps_the_law():
 def test_what_is_not_a_chain_of_counts_is_refused(loop, message):
     with pytest.raises(ValueError, match=message):
         from_loop(loop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((488, 3, True), "at most 6,000 states .* hence 20,090 states"),
+        ((489, 3, True), "at most 120,000 vectors of counts .* hence 120,295 vectors"),
+        ((10**9, 50_000, False), "hence more than 60,000 states"),
+        ((10**12, 3, True), "hence more than 1,200,000 vectors of counts"),
+    ],
+)
+def test_what_a_chain_would_take_is_known_before(arguments, message):
+    num_samples, num_outcomes, exchangeable = arguments
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match=message):
+        from_loop(tempered(num_samples), num_outcomes, exchangeable=exchangeable)
+    assert time.perf_counter() - started < 2
+
+
+def test_samples_of_real_data_are_not_listed_without_end():
+    loop = fp.Loop(corpus=fp.Mixed(REAL, 0.3, fp.Fresh(3), num_real=10**10))
+    with pytest.raises(ValueError, match="`num_real` must leave at most 1,250,000,000 different"):
+        from_loop(loop)
+    with pytest.raises(ValueError, match="`num_real` must leave at most"):
+        fp.chain.leading_spectrum(loop, 1)
 
 
 def test_real_data_are_not_exchangeable():
