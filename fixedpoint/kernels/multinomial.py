@@ -2,8 +2,8 @@
 
 Few draws invert the distribution function, many take one binomial variate an outcome. Both keep
 what is rare in float32 as well, where 1 − 1e-8 is 1: the distribution function is then added up in
-whole numbers of up to 60 bits, and a binomial variate is drawn from its probability *and* that of the
-rest, whichever is smaller.
+whole numbers of up to 60 bits, and a binomial variate is drawn from its probability *and* that of
+the rest, whichever is smaller.
 
 References:
     Hörmann (1993), The generation of binomial random variates, J. Stat. Comput. Simul. 46, 101
@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int, UInt
 
-__all__ = ["binomial", "by_binomials", "by_bisection"]
+from fixedpoint.kernels.random import uniform_near_0
+
+__all__ = ["binomial", "by_binomials", "by_bisection", "places"]
 
 
 # --- Few draws ------------------------------------------------------------------------------------
@@ -39,7 +41,7 @@ def by_bisection(
         The counts.
 
     Validity:
-        Probabilities to 2⁻⁵² of the whole in float64, and about 2⁻⁴⁴ in float32.
+        Probabilities to 2⁻⁵² of the whole in float64, and about 2⁻⁴⁴ in float32 (`places`).
     """
     search = _in_floats if weights.dtype == jnp.float64 else _in_whole_numbers
     return search(key, weights, num_samples)
@@ -110,37 +112,56 @@ def _running_sum(bits: int, share: Array) -> _Whole:
 
 
 def _in_whole_numbers(key: Array, weights: Array, num_samples: int) -> Array:
-    num_outcomes, dtype = weights.shape[-1], weights.dtype
+    num_outcomes = weights.shape[-1]
     size = 1 << (num_outcomes - 1).bit_length()
     # Added up in pairs, the sum is right to a few units in the last place for any number.
     total = jnp.pad(weights, [(0, 0)] * (weights.ndim - 1) + [(0, size - num_outcomes)])
     while total.shape[-1] > 1:
         total = total[..., ::2] + total[..., 1::2]
-    bits = 2 * min(15, 32 - size.bit_length())
     words = jax.random.bits(key, (*weights.shape[:-1], num_samples, 2), jnp.uint32)
 
     def count(share: Array, words: Array) -> Array:
-        cumulative = _running_sum(bits, share)
-        whole = cumulative[-1]
-        # The whole is 1 + excess, to within rounding 1: points u are moved to u (1 + excess).
-        excess = (whole.high.astype(jnp.int32) - 2**bits).astype(dtype) * 2.0**-bits
-        words = words >> np.uint32(32 - bits)
-        shift = _Whole.of(bits, words[:, 0].astype(dtype) * 2.0**-bits * jnp.abs(excess))
-        points = _Whole(bits, words[:, 0], words[:, 1]).moved(shift, excess > 0)
-
-        def halve(number: Any, place: Array) -> Array:
-            further = place + (jnp.int32(size) >> (number + 1).astype(jnp.int32))
-            below = jnp.minimum(further, num_outcomes) - 1
-            passed = (further <= num_outcomes) & cumulative[below].at_most(points)
-            return jnp.where(passed, further, place)
-
-        nowhere = jnp.zeros(num_samples, jnp.int32)
-        place = jax.lax.fori_loop(0, size.bit_length() - 1, halve, nowhere)
-        # A point that rounding leaves beyond the whole falls to the last outcome that has a share.
-        last = jnp.sum(~whole.at_most(cumulative), dtype=jnp.int32)
-        return _histogram(jnp.minimum(place, last), share)
+        return _histogram(places(share, words), share)
 
     return jnp.vectorize(count, signature="(k),(n,m)->(k)")(weights / total, words)
+
+
+def places(
+    share: Float[Array, " outcomes"], words: UInt[Array, "samples 2"]
+) -> Int[Array, " samples"]:
+    """The outcomes at which uniform points fall, in whole numbers.
+
+    Args:
+        share: of the outcomes, which add up to 1 within rounding; what is 0 is never drawn.
+        words: two words of 32 random bits for each sample.
+
+    Returns:
+        The number of the outcome of each sample.
+
+    Validity:
+        Shares are added up exactly, in units of 2⁻⁶⁰ (2⁻⁴⁴ for a million outcomes); the points are
+        stretched by what their sum is off 1, to 2⁻²⁴ of that.
+    """
+    num_outcomes, dtype = len(share), share.dtype
+    size = 1 << (num_outcomes - 1).bit_length()
+    bits = 2 * min(15, 32 - size.bit_length())
+    cumulative = _running_sum(bits, share)
+    whole = cumulative[-1]
+    excess = (whole.high.astype(jnp.int32) - 2**bits).astype(dtype) * 2.0**-bits
+    words = words >> np.uint32(32 - bits)
+    shift = _Whole.of(bits, words[:, 0].astype(dtype) * 2.0**-bits * jnp.abs(excess))
+    points = _Whole(bits, words[:, 0], words[:, 1]).moved(shift, excess > 0)
+
+    def halve(number: Any, place: Array) -> Array:
+        further = place + (jnp.int32(size) >> (number + 1).astype(jnp.int32))
+        below = jnp.minimum(further, num_outcomes) - 1
+        passed = (further <= num_outcomes) & cumulative[below].at_most(points)
+        return jnp.where(passed, further, place)
+
+    nowhere = jnp.zeros(len(words), jnp.int32)
+    place = jax.lax.fori_loop(0, size.bit_length() - 1, halve, nowhere)
+    # A point that rounding leaves beyond the whole falls to the last outcome that has a share.
+    return jnp.minimum(place, jnp.sum(~whole.at_most(cumulative), dtype=jnp.int32))
 
 
 # --- Many draws -----------------------------------------------------------------------------------
@@ -218,9 +239,8 @@ def _by_gaps(key: Array, count: Array, p: Array) -> Array:
     def gap(state: Any) -> Any:
         number, draws, successes = state
         words = jax.random.bits(jax.random.fold_in(key, number), (2, *p.shape), jnp.uint32)
-        high, low = (words >> np.uint32(8)).astype(dtype)
         # An exponential variate to 2⁻⁴⁸, also in float32: how rare an outcome may be.
-        waited = -jnp.log1p(-(high * 2.0**-24 + (low + 0.5) * 2.0**-48))
+        waited = -jnp.log1p(-uniform_near_0(*words, dtype))
         draws = draws + jnp.floor(waited / rate) + 1
         return number + 1, draws, successes + (draws <= count)
 

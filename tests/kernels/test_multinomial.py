@@ -17,6 +17,7 @@ from fixedpoint.kernels.multinomial import (
     binomial,
     by_binomials,
     by_bisection,
+    places,
 )
 
 FLOATS = [jnp.float32, jnp.float64]
@@ -64,7 +65,7 @@ def test_the_law_is_the_binomial_one(key, dtype, n, p):
     ],
 )
 def test_moments_of_many_draws(key, dtype, n, p, q):
-    """Mean, variance and fourth moment of the rarer one; JAX's own variance is 1% off in float32."""
+    """Mean, variance and fourth moment of the rarer one; JAX's variance is 1% off in float32."""
     found = drawn(key, dtype, n, p, q)
     rare, count = min(p, q), found if p <= q else n - found
     variance = n * rare * (1 - rare)
@@ -126,6 +127,20 @@ def test_points_fall_where_they_should(num_outcomes):
     for high, low, exact in zip(found.high.tolist(), found.low.tolist(), sums, strict=True):
         below = exact - Fraction(high * 2**bits + low, 4**bits)
         assert 0 <= below <= Fraction(num_outcomes, 4**bits)
+
+
+def test_points_at_the_edges_of_shares():
+    """The lowest and the highest point of each outcome, also where 1 − 2⁻²⁷ is 1 in float32."""
+    share = np.array([0.5, 0.0, 0.25, 0.25 - 2.0**-26, 2.0**-27, 2.0**-27, 0.0], np.float32)
+    assert share.sum(dtype=np.float64) == 1
+    bits = 30
+    ends = [int(Fraction(float(x)) * 4**bits) for x in np.cumsum(share.astype(float))]
+    lowest = [0, *(end for end, x in zip(ends, share[1:], strict=False) if x > 0)]
+    highest = [end - 1 for end, x in zip(ends, share, strict=True) if x > 0]
+    numbers = lowest[:5] + highest
+    words = np.array([[n >> bits << 2, n % 2**bits << 2] for n in numbers])
+    found = places(jnp.asarray(share), jnp.asarray(words, jnp.uint32))
+    assert found.tolist() == [0, 2, 3, 4, 5] * 2
 
 
 FEW, MANY = (jax.jit(engine, static_argnums=2) for engine in (by_bisection, by_binomials))
