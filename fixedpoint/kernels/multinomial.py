@@ -81,7 +81,7 @@ class _Whole(NamedTuple):
         low = jnp.floor((share * 2.0**bits - high) * 2.0**bits)
         return cls(bits, high.astype(jnp.uint32), low.astype(jnp.uint32))
 
-    def __getitem__(self, place: Any) -> _Whole:
+    def at(self, place: Any) -> _Whole:
         return _Whole(self.bits, self.high[place], self.low[place])
 
     def moved(self, other: _Whole, up: Array) -> _Whole:
@@ -146,7 +146,7 @@ def places(
     size = 1 << (num_outcomes - 1).bit_length()
     bits = 2 * min(15, 32 - size.bit_length())
     cumulative = _running_sum(bits, share)
-    whole = cumulative[-1]
+    whole = cumulative.at(-1)
     excess = (whole.high.astype(jnp.int32) - 2**bits).astype(dtype) * 2.0**-bits
     words = words >> np.uint32(32 - bits)
     shift = _Whole.of(bits, words[:, 0].astype(dtype) * 2.0**-bits * jnp.abs(excess))
@@ -155,7 +155,7 @@ def places(
     def halve(number: Any, place: Array) -> Array:
         further = place + (jnp.int32(size) >> (number + 1).astype(jnp.int32))
         below = jnp.minimum(further, num_outcomes) - 1
-        passed = (further <= num_outcomes) & cumulative[below].at_most(points)
+        passed = (further <= num_outcomes) & cumulative.at(below).at_most(points)
         return jnp.where(passed, further, place)
 
     nowhere = jnp.zeros(len(words), jnp.int32)
@@ -240,7 +240,7 @@ def _by_gaps(key: Array, count: Array, p: Array) -> Array:
         number, draws, successes = state
         words = jax.random.bits(jax.random.fold_in(key, number), (2, *p.shape), jnp.uint32)
         # An exponential variate to 2⁻⁴⁸, also in float32: how rare an outcome may be.
-        waited = -jnp.log1p(-uniform_near_0(*words, dtype))
+        waited = -jnp.log1p(-uniform_near_0(words[0], words[1], dtype))
         draws = draws + jnp.floor(waited / rate) + 1
         return number + 1, draws, successes + (draws <= count)
 

@@ -103,7 +103,8 @@ def run_resampling(
         Draws are exact up to the resolution of the probabilities: 2⁻³² for n ≤ 256, 2⁻³⁸ of a
         column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
         exactly. Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
-        not on the number of replicates, the saved generations or the devices. Memory grows neither
+        not on the number of replicates or the saved generations, and but for the rounding of
+        probabilities not on the devices, for whose number XLA may compile otherwise. Memory grows neither
         with the generations nor with n. Tests against the exact chain and all histories:
         `tests/loop/test_resampling.py`.
 
@@ -251,6 +252,7 @@ class _Engine:
         return 1 / temperature
 
     def _weights(self, counts: np.ndarray) -> np.ndarray:
+        assert self.exponent is not None
         share = counts / self.n
         return np.where(share > 0, share**self.exponent, 0.0)
 

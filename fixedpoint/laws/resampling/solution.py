@@ -179,8 +179,10 @@ def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
         return total - jnp.expm1(jnp.multiply.outer(largest, sizes)) @ times, None
 
     # Not all at once, which many contexts would have no room for.
-    entries = (jnp.asarray(values, log_p.dtype).reshape(-1, 64) for values in (sizes, times))
-    return jax.lax.scan(some, jnp.zeros_like(largest), tuple(entries))[0]
+    rows = jnp.stack(
+        [jnp.asarray(values, log_p.dtype).reshape(-1, 64) for values in (sizes, times)]
+    )
+    return jax.lax.scan(some, jnp.zeros_like(largest), (rows[0], rows[1]))[0]
 
 
 def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
