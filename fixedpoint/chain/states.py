@@ -287,13 +287,18 @@ def _num_partitions(num_samples: int, num_outcomes: int) -> int:
 
 
 def drawn_probabilities(
-    loop: Loop,
+    loop: Loop, most: int
 ) -> tuple[list[tuple[float, np.ndarray]], int, Bool[np.ndarray, " states"]]:
     """What the states of two outcomes draw with: probabilities (n + 1, 2), n, and the absorbing.
 
     With sampled real data a state has several models: one entry for each, with its probability.
     """
     num_samples = _check_markov(loop, None)
+    if num_samples > most:
+        raise ValueError(
+            f"`num_samples` must be at most {most:,} (`fixedpoint.laws.resampling.slow_eigenvalue` "
+            f"is the limit of many samples); got {num_samples:,}."
+        )
     _check_models(loop.corpus, 2, 1_000 * (num_samples + 1))
     states = all_counts(2, num_samples)
     models, absorbing = [], np.ones(len(states), bool)

@@ -53,6 +53,11 @@ def test_the_slowest_is_the_quasi_stationary_rate():
     assert slowest == pytest.approx(quasi_stationary(hot).decay, abs=1e-13)
 
 
+def test_no_more_samples_than_there_is_room_for():
+    with pytest.raises(ValueError, match="`num_samples` must be at most 20,000 .*slow_eigenvalue"):
+        leading_spectrum(tempered(10**9), 1)
+
+
 def test_no_more_eigenvalues_than_states():
     with pytest.raises(ValueError, match="`number` must be at most 3, all there are"):
         leading_spectrum(tempered(4), 4)
