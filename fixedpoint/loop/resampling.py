@@ -104,8 +104,8 @@ def run_resampling(
         column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
         exactly. Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
         not on the number of replicates or the saved generations, and but for the rounding of
-        probabilities not on the devices, for whose number XLA may compile otherwise. Memory grows neither
-        with the generations nor with n. Tests against the exact chain and all histories:
+        probabilities not on the devices, for whose number XLA may compile otherwise. Memory grows
+        neither with the generations nor with n. Tests against the exact chain and all histories:
         `tests/loop/test_resampling.py`.
 
     Example:

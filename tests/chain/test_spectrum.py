@@ -54,7 +54,7 @@ def test_the_slowest_is_the_quasi_stationary_rate():
 
 
 def test_no_more_samples_than_there_is_room_for():
-    with pytest.raises(ValueError, match="`num_samples` must be at most 20,000 .*slow_eigenvalue"):
+    with pytest.raises(ValueError, match=r"must be at most 20,000 .*slow_eigenvalue"):
         leading_spectrum(tempered(10**9), 1)
 
 
