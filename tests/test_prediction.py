@@ -199,3 +199,14 @@ class TestSamples:
             predict(fp.Loop(corpus=fp.Fresh(5)), LOGITS, 1)
         with pytest.raises(ValueError, match="got 3 with Exact"):
             predict(fp.Loop(), LOGITS, 1, num_replicates=3)
+
+
+def test_an_ending_at_low_temperature_is_a_number():
+    """Seven samples of (1/2, 1/2), then the more frequent one for ever: 2 − 2/128 generations."""
+    cold = fp.Loop(fp.Temperature(1e-3), fp.Fresh(7))
+    found = prediction.ending(cold, np.zeros((1, 2)))
+    # At generation 0 the model is a tie, which is drawn from as it is.
+    assert found.fixation == pytest.approx(2 - 2 / 128, rel=1e-13)
+    assert found.first_loss == found.fixation
+    one = prediction.ending(fp.Loop(corpus=fp.Fresh(1)), np.log([[0.2, 0.5, 0.3]]))
+    assert (one.first_loss, one.fixation) == (1, 1)
