@@ -1,6 +1,7 @@
 """Counts of draws against exact laws, above all what is rare where 1 − 1e-8 is 1."""
 
 from fractions import Fraction
+from itertools import accumulate
 from math import comb
 
 import jax
@@ -123,7 +124,7 @@ def test_points_fall_where_they_should(num_outcomes):
     share = weights / weights.sum(dtype=np.float32)
     bits = 2 * min(15, 31 - (num_outcomes - 1).bit_length())
     found = _running_sum(bits, jnp.asarray(share))
-    sums = np.cumsum([Fraction(float(one)) for one in share])
+    sums = accumulate(Fraction(float(one)) for one in share)
     for high, low, exact in zip(found.high.tolist(), found.low.tolist(), sums, strict=True):
         below = exact - Fraction(high * 2**bits + low, 4**bits)
         assert 0 <= below <= Fraction(num_outcomes, 4**bits)
