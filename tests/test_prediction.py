@@ -200,7 +200,7 @@ class TestSamples:
         many = prediction.ending(fp.Loop(corpus=fp.Fresh(30)), np.zeros((1, 30)))
         assert many.first_loss.value is None
         assert "the rarest outcome expects 1 of 30 samples" in many.first_loss.note
-        fixation = fp.chain.fixation_time(np.ones(30) / 30, 30)
+        fixation = fp.chain.fixation_time(np.zeros(30), 30)
         assert many.fixation.value == pytest.approx(fixation, rel=1e-12)
         warm = fp.Loop(fp.Temperature(1.1), fp.Fresh(30))
         found = prediction.ending(warm, np.zeros((1, 30)))
@@ -292,3 +292,14 @@ class TestCost:
             predict(fp.Loop(corpus=fp.Fresh(5)), LOGITS, 1)
         with pytest.raises(ValueError, match="got 3 with Exact"):
             predict(fp.Loop(), LOGITS, 1, num_replicates=3)
+
+
+def test_an_ending_at_low_temperature_is_a_number():
+    """Seven samples of (1/2, 1/2), then the more frequent one for ever: 2 − 2/128 generations."""
+    cold = fp.Loop(fp.Temperature(1e-3), fp.Fresh(7))
+    found = prediction.ending(cold, np.zeros((1, 2)))
+    # At generation 0 the model is a tie, which is drawn from as it is.
+    assert found.fixation == pytest.approx(2 - 2 / 128, rel=1e-13)
+    assert found.first_loss == found.fixation
+    one = prediction.ending(fp.Loop(corpus=fp.Fresh(1)), np.log([[0.2, 0.5, 0.3]]))
+    assert (one.first_loss, one.fixation) == (1, 1)

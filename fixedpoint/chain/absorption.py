@@ -234,9 +234,10 @@ def quasi_stationary(chain: Chain) -> QuasiStationary:
         absorption is geometric with mean 1/decay.
 
     Raises:
-        ValueError: If no state is absorbing.
-        FloatingPointError: If the iteration does not settle, or a probability that matters is
-            below the range of float64.
+        ValueError: If no state is absorbing, or all are.
+        FloatingPointError: If the iteration does not settle, a probability that matters is
+            below the range of float64, or no state is ever followed by another that is not
+            absorbing.
 
     Validity:
         Law and decay to 1e-11 relative, by iteration with Q(I − Q)⁻¹, in which nothing is
@@ -257,12 +258,22 @@ def quasi_stationary(chain: Chain) -> QuasiStationary:
             "`chain` must have an absorbing state (`chain.stationary` is for those without); "
             "got none."
         )
+    if chain.absorbing.all():
+        raise ValueError(
+            "`chain` must have a state that is not absorbing; all of its "
+            f"{len(chain.counts)} states are."
+        )
     order, elimination = _eliminated(chain)
     inside = chain.matrix[np.ix_(order, order)]
     row = np.full(len(order), 1 / len(order))
     for _ in range(10_000):
         visits = elimination.solve_left(row)
         new = visits @ inside
+        if not new.sum() > 0:
+            raise FloatingPointError(
+                "the chain is absorbed within a generation or two from every state, up to "
+                "probabilities below the range of float64: it has no law before that."
+            )
         new /= new.sum()
         # Entries below 1e-200 of the whole settle last and matter least.
         change = np.abs(new - row).max() / new.max()

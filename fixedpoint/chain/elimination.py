@@ -46,7 +46,7 @@ class Elimination:
     def __init__(self, transitions: np.ndarray, exits: np.ndarray) -> None:
         size = len(transitions)
         self.factors = np.negative(transitions)
-        self.edges = [*range(0, size, BLOCK), size]
+        self.edges = [*range(0, max(size, 1), BLOCK), size]  # no states are one block of none
         self.lower = np.zeros((len(self.edges) - 1, BLOCK, BLOCK))  # inverses of the blocks of L
         self.upper = np.zeros_like(self.lower)  # ... and of U
         self._eliminate(0, len(self.edges) - 1, np.array(exits, float))

@@ -18,10 +18,13 @@ from fixedpoint.chain.states import binomial
 __all__ = ["ancestors", "fixation_time", "survivors"]
 
 LARGEST = 6_000
-"""Most samples of a generation; the work grows with their cube, or their square times t."""
+"""Most samples of a generation; the work grows with their cube."""
+
+FEW = 100
+"""Up to so many ancestors any number of generations is taken by squaring."""
 
 
-def fixation_time(probabilities: ArrayLike, num_samples: int) -> float:
+def fixation_time(logits: ArrayLike, num_samples: int) -> float:
     """Mean number of generations until one outcome is left, refitting to n samples at T = 1.
 
     P(τ ≤ t) = Σᵢ P(Nᵢ(t) = n), and the counts of one outcome are a chain of their own, hence
@@ -32,8 +35,8 @@ def fixation_time(probabilities: ArrayLike, num_samples: int) -> float:
     model of n samples, pᵢ = Nᵢ/n, that is Σᵢ w(Nᵢ).
 
     Args:
-        probabilities: The model p₀ at generation 0, any distribution, shape (num_outcomes,).
-        num_samples: n, at most 6,000.
+        logits: The model at generation 0, shape (num_outcomes,); -inf is a lost outcome.
+        num_samples: n, at most 6,000 (`laws.resampling.fixation_time` takes more).
 
     Returns:
         The mean number of generations; 0 if one outcome is left.
@@ -46,22 +49,23 @@ def fixation_time(probabilities: ArrayLike, num_samples: int) -> float:
         (`tests/chain/test_neutral.py`). Cost n³, and n for each different probability.
 
     Example:
+        >>> import numpy as np
         >>> import fixedpoint as fp
-        >>> print(f"{fp.chain.fixation_time([0.25, 0.25, 0.5], 4):.12f}")  # exactly 749/145
+        >>> print(f"{fp.chain.fixation_time(np.log([1, 1, 2]), 4):.12f}")  # exactly 749/145
         5.165517241379
 
     References:
         Ewens (2004), Mathematical population genetics, section 3.2 (two outcomes).
     """
-    n = _check_samples(num_samples)
-    alive, number = _alive(probabilities)
+    n = _check_samples(num_samples, "fixation_time")
+    log_p, log_rest, number = _alive(logits)
     if number.sum() == 1:
         return 0.0
     weights = _waiting(n)
     total = 1.0
-    for first in range(0, len(alive), 1024):
+    for first in range(0, len(log_p), 1024):
         part = slice(first, first + 1024)
-        log_drawn = np.log(np.column_stack([alive[part], 1 - alive[part]]))
+        log_drawn = np.column_stack([log_p[part], log_rest[part]])
         total += float(number[part] @ (binomial(log_drawn, n) @ weights))
     return total
 
@@ -74,9 +78,8 @@ def _waiting(num_samples: int) -> np.ndarray:
     order = np.argsort(-np.abs(2 * k - n), kind="stable")
     exits = matrix[order, 0] + matrix[order, n]
     weights = np.zeros(n + 1)
-    if n > 1:
-        elimination = Elimination(matrix[np.ix_(order, order + 1)], exits)
-        weights[order + 1] = elimination.solve(k[order] / n)
+    elimination = Elimination(matrix[np.ix_(order, order + 1)], exits)
+    weights[order + 1] = elimination.solve(k[order] / n)
     return weights
 
 
@@ -97,7 +100,8 @@ def ancestors(num_samples: int, generation: int) -> Float[np.ndarray, " ancestor
         ValueError: If an argument is out of its range.
 
     Validity:
-        Sums of products of probabilities: relative error about (t + n) × 1e-16.
+        Sums of products of probabilities: relative error about (t + n) × 1e-16 as long as more
+        than 100 ancestors are likely; from there on absolute errors of about 1e-15, whatever t is.
 
     Example:
         >>> import fixedpoint as fp
@@ -108,7 +112,7 @@ def ancestors(num_samples: int, generation: int) -> Float[np.ndarray, " ancestor
         Kingman (1982), On the genealogy of large populations; Feller (1968), An introduction to
         probability theory and its applications I, section II.5 (occupancy).
     """
-    n = _check_samples(num_samples)
+    n = _check_samples(num_samples, "survivors")
     generation = checks.check_count(generation, "generation", minimum=0)
     row = np.zeros(n + 1)
     row[n] = 1
@@ -120,23 +124,43 @@ def ancestors(num_samples: int, generation: int) -> Float[np.ndarray, " ancestor
     for balls in range(n):
         occupied[balls + 1] = occupied[balls] * old
         occupied[balls + 1, 1:] += occupied[balls, :-1] * (1 - old[:-1])
-    for _ in range(generation):
+    for passed in range(generation):
         # Ever fewer: what is above the largest ancestor number still likely is 0 exactly.
         top = int(np.flatnonzero(row)[-1]) + 1
+        if top <= FEW:
+            row[:top] = _later(row[:top], occupied[:top, :top], generation - passed)
+            break
         row[:top] = row[:top] @ occupied[:top, :top]
         row[row < 1e-300] = 0
     return row
 
 
-def survivors(probabilities: ArrayLike, num_samples: int, generation: int) -> float:
+def _later(row: np.ndarray, matrix: np.ndarray, generations: int) -> np.ndarray:
+    """The law after many generations, by squaring.
+
+    What is squared is P − I, as (I + G)² − I = 2G + G²: a number of ancestors that stays for a
+    million generations keeps the digits of its chance to leave.
+    """
+    moves = matrix - np.eye(len(matrix))
+    row = row.copy()
+    while generations:
+        if generations & 1:
+            row += row @ moves
+        generations >>= 1
+        if generations:
+            moves = 2 * moves + moves @ moves
+    return np.maximum(row, 0)
+
+
+def survivors(logits: ArrayLike, num_samples: int, generation: int) -> float:
     """Mean number of outcomes left at generation t, refitting to n samples at T = 1.
 
     E[#surviving] = Σᵢ (1 − E (1 − pᵢ)^{A_{t−1}}) with the number A of `ancestors`: an outcome is
     left if an ancestor of the last samples was drawn of it.
 
     Args:
-        probabilities: The model p₀ at generation 0, any distribution, shape (num_outcomes,).
-        num_samples: n, at most 6,000.
+        logits: The model at generation 0, shape (num_outcomes,); -inf is a lost outcome.
+        num_samples: n, at most 6,000 (`laws.resampling.survivors` takes more).
         generation: t ≥ 0.
 
     Returns:
@@ -149,40 +173,49 @@ def survivors(probabilities: ArrayLike, num_samples: int, generation: int) -> fl
         Exact for any model and any number of outcomes (`tests/chain/test_neutral.py`).
 
     Example:
+        >>> import numpy as np
         >>> import fixedpoint as fp
-        >>> print(f"{fp.chain.survivors([0.75, 0.25], 2, 1):.12f}")  # 1 + 2pq
+        >>> print(f"{fp.chain.survivors(np.log([3, 1]), 2, 1):.12f}")  # 1 + 2pq
         1.375000000000
 
     References:
         Feller (1968), An introduction to probability theory and its applications I, section II.5.
     """
-    n = _check_samples(num_samples)
-    alive, number = _alive(probabilities)
+    n = _check_samples(num_samples, "survivors")
+    _, log_rest, number = _alive(logits)
     generation = checks.check_count(generation, "generation", minimum=0)
     if generation == 0:
         return float(number.sum())
     chances = ancestors(n, generation - 1)
     likely = np.flatnonzero(chances)
-    with np.errstate(divide="ignore"):
-        missing = np.log1p(-np.minimum(alive, 1))
     total = 0.0
-    for first in range(0, len(alive), 4096):
+    for first in range(0, len(log_rest), 4096):
         part = slice(first, first + 4096)
-        total += float(
-            number[part] @ (-np.expm1(np.outer(missing[part], likely)) @ chances[likely])
-        )
+        with np.errstate(under="ignore"):
+            seen = -np.expm1(np.outer(log_rest[part], likely))
+        total += float(number[part] @ (seen @ chances[likely]))
     return total
 
 
-def _alive(probabilities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """The different positive probabilities, and how many outcomes have each."""
-    p = np.asarray(checks.check_probabilities(probabilities, "probabilities"), float)
-    if p.ndim != 1:
-        raise ValueError(f"`probabilities` must have shape (num_outcomes,); got {p.shape}.")
-    return np.unique(p[p > 0], return_counts=True)
+def _alive(logits: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every different log p of outcomes alive, its log(1 − p), and how many outcomes have it."""
+    theta = np.asarray(checks.check_logits(logits), float)
+    if theta.ndim != 1:
+        raise ValueError(f"`logits` must have shape (num_outcomes,); got {theta.shape}.")
+    different, number = np.unique(theta[theta > -np.inf], return_counts=True)
+    weights = number * np.exp(different - different[-1])
+    log_p = different - different[-1] - np.log(weights.sum())
+    # One of the most probable outcomes may have all but 1e-300: the others are added up.
+    rest = np.append(weights[:-1], number[-1] - 1.0).sum() / weights.sum()
+    with np.errstate(divide="ignore"):
+        log_rest = np.append(np.log1p(-np.exp(log_p[:-1])), np.log(rest))
+    return log_p, log_rest, number
 
 
-def _check_samples(num_samples: int) -> int:
+def _check_samples(num_samples: int, law: str) -> int:
     if checks.check_count(num_samples, "num_samples") > LARGEST:
-        raise ValueError(f"`num_samples` must be at most {LARGEST:,}; got {num_samples:,}.")
+        raise ValueError(
+            f"`num_samples` must be at most {LARGEST:,} (`fixedpoint.laws.resampling.{law}` takes "
+            f"more); got {num_samples:,}."
+        )
     return num_samples

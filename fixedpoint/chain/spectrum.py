@@ -24,6 +24,9 @@ from fixedpoint.loop.run import Loop
 __all__ = ["Spectrum", "leading_spectrum", "spectrum"]
 
 
+LARGEST = 20_000
+"""Most samples of `leading_spectrum`: its tables of samples × nodes then take a quarter of a GB."""
+
 GROWTH = (0.7, 1.0, 1.4, 2.0, 2.8)
 """Numbers of nodes that are tried in turn, in units of 24 + 4√n."""
 
@@ -80,7 +83,8 @@ def leading_spectrum(loop: Loop, number: int = 4) -> Spectrum:
         The eigenvalues, and for each an estimate of its error.
 
     Raises:
-        ValueError: If the loop is no chain of counts, or has fewer eigenvalues.
+        ValueError: If the loop is no chain of counts, has fewer eigenvalues, or more than 20,000
+            samples.
 
     Validity:
         Collocation at 24 + 4√n Chebyshev nodes, or up to 2.8 times as many, until the errors are
@@ -96,7 +100,7 @@ def leading_spectrum(loop: Loop, number: int = 4) -> Spectrum:
         Trefethen (2013), Approximation theory and approximation practice (Chebyshev nodes).
     """
     checks.check_count(number, "number")
-    models, num_samples, absorbing = drawn_probabilities(loop)
+    models, num_samples, absorbing = drawn_probabilities(loop, LARGEST)
     states = num_samples + 1 - int(absorbing.sum())
     if number > states:
         raise ValueError(f"`number` must be at most {states}, all there are; got {number}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -21,6 +22,15 @@ __all__ = ["Chain", "binomial", "drawn_probabilities", "from_loop"]
 
 LARGEST = 6_000
 """Most states of a chain: its matrix then takes 0.3 GB, and the elimination half a minute."""
+
+LARGEST_LUMPED = 120_000
+"""Most vectors of counts that are told apart only by their parts: each row is computed for all."""
+
+LARGEST_WORK = 2 * 10**10
+"""Most probabilities of counts that are computed for one chain, a matter of minutes."""
+
+BLOCK = 2**22
+"""Entries of the matrix that are in work at once."""
 
 Row = Float[np.ndarray, " states"]
 
@@ -102,9 +112,10 @@ class Chain(eqx.Module):
             )
         drawn = _drawn_from(_parts(self.loop), _curation(self.loop.corpus), model)
         drawn = _surviving(np.asarray(drawn)[None])
-        row = _multinomial(drawn, all_counts(self.counts.shape[1], self.num_samples))[0]
-        classes = _classes(self.counts)
-        return row if classes is None else np.bincount(classes, row, len(self.counts))
+        everything = all_counts(self.counts.shape[1], self.num_samples)
+        row = _multinomial(drawn, everything)[0]
+        by_class, first_of_class = _sorted_by_class(self.counts, everything)
+        return row if by_class is None else np.add.reduceat(row[by_class], first_of_class)
 
     def log_matrix(self) -> Float[np.ndarray, "states states"] | None:
         """Logarithms of the transition probabilities, also of those that round to 0.
@@ -114,12 +125,13 @@ class Chain(eqx.Module):
             `None` if the chain was not made from a loop, lumps its states, or a state has more
             than one model (sampled real data).
         """
-        if self.loop is None or _classes(self.counts) is not None:
+        number = _num_counts(self.num_samples, self.counts.shape[1], len(self.counts))
+        if self.loop is None or number != len(self.counts):
             return None
         drawn = list(_drawn(self.loop, self.counts, self.initial))
         if len(drawn) != 1:
             return None
-        return _log_multinomial(drawn[0][1], self.counts)
+        return _log_multinomial(drawn[0][1], self.counts, _log_ways(self.counts))
 
     def stopped(self, states: ArrayLike) -> Chain:
         """The same chain, absorbed as soon as it is in one of the given states.
@@ -159,11 +171,11 @@ def from_loop(
         loop: A loop whose corpus is `Fresh(num_samples)`, also inside `Mixed`, `Pooled` or
             `Curated`, and whose learner forgets the last model (`Refit`, or a learner that starts
             from the initial one). Any samplers.
-        num_outcomes: K, at least 2. There are (n + K − 1 choose K − 1) states.
+        num_outcomes: K, at least 2. There are (n + K − 1 choose K − 1) states, at most 6,000.
         initial: The model at generation 0, for learners that start from it.
         exchangeable: Whether to tell the outcomes apart only by their counts: states are then
             the partitions of n into at most K parts, in descending order. For loops that treat
-            all outcomes alike; checked.
+            all outcomes alike; checked. At most 6,000 states of 120,000 vectors of counts.
 
     Returns:
         The chain. With data of which `num_real` samples are real, the state is what was drawn
@@ -175,8 +187,8 @@ def from_loop(
 
     Validity:
         Exact up to rounding: every entry of a row has a relative error of about 1e-14 with respect
-        to the float64 probabilities of its drawn distribution, down to 1e-300
-        (`tests/chain/test_states.py`). Up to 6,000 states.
+        to the float64 probabilities of its drawn distribution, down to 1e-300, at any temperature
+        (`tests/chain/test_states.py`).
 
     Example:
         >>> import fixedpoint as fp
@@ -196,40 +208,98 @@ def from_loop(
             'orders of magnitude (jax.config.update("jax_enable_x64", True)); got False.'
         )
     num_samples = _check_markov(loop, initial)
-    number = math.comb(num_samples + num_outcomes - 1, num_outcomes - 1)
-    if number > (20 * LARGEST if exchangeable else LARGEST):
-        raise ValueError(
-            f"`num_samples` must leave at most {LARGEST:,} states for {num_outcomes} outcomes "
-            f"(`chain.fixation_time` and `chain.survivors` need no states at temperature 1, "
-            f"`fixedpoint.run` simulates); got {num_samples:,}, hence {number:,} states."
-        )
+    _check_size(loop.corpus, num_samples, num_outcomes, exchangeable)
     everything = all_counts(num_outcomes, num_samples)
     states = everything
     if exchangeable:
         _check_exchangeable(loop, everything, initial)
         states = everything[(np.diff(everything) <= 0).all(-1)]
     start = None if initial is None else jnp.asarray(initial, float)
-    matrix, absorbing = np.zeros((len(states), len(everything))), np.ones(len(states), bool)
+    matrix, absorbing = np.zeros((len(states), len(states))), np.ones(len(states), bool)
+    by_class, first_of_class = _sorted_by_class(states, everything)
+    log_ways = _log_ways(everything) if num_outcomes > 2 else None
+    size = max(1, BLOCK // len(everything))
     for weight, drawn in _drawn(loop, states, start):
-        matrix += weight * _multinomial(drawn, everything)
+        for first in range(0, len(states), size):
+            part = slice(first, first + size)
+            rows = _multinomial(drawn[part], everything, log_ways)
+            if by_class is not None:
+                rows = np.add.reduceat(rows[:, by_class], first_of_class, axis=1)
+            matrix[part] += weight * rows
         # A state is absorbing if nothing but itself can be drawn, whatever the rounding.
         absorbing &= ((drawn > -np.inf) == (states == num_samples)).all(-1)
-    classes = _classes(states)
-    if classes is not None:
-        lumped = np.zeros((len(states), len(states)))
-        np.add.at(lumped.T, classes, matrix.T)
-        matrix = lumped
     return Chain(states, matrix, absorbing, loop, start)
 
 
+def _check_size(
+    corpus: Corpus, num_samples: int, num_outcomes: int, exchangeable: bool = False
+) -> None:
+    """Refuse more states than fit, before they are listed."""
+    most = LARGEST_LUMPED if exchangeable else LARGEST
+    columns = _num_counts(num_samples, num_outcomes, 10 * most)
+    states, limit, kind = columns, most, "vectors of counts" if exchangeable else "states"
+    if exchangeable and columns <= most:
+        states, limit, kind = _num_partitions(num_samples, num_outcomes), LARGEST, "states"
+    if states > limit:
+        more = "more than " * (states > 10 * limit)
+        raise ValueError(
+            f"`num_samples` must leave at most {limit:,} {kind} for {num_outcomes:,} outcomes "
+            f"(`chain.fixation_time` and `chain.survivors` need no states at temperature 1, "
+            f"`fixedpoint.run` simulates); got {num_samples:,}, hence {more}"
+            f"{min(states, 10 * limit):,} {kind}."
+        )
+    _check_models(corpus, num_outcomes, states * columns)
+
+
+def _check_models(corpus: Corpus, num_outcomes: int, each: int) -> None:
+    """Refuse so many samples of real data that the models which they lead to take too long."""
+    most, number, num_real = LARGEST_WORK // each, 1, 0
+    while isinstance(corpus, Mixed | Pooled | Curated):
+        if isinstance(corpus, Mixed) and corpus.num_real is not None:
+            num_real = max(num_real, corpus.num_real)
+            number *= _num_counts(corpus.num_real, num_outcomes, most)
+        corpus = corpus.corpus
+    if number > most:
+        raise ValueError(
+            f"`num_real` must leave at most {most:,} different samples of the real data for a "
+            f"chain of this size (`num_real=None` mixes the real data in without noise, "
+            f"`fixedpoint.run` simulates); got {num_real:,}."
+        )
+
+
+def _num_counts(num_samples: int, num_outcomes: int, most: int) -> int:
+    """(n + K − 1 choose K − 1); beyond `most`, some larger number, without thousands of digits."""
+    number, total = 1, num_samples + num_outcomes - 1
+    for bar in range(min(num_samples, num_outcomes - 1)):
+        number = number * (total - bar) // (bar + 1)
+        if number > most:  # it only grows
+            break
+    return number
+
+
+def _num_partitions(num_samples: int, num_outcomes: int) -> int:
+    """Partitions of n into at most K parts, which are those into parts of at most K."""
+    ways = [1] + [0] * num_samples
+    for part in range(1, min(num_outcomes, num_samples) + 1):
+        for size in range(part, num_samples + 1):
+            ways[size] += ways[size - part]
+    return ways[-1]
+
+
 def drawn_probabilities(
-    loop: Loop,
+    loop: Loop, most: int
 ) -> tuple[list[tuple[float, np.ndarray]], int, Bool[np.ndarray, " states"]]:
     """What the states of two outcomes draw with: probabilities (n + 1, 2), n, and the absorbing.
 
     With sampled real data a state has several models: one entry for each, with its probability.
     """
     num_samples = _check_markov(loop, None)
+    if num_samples > most:
+        raise ValueError(
+            f"`num_samples` must be at most {most:,} (`fixedpoint.laws.resampling.slow_eigenvalue` "
+            f"is the limit of many samples); got {num_samples:,}."
+        )
+    _check_models(loop.corpus, 2, 1_000 * (num_samples + 1))
     states = all_counts(2, num_samples)
     models, absorbing = [], np.ones(len(states), bool)
     for weight, drawn in _drawn(loop, states, None):
@@ -389,28 +459,37 @@ def _surviving(drawn: np.ndarray) -> np.ndarray:
 
 
 def _multinomial(
-    log_drawn: Float[np.ndarray, "rows outcomes"], counts: Int[np.ndarray, "states outcomes"]
+    log_drawn: Float[np.ndarray, "rows outcomes"],
+    counts: Int[np.ndarray, "states outcomes"],
+    log_ways: Float[np.ndarray, " states"] | None = None,
 ) -> Float[np.ndarray, "rows states"]:
     """Probabilities of the counts under each drawn distribution, normalised."""
     if counts.shape[1] == 2:
         return binomial(log_drawn, int(counts[0].sum()))
-    rows = np.exp(_log_multinomial(log_drawn, counts))
+    rows = _log_multinomial(log_drawn, counts, _log_ways(counts) if log_ways is None else log_ways)
+    np.exp(rows, out=rows)
     return rows / rows.sum(1, keepdims=True)
 
 
+def _log_ways(counts: Int[np.ndarray, "states outcomes"]) -> Float[np.ndarray, " states"]:
+    """The logarithm of n!/∏ N_i!, from whole numbers: to its last digits."""
+    numbers = range(1, int(counts[0].sum()) + 1)
+    factorials = list(itertools.accumulate(numbers, int.__mul__, initial=1))
+    ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
+    return np.array([math.log(number) for number in ways])
+
+
 def _log_multinomial(
-    log_drawn: Float[np.ndarray, "rows outcomes"], counts: Int[np.ndarray, "states outcomes"]
+    log_drawn: Float[np.ndarray, "rows outcomes"],
+    counts: Int[np.ndarray, "states outcomes"],
+    log_ways: Float[np.ndarray, " states"],
 ) -> Float[np.ndarray, "rows states"]:
     """Logarithms of these probabilities, not normalised again."""
-    num_samples = int(counts[0].sum())
-    powers = np.arange(num_samples + 1)
-    factorials = [math.factorial(k) for k in range(num_samples + 1)]
-    ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
-    log_ways = np.array([math.log(number) for number in ways])
+    powers = np.arange(int(counts[0].sum()) + 1)
     rows = np.empty((len(log_drawn), len(counts)))
     for row, log_p in zip(rows, log_drawn, strict=True):
         # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
             terms = np.where(powers > 0, powers * log_p[:, None], 0)
         row[:] = sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways)
     return rows
@@ -433,12 +512,13 @@ def binomial(
         rows[:] = 0
         sure = np.isneginf(log_p) | np.isneginf(log_q)
         rows[np.isneginf(log_p), 0] = rows[np.isneginf(log_q), n] = 1
-        odds = np.exp(np.where(sure, 0, log_p - log_q))[:, None]
-        mode = np.minimum((n + 1) * (odds / (1 + odds)), n).astype(int)
+        log_odds = np.where(sure, 0, log_p - log_q)[:, None]
+        mode = np.minimum((n + 1) * np.exp(log_p[:, None]), n).astype(int)
         with np.errstate(under="ignore", over="ignore"):
-            ratio = (n - k) / (k + 1) * odds
-            above = np.cumprod(np.where(k >= mode, ratio, 1), 1)
-            below = np.cumprod(np.where(k < mode, 1 / ratio, 1)[:, ::-1], 1)[:, ::-1]
+            # Odds beyond e^709 overflow on the side of the mode where there is nothing.
+            up, down = (n - k) / (k + 1) * np.exp(log_odds), (k + 1) / (n - k) * np.exp(-log_odds)
+            above = np.cumprod(np.where(k >= mode, up, 1), 1)
+            below = np.cumprod(np.where(k < mode, down, 1)[:, ::-1], 1)[:, ::-1]
             # At k both products count the steps from the mode to k; one of them is empty.
             outward = np.ones_like(rows)
             outward[:, 1:] *= above
@@ -448,13 +528,19 @@ def binomial(
     return chances
 
 
-def _classes(states: Int[np.ndarray, "states outcomes"]) -> Int[np.ndarray, " counts"] | None:
-    """The state that each vector of counts belongs to; None if every vector is a state."""
-    everything = all_counts(states.shape[1], int(states[0].sum()))
+def _sorted_by_class(
+    states: Int[np.ndarray, "states outcomes"], everything: Int[np.ndarray, "counts outcomes"]
+) -> tuple[Int[np.ndarray, " counts"] | None, Int[np.ndarray, " states"]]:
+    """The vectors of counts in the order of the states they belong to, and where each begins.
+
+    None if every vector is a state.
+    """
     if len(everything) == len(states):
-        return None
+        return None, np.arange(len(states))
     index = {tuple(row): number for number, row in enumerate(states.tolist())}
-    return np.array([index[tuple(sorted(row, reverse=True))] for row in everything.tolist()])
+    classes = np.array([index[tuple(sorted(row, reverse=True))] for row in everything.tolist()])
+    order = np.argsort(classes, kind="stable")
+    return order, np.searchsorted(classes[order], np.arange(len(states)))
 
 
 def _check_exchangeable(

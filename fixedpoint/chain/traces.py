@@ -32,6 +32,9 @@ from fixedpoint.loop.traces import parts
 
 __all__ = ["TracesMean", "traces_mean"]
 
+LARGEST = 10_000
+"""Most samples of a generation: each of their counts takes its own step from every node."""
+
 NODES = (200, 280, 400, 560, 800, 1120)
 """Numbers of Chebyshev nodes that are tried in turn, until two agree."""
 
@@ -71,7 +74,8 @@ def traces_mean(
         The expectations and an estimate of their error.
 
     Raises:
-        ValueError: If the loop is not of that form, or JAX is not in float64.
+        ValueError: If the loop is not of that form, has more than 10,000 samples, or JAX is not in
+            float64.
         FloatingPointError: If 1,120 nodes do not reach the tolerance: for an observable with a
             kink or a jump, T far below 1 with tiny steps, or steps η > 4, which mix without
             smoothing.
@@ -98,6 +102,11 @@ def traces_mean(
         raise ValueError(
             "`jax_enable_x64` must be on to hold 10 digits "
             '(jax.config.update("jax_enable_x64", True)); got False.'
+        )
+    if corpus.num_samples > LARGEST:
+        raise ValueError(
+            f"`num_samples` must be at most {LARGEST:,} (`fixedpoint.run_traces` simulates any "
+            f"number); got {corpus.num_samples:,}."
         )
     checks.check_logits(logits)
     theta = np.asarray(logits, float)
@@ -184,7 +193,8 @@ class _Gap(NamedTuple):
     ) -> np.ndarray:
         """E[T_k(z′/end)] − T_k(z/end) for every node z and degree k, without cancellation."""
         B, eta = self.num_samples, self.step_size
-        p, q = 1 / (1 + np.exp(-gap)), 1 / (1 + np.exp(gap))
+        with np.errstate(over="ignore"):
+            p, q = 1 / (1 + np.exp(-gap)), 1 / (1 + np.exp(gap))
         drawn = -np.logaddexp(0, np.stack([-gap, gap], -1) / self.temperature)
         moved = np.zeros((len(gap), len(degree)))
         for count, chance in enumerate(binomial(drawn, B).T):

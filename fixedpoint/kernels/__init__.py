@@ -8,6 +8,7 @@ ensemble.py     a tile of gradient flows with the same steps
 traces.py       a tile of single-trace replicates through all their generations
 lazy.py         … of hundreds of outcomes and more, without visiting all in every generation
 resampling.py   a tile of replicates refitted to few samples, from their counts alone
+multinomial.py  counts of independent draws, whatever is rare among them
 random.py       random numbers inside a loop
 exponential.py  2^t, e^t and log z in few operations
 driver.py       tiles, devices and compiler options

@@ -94,7 +94,9 @@ def run(
 
     Returns:
         The kernel's results, with all rows. A row's result depends neither on the number of rows
-        nor on the devices, if a kernel's does not depend on the other rows of its tile.
+        nor on the devices, if a kernel's does not depend on the other rows of its tile; but for
+        another number of devices XLA compiles another program, whose sums may differ by rounding
+        (1e-15 was seen).
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
     num_rows = len(split[0])

@@ -14,9 +14,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
-__all__ = ["mixed_words", "next_uniform", "seeds"]
+__all__ = ["mixed_words", "next_uniform", "next_word", "seeds", "uniform_near_0"]
 
 # Shifts of xoroshiro128+ and of its half-size sibling, by the number of bits of a word.
 _SHIFTS = {64: (24, 16, 37), 32: (26, 9, 13)}
@@ -33,20 +34,33 @@ def seeds(key: Array, dtype: Any, num_replicates: int) -> Array:
     return jax.vmap(lambda k: jax.random.bits(k, (2,), word))(keys)
 
 
-def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
-    """A number in [0, 1) and the generator's next state."""
+def next_word(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+    """A word of 64 or 32 random bits, of which the lowest few are weaker, and the next state."""
     low, high = words
     dtype = low.dtype
-    size, kept = (64, 52) if dtype == jnp.uint64 else (32, 23)
+    size = 64 if dtype == jnp.uint64 else 32
     a, b, c = _SHIFTS[size]
 
     def rotated(word: Array, by: int) -> Array:
         return (word << dtype.type(by)) | (word >> dtype.type(size - by))
 
     output = low + high if size == 64 else low * dtype.type(0x9E3779BB)
-    uniform = (output >> dtype.type(size - kept)).astype(f"float{size}") * 2.0**-kept
     mixed = low ^ high
-    return uniform, (rotated(low, a) ^ mixed ^ (mixed << dtype.type(b)), rotated(mixed, c))
+    return output, (rotated(low, a) ^ mixed ^ (mixed << dtype.type(b)), rotated(mixed, c))
+
+
+def next_uniform(words: tuple[Array, Array]) -> tuple[Array, tuple[Array, Array]]:
+    """A number in [0, 1) and the generator's next state."""
+    output, words = next_word(words)
+    size, kept = (64, 52) if output.dtype == jnp.uint64 else (32, 23)
+    upper = output >> output.dtype.type(size - kept)
+    return upper.astype(f"float{size}") * 2.0**-kept, words
+
+
+def uniform_near_0(first: Array, second: Array, dtype: Any) -> Array:
+    """A number in (0, 1] from two words of 32 bits, also in float32 with steps of 2⁻⁴⁸ near 0."""
+    high, low = (first >> np.uint32(8)).astype(dtype), (second >> np.uint32(8)).astype(dtype)
+    return high * 2.0**-24 + (low + 0.5) * 2.0**-48
 
 
 def mixed_words(states: Array, number: int) -> tuple[Array, Array]:

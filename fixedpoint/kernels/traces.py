@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import exponential
-from fixedpoint.kernels.random import mixed_words, next_uniform
+from fixedpoint.kernels.random import mixed_words, next_uniform, next_word, uniform_near_0
 
 __all__ = ["decay_polynomial", "leaps", "simulate", "uses_library"]
 
@@ -113,8 +113,14 @@ class _Gap:
 
         def draw(_: Any, carry: Any) -> Any:
             count, words = carry
-            uniform, words = next_uniform(words)
-            return count + (uniform * (1 + drawn_odds) < 1), words
+            if gap.dtype == jnp.float64:
+                uniform, words = next_uniform(words)
+                return count + (uniform * (1 + drawn_odds) < 1), words
+            # The rarer one at the end where float32 has small numbers, that is near 0.
+            (first, second), words = _two_words(words)
+            rare = jnp.minimum(drawn_odds, 1 / drawn_odds)
+            is_rare = uniform_near_0(first, second, gap.dtype) * (1 + rare) < rare
+            return count + (is_rare != (drawn_odds <= 1)), words
 
         count, words = _repeat(self.num_samples, draw, (jnp.zeros_like(gap), words))
         decay = 1 - step_size * weight_decay
@@ -292,15 +298,29 @@ class _Logits:
         drawn_blocks = blocks if self.is_one else _block_sums(drawn)
         rows = jnp.arange(len(logits))[:, None]
 
+        shares = drawn / drawn_blocks.sum(0, keepdims=True)
+        in_units = None if logits.dtype == jnp.float64 else _Units(shares)
+
         def draw(_: Any, carry: Any) -> Any:
             counts, words = carry
-            uniform, words = next_uniform(words)
-            return counts + (rows == _search(drawn, drawn_blocks, uniform)[None]), words
+            if in_units is None:
+                uniform, words = next_uniform(words)
+                place = _search(drawn, drawn_blocks, uniform)
+            else:
+                (first, second), words = _two_words(words)
+                place = in_units.search(first, second)
+            return counts + (rows == place[None]), words
 
         counts, words = _repeat(self.num_samples, draw, (jnp.zeros_like(logits), words))
         decay = 1 - step_size * weight_decay
         step = step_size * (counts / self.num_samples - weights / normaliser)
         return decay * logits + step, words
+
+
+def _two_words(words: Any) -> tuple[tuple[Array, Array], Any]:
+    first, words = next_word(words)
+    second, words = next_word(words)
+    return (first, second), words
 
 
 def _repeat(times: int, body: Callable[..., Any], carry: Any) -> Any:
@@ -344,6 +364,66 @@ def _first_above(weights: Array, target: Array) -> tuple[Array, Array]:
     nowhere = jnp.zeros(target.shape, int)
     (_, chosen, start, _), _ = lax.scan(row, (zero, nowhere, zero, 0), weights)
     return chosen, start
+
+
+class _Units:
+    """Shares (num_outcomes, tile) in whole numbers, found block by block like `_search` does.
+
+    In float32 an outcome of share 1e-8 would add nothing to a sum near 1. A share is two words in
+    units of 2⁻³⁰ and of 2⁻³⁰⁻ᵇ, b so few bits that no sum of the second words overflows.
+    """
+
+    def __init__(self, shares: Array) -> None:
+        self.size = _block_size(len(shares))
+        self.bits = np.uint32(min(24, 31 - len(shares).bit_length()))
+        self.one = np.uint32(1 << self.bits)
+        self.words = [
+            word.reshape(-1, self.size, shares.shape[1]) for word in self._words_of(shares)
+        ]
+        self.blocks = self._carried(*(word.sum(1, dtype=jnp.uint32) for word in self.words))
+        whole, _ = self._carried(*(word.sum(0, dtype=jnp.uint32) for word in self.blocks))
+        # What the shares add up to besides 1, by which the points are stretched.
+        self.excess = (whole.astype(jnp.int32) - 2**30).astype(shares.dtype) * 2.0**-30
+
+    def _words_of(self, share: Array) -> tuple[Array, Array]:
+        high = jnp.floor(share * 2.0**30)
+        low = jnp.floor((share * 2.0**30 - high) * float(self.one))
+        return high.astype(jnp.uint32), low.astype(jnp.uint32)
+
+    def _carried(self, high: Array, low: Array) -> tuple[Array, Array]:
+        return high + (low >> self.bits), low & (self.one - np.uint32(1))
+
+    def search(self, first: Array, second: Array) -> Array:
+        """The outcome at the point that two words of 32 random bits make."""
+        high, low = first >> np.uint32(2), second >> (np.uint32(32) - self.bits)
+        uniform = high.astype(self.excess.dtype) * 2.0**-30
+        more, rest = self._words_of(uniform * jnp.abs(self.excess))
+        longer = self._carried(high + more, low + rest)
+        shorter = self._carried(high - more - np.uint32(1), low - rest + self.one)
+        target = [
+            jnp.where(self.excess > 0, up, down) for up, down in zip(longer, shorter, strict=True)
+        ]
+        block, below = self._first_above(self.blocks, target)
+        target = self._carried(target[0] - below[0] - np.uint32(1), target[1] - below[1] + self.one)
+        inside = [jnp.take_along_axis(word, block[None, None], 0)[0] for word in self.words]
+        return block * self.size + self._first_above(inside, target)[0]
+
+    def _first_above(self, words: Any, target: Any) -> tuple[Array, Any]:
+        """As the function of this name, in pairs of words."""
+
+        def row(carry: Any, word: Any) -> Any:
+            below, chosen, start, number = carry
+            lower = (below[0] == target[0]) & (below[1] <= target[1])
+            hit = ((word[0] | word[1]) > 0) & ((below[0] < target[0]) | lower)
+            chosen = jnp.where(hit, number, chosen)
+            start = [jnp.where(hit, new, old) for new, old in zip(below, start, strict=True)]
+            below = [*self._carried(below[0] + word[0], below[1] + word[1])]
+            return (below, chosen, start, number + 1), None
+
+        zero = [jnp.zeros_like(word) for word in target]
+        nowhere = jnp.zeros(target[0].shape, int)
+        (_, chosen, start, _), _ = lax.scan(row, (zero, nowhere, zero, 0), tuple(words))
+        return chosen, start
 
 
 def leaps(

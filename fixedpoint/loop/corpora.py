@@ -21,6 +21,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
+from fixedpoint.kernels.multinomial import by_binomials, by_bisection
 from fixedpoint.loop.samplers import number
 
 
@@ -137,11 +138,10 @@ def count_draws(
         The counts, as floats of the dtype of the logits; they add up to `num_samples`.
 
     Validity:
-        An outcome whose probability is 0 (also by underflow) is never drawn: a draw is an index i
-        with C_{i-1} ≤ uC_K < C_i, and C is made constant across an outcome of weight 0, because
-        a parallel cumulative sum on its own is not: two neighbours may be rounded differently.
-        Few draws invert the distribution function, many draws per outcome use one binomial
-        variate an outcome; both are exact up to the resolution of the dtype's uniform numbers.
+        An outcome whose probability is 0 (also by underflow) is never drawn. Few draws invert the
+        distribution function, many draws per outcome use one binomial variate an outcome
+        (`kernels.multinomial`). Exact up to rounding of the probabilities to the dtype: an outcome
+        of probability 1e-12 is drawn as often as it should, in float32 as well, wherever it stands.
 
     Raises:
         ValueError: If the dtype cannot hold the counts exactly.
@@ -152,57 +152,13 @@ def count_draws(
             f"`num_samples` must be <= {1 / jnp.finfo(dtype).eps:.0f} in {dtype}, which cannot "
             f"hold larger counts exactly; got {num_samples}."
         )
-    logits = jax.lax.stop_gradient(logits)
+    logits = jax.lax.stop_gradient(logits).astype(jnp.promote_types(dtype, jnp.float32))
     weights = jnp.exp(logits - jnp.max(logits, -1, keepdims=True))
     # Measured on a CPU: a binomial variate costs as much as some sixty bisections.
-    count = _count_by_binomials if num_samples > 64 * logits.shape[-1] else _count_by_bisection
+    count = by_binomials if num_samples > 64 * logits.shape[-1] else by_bisection
     counts = count(key, weights, num_samples)
     # A distribution without mass must not pass for counts of 0.
-    return jnp.where(jnp.any(weights > 0, -1, keepdims=True), counts, jnp.nan)
-
-
-def _count_by_bisection(
-    key: Array, weights: Float[Array, "*batch outcomes"], num_samples: int
-) -> Float[Array, "*batch outcomes"]:
-    """Inverts the distribution function at uniform points; a histogram of the indices found."""
-    cumulative = jax.lax.cummax(
-        jnp.where(weights > 0, jnp.cumsum(weights, -1), 0), axis=weights.ndim - 1
-    )
-    total = cumulative[..., -1:]
-    uniform = jax.random.uniform(key, (*weights.shape[:-1], num_samples), weights.dtype)
-    points = jnp.minimum(uniform * total, jnp.nextafter(total, jnp.zeros_like(total)))
-
-    def histogram(cumulative: Array, points: Array) -> Array:
-        drawn = jnp.searchsorted(cumulative, points, side="right")
-        return jnp.zeros_like(cumulative).at[drawn].add(1)
-
-    return jnp.vectorize(histogram, signature="(k),(n)->(k)")(cumulative, points)
-
-
-def _count_by_binomials(
-    key: Array, weights: Float[Array, "*batch outcomes"], num_samples: int
-) -> Float[Array, "*batch outcomes"]:
-    """N_i | N_1..N_{i-1} is binomial with odds w_i : w_{i+1} + ... + w_K."""
-    num_outcomes = weights.shape[-1]
-    # The last outcome of positive weight has share w/w = 1 exactly: it gets all that is left.
-    rest = jax.lax.cumsum(weights, weights.ndim - 1, reverse=True)
-    share = jnp.where(weights > 0, jnp.minimum(weights / jnp.where(rest > 0, rest, 1), 1), 0)
-
-    def draw(left: Any, inputs: Any):
-        outcome, share = inputs
-        undecided = (share > 0) & (share < 1) & (left > 0)
-        count = jax.random.binomial(
-            jax.random.fold_in(key, outcome),
-            jnp.where(undecided, left, 1),
-            jnp.where(undecided, share, 0.5),
-            dtype=weights.dtype,
-        )
-        count = jnp.where(undecided, jnp.minimum(count, left), jnp.where(share > 0, left, 0))
-        return left - count, count
-
-    left = jnp.full(weights.shape[:-1], num_samples, weights.dtype)
-    inputs = (jnp.arange(num_outcomes), jnp.moveaxis(share, -1, 0))
-    return jnp.moveaxis(jax.lax.scan(draw, left, inputs)[1], 0, -1)
+    return jnp.where(jnp.any(weights > 0, -1, keepdims=True), counts, jnp.nan).astype(dtype)
 
 
 class Exact(Corpus):

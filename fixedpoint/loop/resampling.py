@@ -43,6 +43,13 @@ __all__ = ["run_resampling"]
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
 
+_TABLE = 2**20
+"""The largest number of samples for which the weights of all counts are kept in a table."""
+
+LARGEST = 10**12
+"""Most samples of a generation: NumPy accepts binomial variates by logarithms that are wrong by
+about n times the rounding, 1e-4 here."""
+
 
 def _tile(kernel: Callable[..., Any], num_samples: int) -> int:
     """How many replicates are run together: beyond, XLA would split their work (measured)."""
@@ -89,16 +96,17 @@ def run_resampling(
         The saved generations and values, of shape (S, num_replicates, ...).
 
     Raises:
-        ValueError: If the loop is not of that form, an argument is out of its range, or float64
-            is not enabled.
+        ValueError: If the loop is not of that form, an argument is out of its range (n is at most
+            10¹²), or float64 is not enabled.
 
     Validity:
         Draws are exact up to the resolution of the probabilities: 2⁻³² for n ≤ 256, 2⁻³⁸ of a
         column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
         exactly, and truncation has the same borders as in `run` (`fixedpoint.loop.samplers`).
-        Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone;
-        not on the number of replicates, the saved generations or the devices. Memory does not grow
-        with the generations. Tests against the exact chain and all histories:
+        Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone; not on
+        the number of replicates or the saved generations, and but for the rounding of
+        probabilities not on the devices, for whose number XLA may compile otherwise. Memory grows
+        neither with the generations nor with n. Tests against the exact chain and all histories:
         `tests/loop/test_resampling.py`.
 
     Example:
@@ -113,6 +121,11 @@ def run_resampling(
         [[1000, 1000, 1000], [1, 1, 1]]
     """
     samplers, num_samples = _parts(loop)
+    if num_samples > LARGEST:
+        raise ValueError(
+            f"`num_samples` must be at most {LARGEST:,} for `run_resampling` (`run` takes any that "
+            f"float64 can count); got {num_samples:,}."
+        )
     checks.check_logits(logits)
     start = jnp.asarray(logits, jnp.result_type(float))
     if start.ndim != 1:
@@ -214,25 +227,35 @@ class _Engine:
         self.samplers, self.n, self.key, self.devices = samplers, num_samples, key, devices
         self.start = start
         probabilities = self.probabilities(np.asarray(start)[None])[0]
-        self.first = np.flatnonzero(probabilities > 0)
+        # The rarest first, as NumPy divides by what the outcomes before have left of 1; but a
+        # truncation may cut ties by their order.
+        plain = all(type(one) is Temperature for one in samplers)
+        order = np.argsort(probabilities, kind="stable") if plain else np.arange(len(start))
+        self.first = order[probabilities[order] > 0]
         self.p = probabilities[self.first]
         # Replicates that share a NumPy generator; always run together, whoever asks for them.
         self.group = 1 << int(np.clip(16 - np.log2(len(self.first)), 2, 8))
-        self.weights = self._weights()
+        self.exponent = self._exponent()
+        tabled = self.exponent is not None and self.n <= _TABLE
+        self.weights = self._weights(np.arange(self.n + 1)) if tabled else None
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         leaves, parts = jax.tree.flatten(self.samplers)
         return np.asarray(_tempered(parts, leaves, logits))
 
-    def _weights(self) -> np.ndarray | None:
-        """The weight of every count 0..n where it depends on the count alone."""
+    def _exponent(self) -> float | None:
+        """1/T where a count's weight depends on the count alone."""
         if len(self.samplers) != 1 or type(self.samplers[0]) is not Temperature:
             return None
         temperature = float(self.samplers[0].temperature)
         if temperature * 280 < np.log2(self.n) + 1:  # weights would come near underflow
             return None
-        share = np.arange(self.n + 1) / self.n
-        return np.where(share > 0, share ** (1 / temperature), 0.0)
+        return 1 / temperature
+
+    def _weights(self, counts: np.ndarray) -> np.ndarray:
+        assert self.exponent is not None
+        share = counts / self.n
+        return np.where(share > 0, share**self.exponent, 0.0)
 
     # --- The course of a block ---
 
@@ -343,7 +366,7 @@ class _Engine:
             return _histograms(np.sort(drawn, axis=1))
 
         supports, counts = zip(*pool.map(draw, generators), strict=True)
-        return self.first[np.concatenate(supports)], np.concatenate(counts).astype(np.int32)
+        return self.first[np.concatenate(supports)], np.concatenate(counts).astype(np.int64)
 
     def _draw_group(self, group: int, generator: np.random.Generator, length: int) -> None:
         """NumPy's draws for those of a group that are too large for the kernels."""
@@ -359,8 +382,8 @@ class _Engine:
         self.counts[rows, : counts.shape[1]] = counts
 
     def _drawn(self, counts: np.ndarray) -> np.ndarray:
-        if self.weights is not None:
-            weights = self.weights[counts]
+        if self.exponent is not None:
+            weights = self._weights(counts) if self.weights is None else self.weights[counts]
             return weights / weights.sum(1, keepdims=True)
         rows, width = (
             1 << int(np.ceil(np.log2(len(counts)))),

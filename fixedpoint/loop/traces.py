@@ -85,17 +85,18 @@ def run_traces(
 
     Validity:
         The rule to rounding: after t generations the logits are within about t · 1e-15 of it, for
-        the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵²
-        in float64). From 512 outcomes on (one sample a generation, no weight decay, float64,
-        η ≤ min(T, 1)) what the improbable outcomes have lost is interpolated: the logits are
-        within 1e-9 + t · 1e-15 of the rule for the same samples, which have the law of these logits
-        (`tests/kernels/test_lazy.py`). In float32 a gap of the logits stops growing near 15, where
-        its increments fall below the rounding: use float64 for long horizons. Replicate r depends
-        on the key and r alone; not on the other replicates, the saved generations or the devices.
-        With `leap` the law of the logits has an error of the order of `leap`; compare with half of
-        it. Leaps end at saved generations. The cost of a generation is that of all outcomes
-        divided by the generations of a leap, leap/(η max p) of them, 256 at most; where an outcome
-        is probable nothing is gained.
+        the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵² in
+        float64, 2⁻⁴⁴ or better in float32). From 512 outcomes on (one sample a generation, no
+        weight decay, float64, η ≤ min(T, 1)) what the improbable outcomes have lost is
+        interpolated: the logits are within 1e-9 + t · 1e-15 of the rule for the same samples, which
+        have the law of these logits (`tests/kernels/test_lazy.py`). In float32 a gap of the logits
+        stops growing near 15, where its increments fall below the rounding: use float64 for long
+        horizons. Replicate r depends on the key and r alone; not on the other replicates or the
+        saved generations, and to rounding (1e-15 a generation) not on the devices, for whose number
+        XLA may arrange the same sums otherwise. With `leap` the law of the logits has an error of
+        the order of `leap`; compare with half of it. Leaps end at saved generations. The cost of a
+        generation is that of all outcomes divided by the generations of a leap, leap/(η max p) of
+        them, 256 at most; where an outcome is probable nothing is gained.
 
     Example:
         >>> import jax, jax.numpy as jnp

@@ -147,6 +147,29 @@ def test_the_first_loss_of_three_outcomes():
     assert all_lost.mean[chain.index([5, 5, 5])] > lost.mean[chain.index([5, 5, 5])]
 
 
+@pytest.mark.parametrize("num_outcomes", [2, 3])
+def test_one_sample_is_absorbed_at_once(num_outcomes):
+    """No state is undecided: every one is its own end."""
+    chain = from_loop(tempered(1, 0.7), num_outcomes)
+    found = absorption(chain)
+    np.testing.assert_array_equal(found.probability, np.eye(num_outcomes))
+    np.testing.assert_array_equal(found.mean, 0)
+    np.testing.assert_array_equal(found.variance, 0)
+    first = chain.first_generation(jnp.linspace(0.5, -1.0, num_outcomes))
+    assert 1 + first @ found.mean == 1
+    with pytest.raises(ValueError, match="must have a state that is not absorbing"):
+        quasi_stationary(chain)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 5e-4])
+def test_what_is_decided_in_one_generation_has_no_law_before(temperature):
+    """The most frequent of three samples is all that is drawn, up to 2^{−2000}."""
+    chain = from_loop(tempered(3, temperature))
+    np.testing.assert_array_equal(absorption(chain).mean, [0, 1, 1, 0])
+    with pytest.raises(FloatingPointError, match="absorbed within a generation or two"):
+        quasi_stationary(chain)
+
+
 def test_law_by_steps_and_by_squares():
     chain = from_loop(tempered(6, 1.3))
     steps, squares = law(chain, 17, 2), law(chain, 18, 2)  # 18 is beyond 7 states × 5 bits / 2

@@ -1,10 +1,12 @@
 """The chain of a loop: its entries, its states, and what it refuses."""
 
+import time
 from fractions import Fraction
 from math import comb, factorial, prod
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
@@ -55,6 +57,30 @@ def test_models_with_real_data_that_tie_are_drawn_alike_at_temperature_zero():
             else:
                 exact[n if 2 * (k + j) > n + m else 0] += chance
         np.testing.assert_allclose(row, [float(p) for p in exact], rtol=1e-13, atol=1e-16)
+
+
+@pytest.mark.parametrize(("n", "temperature"), [(7, 1e-3), (100, 5e-3), (10, 1e-300), (6, 0.3)])
+def test_rows_at_low_temperatures(n, temperature):
+    """Odds from e^{−10⁵} to e^{10⁵}: every row is a law, at 30 digits the right one."""
+    chain = from_loop(tempered(n, temperature))
+    np.testing.assert_allclose(chain.matrix.sum(1), 1, rtol=1e-13)
+    with mpmath.workdps(30):
+        for k in {1, n // 3, n // 2, n - 1}:
+            odds = mpmath.mpf(k) / (n - k)
+            odds = mpmath.exp(mpmath.log(odds) / mpmath.mpf(temperature))
+            p, q = odds / (1 + odds), 1 / (1 + odds)
+            exact = [float(comb(n, j) * p**j * q ** (n - j)) for j in range(n + 1)]
+            np.testing.assert_allclose(chain.matrix[k], exact, rtol=1e-11, atol=1e-300)
+
+
+@pytest.mark.parametrize("gap", [720.0, -720.0, 700.0, 745.5, 30.0])
+def test_generation_1_of_models_with_far_logits(gap):
+    n = 10
+    row = from_loop(tempered(n)).first_generation(jnp.array([0.0, -gap]))
+    with mpmath.workdps(30):
+        p, q = 1 / (1 + mpmath.exp(-gap)), 1 / (1 + mpmath.exp(gap))
+        exact = [float(comb(n, j) * p**j * q ** (n - j)) for j in range(n + 1)]
+    np.testing.assert_allclose(row, exact, rtol=1e-12, atol=1e-307)
 
 
 def test_three_outcomes_are_multinomial():
@@ -185,6 +211,31 @@ def test_lumping_keeps_the_law():
 def test_what_is_not_a_chain_of_counts_is_refused(loop, message):
     with pytest.raises(ValueError, match=message):
         from_loop(loop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((488, 3, True), "at most 6,000 states .* hence 20,090 states"),
+        ((489, 3, True), "at most 120,000 vectors of counts .* hence 120,295 vectors"),
+        ((10**9, 50_000, False), "hence more than 60,000 states"),
+        ((10**12, 3, True), "hence more than 1,200,000 vectors of counts"),
+    ],
+)
+def test_what_a_chain_would_take_is_known_before(arguments, message):
+    num_samples, num_outcomes, exchangeable = arguments
+    started = time.perf_counter()
+    with pytest.raises(ValueError, match=message):
+        from_loop(tempered(num_samples), num_outcomes, exchangeable=exchangeable)
+    assert time.perf_counter() - started < 2
+
+
+def test_samples_of_real_data_are_not_listed_without_end():
+    loop = fp.Loop(corpus=fp.Mixed(REAL, 0.3, fp.Fresh(3), num_real=10**10))
+    with pytest.raises(ValueError, match="`num_real` must leave at most 1,250,000,000 different"):
+        from_loop(loop)
+    with pytest.raises(ValueError, match="`num_real` must leave at most"):
+        fp.chain.leading_spectrum(loop, 1)
 
 
 def test_real_data_are_not_exchangeable():

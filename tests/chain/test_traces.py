@@ -85,6 +85,13 @@ def test_an_estimate_is_refused_where_it_does_not_converge(monkeypatch):
         traces_mean(traces(1.0, 0.3), LOGITS, 3, fp.simplex.mode_probability)
 
 
+def test_a_gap_beyond_the_range_of_exponentials(monkeypatch):
+    """Refused as any that so few nodes cannot hold, and without a warning of NumPy's."""
+    monkeypatch.setattr(module, "NODES", (200, 280))
+    with pytest.raises(FloatingPointError, match="could not be averaged"):
+        traces_mean(traces(1.0, 0.1), [800.0, 0.0], [0, 3], fp.simplex.entropy)
+
+
 def test_misuse_is_named():
     loop = traces(1.0, 0.1)
     with pytest.raises(ValueError, match="`logits` must be two finite logits"):
@@ -93,6 +100,9 @@ def test_misuse_is_named():
         traces_mean(loop, LOGITS, [2, 1], fp.simplex.entropy)
     with pytest.raises(ValueError, match="`generations` must be whole numbers"):
         traces_mean(loop, LOGITS, [-1, 1], fp.simplex.entropy)
+    many = fp.Loop(corpus=fp.Fresh(10**9), learner=fp.GradientSteps(0.1))
+    with pytest.raises(ValueError, match=r"`num_samples` must be at most 10,000 .*run_traces"):
+        traces_mean(many, LOGITS, 1, fp.simplex.entropy)
     with pytest.raises(ValueError, match="one full-batch step"):
         traces_mean(fp.Loop(), LOGITS, 1, fp.simplex.entropy)
     with jax.enable_x64(False), pytest.raises(ValueError, match="`jax_enable_x64` must be on"):

@@ -240,3 +240,28 @@ def test_size_of_the_corpus(key):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_survivors_in_single_precision(key, backwards):
+    """4,000,000 samples; half of 60 outcomes have probabilities below the rounding of 1."""
+    p = np.append(np.geomspace(0.5, 1e-6, 30), np.geomspace(5e-8, 5e-9, 30))
+    p = (p[::-1] if backwards else p) / p.sum()
+    logits = jnp.tile(jnp.asarray(np.log(p), jnp.float32), (512, 1))
+    counts = np.asarray(count_draws(key, logits, 4_000_000), float)
+    assert np.all(counts.sum(-1) == 4_000_000)
+    lost = (1 - p) ** 4_000_000
+    error = np.sqrt((lost * (1 - lost)).sum() / 512)
+    assert abs((counts > 0).sum(-1).mean() - (1 - lost).sum()) < 5 * error
+
+
+def test_draws_in_half_precision(key):
+    """Its own uniform numbers would have eight bits: a share of 1/3000 would be 0 or 1/256."""
+    p = np.array([1 / 3000, 0.6, 0.4 - 1 / 3000])
+    logits = jnp.tile(jnp.log(jnp.asarray(p, jnp.bfloat16)), (2**12, 1))
+    counts = count_draws(key, logits, 100)
+    assert counts.dtype == jnp.bfloat16
+    exact = np.exp(np.asarray(logits[0], float))
+    exact /= exact.sum()
+    found = np.asarray(counts, float).mean(0)
+    assert np.all(np.abs(found - 100 * exact) < 5 * np.sqrt(100 * exact / 2**12))

@@ -210,7 +210,7 @@ def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcom
         save_at=[1, 5, 20],
     )
     for index, generation in enumerate([1, 5, 20]):
-        expected = fp.chain.survivors(p / p.sum(), num_samples, generation)
+        expected = fp.chain.survivors(np.log(p), num_samples, generation)
         # Survivors are negatively associated: their number varies less than a Poisson variate.
         error = np.sqrt(expected / 1000)
         assert abs(runs.value["alive"][index].mean() - expected) < 5 * error
@@ -226,6 +226,52 @@ def test_a_lost_outcome_stays_lost(key):
     assert np.all(alive[1:] <= alive[:-1])
     assert alive[0].sum() == 8 * np.isfinite(start).sum()
     np.testing.assert_allclose(np.exp(runs.value).sum(-1)[1:], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("num_samples", [2**31 - 1, 2**31, 5 * 10**9, 10**12])
+def test_any_number_of_samples(key, num_samples):
+    """Counts beyond 32 bits: the mean and the variance p q/n of one generation, and of two."""
+    start, replicates = jnp.log(jnp.array([0.9, 0.02, 0.08])), 2_000
+    runs = run_resampling(
+        resampling_loop(num_samples),
+        start,
+        2,
+        key=key,
+        num_replicates=replicates,
+        observe=jnp.exp,
+        save_at=[1, 2],
+    )
+    p = np.exp(np.asarray(start))
+    for generation, shares in enumerate(np.asarray(runs.value), start=1):
+        np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-15 * 10)
+        variance = p * (1 - p) * -np.expm1(generation * np.log1p(-1 / num_samples))
+        z = (shares - p) / np.sqrt(variance)
+        assert np.all(np.abs(z.mean(0)) < 5 / np.sqrt(replicates))
+        assert np.all(np.abs((z**2).mean(0) - 1) < 5 * np.sqrt(2 / replicates))
+
+
+def test_tempered_counts_beyond_the_table(key):
+    """Too many samples for a table of weights: T = 1/2 takes (0.6, 0.4) to 9 : 4."""
+    loop = resampling_loop(3 * 10**9, fp.Temperature(0.5))
+    start = jnp.log(jnp.array([0.6, 0.4]))
+    runs = run_resampling(
+        loop, start, 3, key=key, num_replicates=20, observe=jnp.exp, save_at=[1, 3]
+    )
+    for power, shares in zip((2, 8), np.asarray(runs.value), strict=True):
+        np.testing.assert_allclose(shares[:, 0], 1 / (1 + (2 / 3) ** power), rtol=2e-4)
+
+
+def test_the_rarest_are_drawn_as_often_as_they_should(key):
+    """Behind outcomes whose probabilities nearly add up to 1: n p = 3, p = 3e-12."""
+    start = jnp.log(jnp.array([0.5, 0.5, 3e-12, 1e-12]))
+    runs = run_resampling(
+        resampling_loop(10**12), start, 1, key=key, num_replicates=4_000, save_at=[1]
+    )
+    counts = np.rint(np.exp(np.asarray(runs.value[0])) * 1e12)
+    for place, mean in ((2, 3.0), (3, 1.0)):
+        assert abs(counts[:, place].mean() - mean) < 5 * np.sqrt(mean / 4_000)
+        variance = counts[:, place].var()
+        assert abs(variance - mean) < 5 * np.sqrt((2 * mean**2 + mean) / 4_000)
 
 
 def test_numpys_leftovers_go_to_no_lost_outcome():
@@ -254,6 +300,7 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
         ({"loop": fp.Loop()}, "`loop` must be Loop"),
         ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "without pseudo-counts"),
         ({"logits": jnp.zeros((2, 2))}, "`logits` must have the shape"),
+        ({"loop": resampling_loop(10**12 + 1)}, "`num_samples` must be at most 1,000,000,000,000"),
         ({"num_generations": -1}, "`num_generations` must be"),
         ({"num_replicates": 0}, "`num_replicates` must be"),
         ({"save_at": [3, 2]}, "`save_at` must increase"),

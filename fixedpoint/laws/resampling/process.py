@@ -163,7 +163,7 @@ def fixation_time() -> list[Observation]:
         Observation(
             what="K = 8, n = 150: the chain of each outcome against the others",
             arguments={"logits0": np.log(many).tolist(), "num_samples": 150},
-            value=chain.fixation_time(many / many.sum(), 150),
+            value=chain.fixation_time(np.log(many), 150),
             tolerance=1e-9,
         )
     )
@@ -176,7 +176,7 @@ def fixation_time_diffusion() -> Observation:
     return Observation(
         what="K = 3, n = 200: the chain of each outcome against the others",
         arguments={"logits0": logits_of(START), "num_samples": num_samples},
-        value=chain.fixation_time(START, num_samples),
+        value=chain.fixation_time(logits_of(START), num_samples),
         tolerance=1 + np.log(num_samples) / 2,
     )
 

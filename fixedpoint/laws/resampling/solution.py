@@ -5,9 +5,9 @@ n is the number of samples a generation, T the temperature they are drawn at.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any
 
 import jax
@@ -130,7 +130,8 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     Validity:
         Exact at T = 1 for any number of outcomes. Relative error below 1e-12 for n ≤ 1024, where
         the ancestors are followed one by one; below 1e-9 beyond, where their first generations are
-        followed by three cumulants (`tests/laws/resampling`). Cost: one pass over the outcomes.
+        followed by three cumulants, until √n are left (`tests/laws/resampling`). Cost: 64 passes
+        over the outcomes; for n = 10¹¹, the largest allowed, ten seconds besides.
 
     Example:
         >>> import jax.numpy as jnp
@@ -141,11 +142,16 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
         Derived here (`laws/resampling/derivation.py`), by duality with the ancestors.
     """
     n = checks.check_count(num_samples, "num_samples")
+    if n > MOST_SAMPLES:
+        raise ValueError(
+            f"`num_samples` must be at most {MOST_SAMPLES:,} (`fixation_time_diffusion` takes any "
+            f"number, and is within log(n) generations); got {n:,}."
+        )
     log_p = simplex.log_probabilities(logits0)
     sizes, times = _time_with_ancestors(n)
     # Beyond k = 64 no power p^k but the mode's matters.
     few = sizes <= 64
-    early = _mode_differs(log_p, *_padded(sizes[~few], times[~few]))
+    early = _mode_differs(log_p, *_padded(sizes[~few], times[~few], 64))
     late = _differ(log_p, *_padded(sizes[few], times[few]))
     return jnp.where(jnp.max(log_p, -1) < 0, 1 + early + late, 0)
 
@@ -166,8 +172,17 @@ def _differ(log_p: Array, sizes: Array, times: Array) -> Array:
 @jax.jit
 def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
     """Σ_k times_k (1 − p_max^k)."""
-    sizes, times = jnp.asarray(sizes, log_p.dtype), jnp.asarray(times, log_p.dtype)
-    return -jnp.expm1(jnp.multiply.outer(jnp.max(log_p, -1), sizes)) @ times
+    largest = jnp.max(log_p, -1)
+
+    def some(total: Array, entries: tuple[Array, Array]) -> tuple[Array, None]:
+        sizes, times = entries
+        return total - jnp.expm1(jnp.multiply.outer(largest, sizes)) @ times, None
+
+    # Not all at once, which many contexts would have no room for.
+    rows = jnp.stack(
+        [jnp.asarray(values, log_p.dtype).reshape(-1, 64) for values in (sizes, times)]
+    )
+    return jax.lax.scan(some, jnp.zeros_like(largest), (rows[0], rows[1]))[0]
 
 
 def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -265,8 +280,9 @@ def survivors(
     Validity:
         Exact at T = 1 for any number of outcomes. Relative error below 1e-12 for n ≤ 1024, where
         the law of A is followed state by state; below 1e-9 beyond, where it is followed by three
-        cumulants as long as A is above 320 on average (`tests/laws/resampling`). Cost per
-        generation asked for: one pass over the outcomes for every likely value of A.
+        cumulants as long as A is above 320 on average (`tests/laws/resampling`). Cost: one pass
+        over the outcomes for every likely value of A, for each generation asked for; and three
+        microseconds for each generation up to n/160, of which 10⁷ at most are followed.
 
     Example:
         >>> import jax.numpy as jnp
@@ -280,11 +296,18 @@ def survivors(
     """
     n = checks.check_count(num_samples, "num_samples")
     asked = [checks.check_count(t, "generation", minimum=0) for t in np.ravel(generation).tolist()]
+    later = sorted({t for t in asked if t})
+    if later and min(2 * n // FEW_ANCESTORS, later[-1]) > MOST_GENERATIONS:
+        raise ValueError(
+            f"`num_samples` must be at most {MOST_GENERATIONS * FEW_ANCESTORS // 2:,} beyond "
+            f"generation {MOST_GENERATIONS:,} (`survivors_power_law` and `heterozygosity` take "
+            f"any number); got {n:,} and generation {later[-1]:,}."
+        )
     p = simplex.probabilities(logits0)
     found = {0: jnp.sum(p > 0, -1).astype(p.dtype)}
-    for t, law in enumerate(islice(_ancestors(n), max(asked)), start=1):
-        if t in asked:
-            found[t] = _alive(p, *_padded(*law))
+    laws = _laws_of_ancestors(n, [t - 1 for t in later]) if later else ()
+    for t, law in zip(later, laws, strict=True):
+        found[t] = _alive(p, *_padded(*law))
     return jnp.stack([found[t] for t in asked], -1).reshape(*p.shape[:-1], *np.shape(generation))
 
 
@@ -396,9 +419,11 @@ def _alive(p: Array, sizes: Array, weights: Array) -> Array:
     return jnp.sum(jax.lax.scan(one, jnp.zeros_like(p), entries)[0], -1)
 
 
-def _padded(sizes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _padded(
+    sizes: np.ndarray, weights: np.ndarray, least: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """A law with its list of values filled up to a power of two, to compile few shapes."""
-    missing = (1 << max(len(sizes) - 1, 0).bit_length()) - len(sizes)
+    missing = (1 << (max(len(sizes), least) - 1).bit_length()) - len(sizes)
     return np.pad(sizes, (0, missing), constant_values=1), np.pad(weights, (0, missing))
 
 
@@ -406,81 +431,146 @@ EXACT_ANCESTORS = 1024
 """Up to so many samples all numbers of ancestors are followed, from the first generation on."""
 
 FEW_ANCESTORS = 320
-"""Beyond, they are followed when their mean has fallen below this."""
+"""Beyond, they are followed when their mean has fallen below this, or below √n for sums over t."""
+
+MOST_SAMPLES = 10**11
+"""Most samples for `fixation_time`, which follows some √n generations and numbers of ancestors."""
+
+MOST_GENERATIONS = 10**7
+"""Most generations that `survivors` follows by cumulants, half a minute."""
 
 
-@lru_cache(maxsize=4)
-def _occupied(boxes: int, most: int) -> np.ndarray:
-    """Chance that k balls thrown into n boxes occupy j of them, [k, j] up to `most` balls."""
+def _laws_of_ancestors(
+    num_samples: int, generations: Sequence[int]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The laws of A_s at some s, increasing: each as the values of A and their weights."""
+    wanted, law, now = iter(generations), None, -1
+    s = next(wanted)
+    for now, cumulants in enumerate(_crowded(num_samples, FEW_ANCESTORS)):
+        mean = cumulants[0]
+        if mean <= FEW_ANCESTORS or num_samples <= EXACT_ANCESTORS:
+            law = _law(*cumulants)
+            break
+        if now == s:
+            yield _quadrature(*cumulants)
+            if (s := next(wanted, None)) is None:
+                return
+    assert law is not None
+    most = len(law) - 1
+    lost = _lost(num_samples, most, most)
     chances = np.zeros((most + 1, most + 1))
-    chances[0, 0] = 1
-    j = np.arange(most + 1)
-    for k in range(most):
-        chances[k + 1] = chances[k] * j / boxes
-        chances[k + 1, 1:] += chances[k, :-1] * np.maximum(boxes - j[:-1], 0) / boxes
-    return chances
-
-
-def _ancestors(num_samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The laws of A₀, A₁, …: each as the values of A and their weights."""
-    *crowded, last = _crowded(num_samples)
-    yield from (_quadrature(*cumulants) for cumulants in crowded)
-    law = _law(*last)
-    chances = _occupied(num_samples, len(law) - 1)
-    while True:
+    for size in range(most + 1):
+        chances[size, : size + 1] = lost[size, size::-1]
+    while s is not None:
+        law, now = _later(law, chances, s - now), s
         likely = np.nonzero(np.abs(law) > 1e-20)[0]
-        law = law[: likely[-1] + 1]
         yield likely.astype(float), law[likely]
+        s = next(wanted, None)
+
+
+def _later(law: np.ndarray, chances: np.ndarray, generations: int) -> np.ndarray:
+    """The law after some generations, step by step and, where they are many, by squaring."""
+    for passed in range(generations):
+        if passed >= 256 or (passed >= 16 and len(law) <= 128):
+            # What is squared is P − I, as (I + G)² − I = 2G + G²: what hardly moves keeps the
+            # digits of its chance to move.
+            moves, left = chances[: len(law), : len(law)] - np.eye(len(law)), generations - passed
+            while left:
+                if left & 1:
+                    law = law + law @ moves
+                left >>= 1
+                moves = 2 * moves + moves @ moves if left else moves
+            return law
         law = law @ chances[: len(law), : len(law)]
+        law = law[: np.nonzero(np.abs(law) > 1e-20)[0][-1] + 1]
+    return law
+
+
+def _lost(boxes: int, most: int, width: int) -> np.ndarray:
+    """Chance that k balls thrown into n boxes occupy k − d of them: [k, d] up to `width`."""
+    chances = np.zeros((most + 1, width + 1))
+    chances[0, 0] = 1
+    d = np.arange(width + 1)
+    for k in range(most):
+        full = np.maximum(k - d, 0) / boxes
+        chances[k + 1] = chances[k] * (1 - full)
+        chances[k + 1, 1:] += chances[k, :-1] * full[:-1]
+    return chances
 
 
 @lru_cache(maxsize=4)
 def _time_with_ancestors(num_samples: int) -> tuple[np.ndarray, np.ndarray]:
     """How many generations A spends on average at each value above 1: values and times."""
-    *crowded, last = _crowded(num_samples)
+    few = max(FEW_ANCESTORS, math.isqrt(num_samples))
+    *crowded, last = _crowded(num_samples, few)
     times = _law(*last)
     most = len(times) - 1
-    chances = _occupied(num_samples, most)
+    # The number lost in a generation is nearly Poisson's, or less.
+    width = most**2 / (2 * num_samples)
+    width = min(most, int(width + 12 * np.sqrt(width)) + 30)
+    lost = _lost(num_samples, most, width)
+    # The chance to become fewer as a sum of those of how many: nothing cancels, none is lost.
+    leaving = lost[:, 1:].sum(1)
     for size in range(most, 1, -1):
-        # The chance that the ancestors become fewer, without cancellation.
-        leaving = -np.expm1(np.sum(np.log1p(-np.arange(1, size) / num_samples)))
-        times[size] /= leaving
-        times[:size] += times[size] * chances[size, :size]
-    parts = [_quadrature(*cumulants) for cumulants in crowded] + [
-        (np.arange(2.0, most + 1), times[2:])
-    ]
-    sizes, weights = zip(*parts, strict=True)
-    return np.concatenate(sizes), np.concatenate(weights)
+        times[size] /= leaving[size]
+        fewer = min(width, size)
+        times[size - fewer : size] += times[size] * lost[size, fewer:0:-1]
+    sizes, weights = np.arange(2.0, most + 1), times[2:]
+    if crowded:
+        early = _quadrature(*np.array(crowded).T[:, :, None])
+        sizes, weights = (
+            np.append(np.ravel(many), rest)
+            for many, rest in zip(early, (sizes, weights), strict=True)
+        )
+    return sizes, weights
 
 
-@lru_cache(maxsize=4)
-def _crowded(num_samples: int) -> list[tuple[float, float, float]]:
+def _crowded(num_samples: int, few: int) -> Iterator[tuple[float, float, float]]:
     """Mean, variance and third cumulant of A₀, A₁, … until it can be followed state by state.
 
     The empty boxes have the factorial moments (n)_j E(1 − j/n)^A, and that expectation is the
     exponential of the cumulants of A in the small variable c_j = −log(1 − j/n): leaving out the
-    fourth one is an error of order 1/n³.
+    fourth one is an error of order 1/n³. The last is the first with a mean of at most `few`.
     """
     n, mean, variance, third = num_samples, float(num_samples), 0.0, 0.0
-    found = [(mean, variance, third)]
+    yield mean, variance, third
     if n <= EXACT_ANCESTORS:
-        return found
-    j = np.arange(1, 4)
-    c = -np.log1p(-j / n)
-    # c_j − j c_1 and log((n)_j/n^j), which would cancel.
-    excess = np.log1p([0, 1 / (n * (n - 2)), (3 - 1 / n) / (n * (n - 3))])
-    falling = -np.cumsum([0, c[0], c[1]])
-    while mean > FEW_ANCESTORS:
-        log_empty = -c[0] * mean + c[0] ** 2 * variance / 2 - c[0] ** 3 * third / 6
-        spread = (c**2 - j * c[0] ** 2) * variance / 2 - (c**3 - j * c[0] ** 3) * third / 6
-        # The factorial moments over the powers of the first one, minus 1.
-        _, second, triple = np.expm1(falling - excess * mean + spread)
-        empty = n * np.exp(log_empty)
-        mean = -n * np.expm1(log_empty)
-        variance = empty**2 * second + empty
-        third = -(empty**3 * (triple - 3 * second) + 3 * empty**2 * second + empty)
-        found.append((mean, variance, third))
-    return found
+        return
+    c1, c2, c3 = (-math.log1p(-j / n) for j in (1, 2, 3))
+    excess = sum(n**-j / (j + 1) for j in range(1, 7))  # n c₁ − 1
+    # c₂ − 2c₁ and c₃ − 3c₂ + 3c₁, which would cancel; the same of their squares and cubes.
+    second_excess = math.log1p(1 / (n * (n - 2)))
+    third_excess = math.log1p((2 * n - 3) / ((n - 3) * (n - 1) ** 3))
+    second_square, second_cube = c2**2 - 2 * c1**2, c2**3 - 2 * c1**3
+    third_square, third_cube = c3**2 - 3 * c2**2 + 3 * c1**2, c3**3 - 3 * c2**3 + 3 * c1**3
+    while mean > few:
+        log_empty = -c1 * mean + c1**2 * variance / 2 - c1**3 * third / 6
+        empty = n * math.exp(log_empty)
+        # The factorial moments over the powers of the first one, minus 1: of two, and of three
+        # over the cube of that of two as well.
+        pair = math.expm1(
+            -c1 - second_excess * mean + second_square * variance / 2 - second_cube * third / 6
+        )
+        triple = math.expm1(
+            -second_excess
+            - third_excess * mean
+            + third_square * variance / 2
+            - third_cube * third / 6
+        )
+        # Variance and third cumulant over the mean of the empty boxes, written so that no square
+        # or cube of that cancels.
+        relative = 1 + empty * pair
+        if log_empty < -0.01:
+            mean = -n * math.expm1(log_empty)
+        else:
+            # As a small change: the mean keeps its digits over millions of generations.
+            x = log_empty
+            curved = x**2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5 * (1 + x / 6 * (1 + x / 7))))) / 2
+            mean += excess * mean - n * (c1**2 * variance / 2 - c1**3 * third / 6 + curved)
+        variance = empty * relative
+        shared = 1 + empty**2 * triple * (1 + pair) ** 3
+        third = -empty * (3 * relative * (relative - 1) + (empty * pair) ** 2 * pair + shared)
+        yield mean, variance, third
 
 
 def _law(mean: float, variance: float, third: float) -> np.ndarray:
@@ -493,15 +583,19 @@ def _law(mean: float, variance: float, third: float) -> np.ndarray:
     return weights / weights.sum()
 
 
-def _quadrature(mean: float, variance: float, third: float) -> tuple[np.ndarray, np.ndarray]:
+HERMITE = np.polynomial.hermite_e.hermegauss(9)
+"""Nodes and weights for averages over a Gaussian law."""
+
+
+def _quadrature(mean: Any, variance: Any, third: Any) -> tuple[np.ndarray, np.ndarray]:
     """Nine values and weights with the given cumulants, for functions smooth on their scale."""
-    z, weights = np.polynomial.hermite_e.hermegauss(9)
+    z, weights = HERMITE
     return mean + np.sqrt(variance) * z, weights / weights.sum() * _skewed(z, variance, third)
 
 
-def _skewed(z: np.ndarray, variance: float, third: float) -> np.ndarray:
+def _skewed(z: np.ndarray, variance: Any, third: Any) -> np.ndarray:
     """The density relative to a Gaussian one, to the second order in the skewness."""
-    skewness = third / variance**1.5 if variance > 0 else 0.0
+    skewness = np.where(variance > 0, third / np.where(variance > 0, variance, 1) ** 1.5, 0.0)
     third_hermite, sixth_hermite = z**3 - 3 * z, z**6 - 15 * z**4 + 45 * z**2 - 15
     return 1 + skewness / 6 * third_hermite + skewness**2 / 72 * sixth_hermite
 

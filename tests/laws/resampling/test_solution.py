@@ -1,6 +1,7 @@
 """The closed forms of resampling at T = 1: known numbers, edges, precision, large sizes."""
 
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import jax
@@ -107,7 +108,6 @@ def test_both_ways_to_follow_many_ancestors_agree(monkeypatch):
     answers = []
     for limit in (1024, 2048):
         monkeypatch.setattr(solution, "EXACT_ANCESTORS", limit)
-        solution._crowded.cache_clear()
         solution._time_with_ancestors.cache_clear()
         answers.append(
             [
@@ -117,7 +117,6 @@ def test_both_ways_to_follow_many_ancestors_agree(monkeypatch):
                 for m in models
             ]
         )
-    solution._crowded.cache_clear()
     solution._time_with_ancestors.cache_clear()
     for closed, followed in zip(*answers, strict=True):
         np.testing.assert_allclose(closed, followed, rtol=1e-9)
@@ -147,22 +146,61 @@ def test_the_constant_of_the_expansion():
         assert abs(left[1] - left[0]) < 3e-4
 
 
-@pytest.mark.slow
-def test_a_million_samples():
+@pytest.mark.parametrize("num_samples", [10**6, 10**9])
+def test_a_million_samples_and_more(num_samples):
     # The expansion's error is 0.15/n: it knows the time far better than the stated 1e-9.
     for gap in (0.0, -2.0):
         np.testing.assert_allclose(
-            resampling.fixation_time(jnp.array([gap, 0.0]), 1_000_000),
-            resampling.fixation_time_expansion(gap, 1_000_000),
-            rtol=1e-9,
+            resampling.fixation_time(jnp.array([gap, 0.0]), num_samples),
+            resampling.fixation_time_expansion(gap, num_samples),
+            rtol=1e-12,
         )
 
 
+def test_cumulants_of_many_ancestors_keep_their_digits():
+    """Of 10¹¹ samples, after 1,000 generations: the recursion itself at 60 digits."""
+    n, generations = 10**11, 1_000
+    *_, found = islice(solution._crowded(n, 320), generations + 1)
+    with mpmath.workdps(60):
+        c = [-mpmath.log1p(-mpmath.mpf(j) / n) for j in (1, 2, 3)]
+        mean, variance, third = mpmath.mpf(n), mpmath.mpf(0), mpmath.mpf(0)
+        for _ in range(generations):
+            kept = [mpmath.exp(-x * mean + x**2 * variance / 2 - x**3 * third / 6) for x in c]
+            first, second, last = (
+                n * kept[0],
+                n * (n - 1) * kept[1],
+                n * (n - 1) * (n - 2) * kept[2],
+            )
+            square, cube = second + first, last + 3 * second + first
+            third = -(cube - 3 * first * square + 2 * first**3)
+            mean, variance = n - first, square - first**2
+    assert found[0] == pytest.approx(float(mean), rel=1e-14)
+    assert found[1] == pytest.approx(float(variance), rel=1e-10)
+    assert found[2] == pytest.approx(float(third), rel=0.1)  # of which 1e-10 is seen
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "generations"), [(40, [1, 7, 300, 10**6]), (2000, [3, 20, 2000, 5000])]
+)
+def test_late_survivors_are_those_of_the_chain(num_samples, generations):
+    words = WORDS[:30]
+    found = resampling.survivors(words, num_samples, generations)
+    exact = [chain.survivors(words, num_samples, t) for t in generations]
+    np.testing.assert_allclose(found, exact, rtol=1e-10 if num_samples > 1024 else 1e-13)
+
+
+def test_what_takes_too_long_is_said_beforehand():
+    with pytest.raises(ValueError, match="`fixation_time_diffusion` takes any number"):
+        resampling.fixation_time(jnp.zeros(2), 10**11 + 1)
+    with pytest.raises(ValueError, match=r"at most 1,600,000,000 beyond generation 10,000,000"):
+        resampling.survivors(jnp.zeros(2), 10**10, [3, 10**8])
+    assert resampling.survivors(jnp.zeros(2), 10**15, [0, 3]).tolist() == [2, 2]
+
+
 def test_the_chain_of_each_outcome_gives_the_same_numbers():
-    p = np.exp(np.asarray(WORDS[:20]))
-    p /= p.sum()
+    words = WORDS[:20]
     np.testing.assert_allclose(
-        resampling.fixation_time(jnp.log(p), 300), chain.fixation_time(p, 300), rtol=1e-11
+        resampling.fixation_time(words, 300), chain.fixation_time(words, 300), rtol=1e-11
     )
 
 
