@@ -175,8 +175,15 @@ def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     x, _, _ = _relative(logits)
     alive = x > -jnp.inf
     finite, count = jnp.where(alive, x, 0), _total(alive).astype(x.dtype)
-    total = _total(finite)
-    return x - jnp.where(total > -jnp.inf, total / count, _total(finite / count))
+    total, largest = _total(finite), jnp.finfo(x.dtype).max
+    # Where a difference or the sum overflows, both are taken in a larger unit.
+    unit = 4 * 2.0 ** x.shape[-1].bit_length()
+    theta = jnp.where(alive, _floating_logits(logits), -jnp.inf)
+    shrunk = jnp.where(alive, theta / unit - jnp.max(theta, -1, keepdims=True) / unit, 0)
+    shrunk = (shrunk - _total(shrunk) / count) * unit
+    shrunk = jnp.where(alive, jnp.clip(shrunk, -largest, largest), -jnp.inf)
+    extreme = (total == -jnp.inf) | jnp.any(x == -largest, -1, keepdims=True)
+    return jnp.where(extreme, shrunk, x - total / count)
 
 
 def temper(
@@ -216,10 +223,16 @@ def temper(
     x, _, _ = _relative(theta)
     alive = x > -jnp.inf
     safe = jnp.where(T > 0, T, 1)
-    # A difference of logits that overflows need not do so over T: it is taken of their halves.
-    half = jnp.where(alive, theta, 0) / 2 - jnp.max(theta, -1, keepdims=True) / 2
-    lowest = jnp.finfo(x.dtype).min
-    scaled = jnp.where(x > lowest, _divide(jnp.where(alive, x, 0), safe), _divide(half, safe / 2))
+    # A difference of logits that overflows need not do so over T, and compiled, a quotient is a
+    # product with 1/T, which may underflow: then both are taken in a larger unit.
+    lowest, unit = jnp.finfo(x.dtype).min, 2.0**10
+    extreme = (x == lowest) | (safe > -lowest / unit)
+    shrunk = jnp.where(alive, theta, 0) / unit - jnp.max(theta, -1, keepdims=True) / unit
+    scaled = jnp.where(
+        extreme,
+        _divide(shrunk, jnp.where(extreme, safe, 1) / unit),
+        _divide(jnp.where(alive, x, 0), safe),
+    )
     scaled = jnp.where((T >= 1) & (scaled == -jnp.inf), lowest, scaled)
     coldest = jnp.where(x < 0, -jnp.inf, jnp.zeros_like(x))
     return jnp.where(T > 0, jnp.where(alive, scaled, -jnp.inf), coldest)
@@ -292,7 +305,9 @@ def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*orde
     # Near a vertex or a = 1: Σ p^a - 1 = Σ p (p^d - 1), terms of one sign, each divided by -d so
     # that none underflows before the sum is.
     surprise = jnp.where(alive, jnp.log1p(excess) - x, 0)
-    terms = jnp.exp(-jnp.minimum(a, 1) * surprise) * _decay_over(jnp.abs(d), surprise)
+    # Where two are equal the slope of `maximum` is their mean: that of the order at 1 is right.
+    distance = jnp.maximum(d, -d)
+    terms = jnp.exp(-jnp.minimum(a, 1) * surprise) * _decay_over(distance, surprise)
     slope = _total(jnp.where(alive, terms, 0))
     near = d * slope < 0.5
     by_power = slope * _log1p_over(jnp.where(near, -d * slope, 0))
@@ -961,17 +976,20 @@ def _divide_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Ar
 # The temperature part of a change ----------------------------------------------------------------
 
 
-def _log_odds(log_p: Array, y: Array) -> tuple[Array, Array]:
-    """Log-odds of the mean of 1 + y, for y in [-1, 0], and their derivative along p e^{by}.
+def _log_odds(log_p: Array, x: Array, width: Array) -> tuple[Array, Array]:
+    """Log-odds of the mean of 1 + y, y = x/width in [-1, 0], and their derivative along p e^{by}.
 
     In the log-odds of its mean an exponential family is nearly linear: the derivative, Var/(u v)
-    with the means u of -y and v of 1 + y, is at most 1 and tends to the outermost gaps of y.
+    with the means u of -y and v of 1 + y, is at most 1 and tends to the outermost gaps of y. The
+    log-odds leave out log(width), a constant that may be far larger than they.
     """
-    log_u = jax.nn.logsumexp(log_p + jnp.log(-y), -1, keepdims=True)
+    y = jnp.maximum(x / width, -1)  # compiled, a quotient may round beyond -1
+    log_gap = jax.nn.logsumexp(log_p + jnp.log(-x), -1, keepdims=True)
+    log_u = log_gap - jnp.log(width)
     log_v = jax.nn.logsumexp(log_p + jnp.log(1 + y), -1, keepdims=True)
     deviation = jnp.where(log_u < log_v, y + jnp.exp(log_u), (1 + y) - jnp.exp(log_v))
     terms = jnp.exp(log_p + 2 * jnp.log(jnp.abs(deviation)) - jnp.minimum(log_u, log_v))
-    return log_v - log_u, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
+    return log_v - log_gap, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
 
 
 def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
@@ -989,9 +1007,9 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
     width = jax.lax.stop_gradient(-jnp.min(x, -1, keepdims=True))
     flat = width == 0
     width = jnp.where(flat, 1, width)
-    levels = jnp.maximum(x / width, -1)  # compiled, a quotient may round beyond -1
-    log_p, levels = jax.lax.stop_gradient((log_probabilities(logits), levels))
-    goal, _ = _log_odds(log_p, levels)
+    log_p, gaps = jax.lax.stop_gradient((log_probabilities(logits), x))
+    levels = jnp.maximum(gaps / width, -1)
+    goal, _ = _log_odds(log_p, gaps, width)
 
     def log_probabilities_at(b: Array, x: Array) -> Array:
         return log_probabilities(jnp.where(alive, b * x, -jnp.inf))
@@ -1002,7 +1020,7 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
 
     def improve(state: tuple[Any, ...]) -> tuple[Any, ...]:
         b, low, high, last, count = state
-        odds, slope = _log_odds(log_probabilities_at(b, levels), levels)
+        odds, slope = _log_odds(log_probabilities_at(b, levels), gaps, width)
         low, high = jnp.where(odds <= goal, b, low), jnp.where(odds >= goal, b, high)
         reach = 8 * (1 + jnp.abs(b))
         newton = jnp.clip((goal - odds) / jnp.where(slope > 0, slope, 1), -reach, reach)
