@@ -10,6 +10,8 @@ teacher (part of such a step), under the online flow (gradient ascent of Φ) and
 (natural gradient ascent of Φ). The four share their fixed points with finite logits.
 """
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -93,7 +95,8 @@ def gradient(
 
     Validity:
         Exact; equal to `jax.grad` of `potential` where that is differentiable
-        (`tests/test_potential.py`). The error is that of the difference of two probabilities.
+        (`tests/test_potential.py`). Without real data the error is below 1e-12 of the largest entry
+        in float64, also at T = 1 ± 1e-12; with them, it is that of q - p.
 
     Example:
         >>> import jax.numpy as jnp
@@ -101,8 +104,24 @@ def gradient(
         [ 0.15 -0.15]
     """
     theta, T, q, a = _arguments(logits, temperature, real, fraction)
-    sampled = simplex.probabilities(simplex.temper(theta, T[..., 0]))
-    return (1 - a) * sampled + a * q - simplex.probabilities(theta)
+    p = simplex.probabilities(theta)
+    return (1 - a) * _drawn_minus_model(theta, T) + a * (q - p)
+
+
+def _drawn_minus_model(theta: Array, T: Array) -> Array:
+    """p_T - p without a cancellation, near T = 1 and near the uniform law."""
+    p = simplex.probabilities(theta)
+    x = simplex.temper(theta, 1.0)
+    # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
+    # from 1; then p_T is far from p.
+    largest = min(500.0, 0.7 * math.log(float(jnp.finfo(theta.dtype).max)))
+    interior = (T > 0) & jnp.isfinite(T)
+    w = jnp.where(p > 0, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
+    growth = jnp.sum(p * jnp.expm1(jnp.minimum(w, largest)), -1, keepdims=True)
+    near = interior & (growth > -0.5) & (jnp.max(w, -1, keepdims=True) < largest)
+    log_ratio = w - jnp.log1p(jnp.where(near, growth, 0))
+    far = simplex.probabilities(simplex.temper(theta, T[..., 0])) - p
+    return jnp.where(near, p * jnp.expm1(jnp.where(near, log_ratio, 0)), far)
 
 
 def _arguments(

@@ -162,18 +162,7 @@ def fixed_point(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9 (T = 1).
     """
-    theta, T = simplex.per_distribution(logits, checks.check_temperature(temperature))
-    p = simplex.probabilities(theta)
-    x = simplex.temper(theta, 1.0)
-    # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
-    # from 1; then p_T is far from p.
-    interior = (T > 0) & jnp.isfinite(T)
-    w = jnp.where(p > 0, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
-    growth = jnp.sum(p * jnp.expm1(jnp.minimum(w, 500)), -1, keepdims=True)
-    near = interior & (growth > -0.5) & (jnp.max(w, -1, keepdims=True) < 500)
-    log_ratio = w - jnp.log1p(jnp.where(near, growth, 0))
-    far = p - simplex.probabilities(simplex.temper(theta, T[..., 0]))
-    return jnp.where(near, -p * jnp.expm1(log_ratio), far)
+    return -potentials.gradient(logits, temperature)
 
 
 def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
