@@ -361,6 +361,8 @@ def _side_by_side(
     if temperature is None or not fits:
         return None
     ends = np.asarray(times)
+    if not frozen and _grows_from_rounding(table, float(temperature), ends[-1], min(tolerances)):
+        return None
     longest = _LONGEST * (1.0 if frozen else min(1.0, float(temperature)))
 
     def solve(rows: np.ndarray, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
@@ -396,6 +398,20 @@ def _side_by_side(
                 return states.reshape(len(ends), *logits.shape)
         step *= min(0.9, (4 * true) ** (-1 / 8)) if np.isfinite(true) else 0.5
     return None
+
+
+def _grows_from_rounding(
+    rows: np.ndarray, temperature: float, duration: float, tolerance: float
+) -> bool:
+    """Whether a gap below the mode is so small that the kernel's weights e^θ hold too little of it.
+
+    Below T = 1 it grows as e^(1/T - 1)t/2 at most, until it is of order 1, and its error with it.
+    """
+    top = rows.max(-1, keepdims=True)
+    gap = top[:, 0] - np.where(rows < top, rows, -np.inf).max(-1)
+    growth = np.exp(np.clip((1 / temperature - 1) * duration / 2, 0, 700))
+    error = np.finfo(rows.dtype).eps / 2 / gap * np.minimum(1, gap * growth)
+    return bool((error > 2 * tolerance).any())
 
 
 def _hardest(rows: np.ndarray, temperature: float) -> np.ndarray:
