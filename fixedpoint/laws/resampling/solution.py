@@ -147,7 +147,8 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     few = sizes <= 64
     early = _mode_differs(log_p, *_padded(sizes[~few], times[~few]))
     late = _differ(log_p, *_padded(sizes[few], times[few]))
-    return jnp.where(jnp.max(log_p, -1) < 0, 1 + early + late, 0)
+    # By the logits: the log-probability of the mode is 0 with others of 1e-324 beside it.
+    return jnp.where(jnp.sum(log_p > -jnp.inf, -1) > 1, 1 + early + late, 0)
 
 
 @jax.jit
@@ -278,7 +279,7 @@ def survivors(
     n = checks.check_count(num_samples, "num_samples")
     asked = [checks.check_count(t, "generation", minimum=0) for t in np.ravel(generation).tolist()]
     p = simplex.probabilities(logits0)
-    found = {0: jnp.sum(p > 0, -1).astype(p.dtype)}
+    found = {0: simplex.num_surviving(logits0).astype(p.dtype)}
     for t, law in enumerate(islice(_ancestors(n), max(asked)), start=1):
         if t in asked:
             found[t] = _alive(p, *_padded(*law))

@@ -529,11 +529,12 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     theta, alpha = simplex.per_distribution(logits, exponent)
     alpha = alpha[..., 0]
     chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
-    partition = jnp.sum(jnp.exp(theta), -1)
-    Y, size = jnp.sum(chosen * jnp.exp(-theta), -1), jnp.sum(chosen, -1)
-    alive = jnp.sum(chosen * jnp.exp(theta), -1) / partition
-    bracket = (alpha + 1) * (1 - size**2 / (partition * Y)) - (size - alive)
-    return alpha / 2 * Y ** (-alpha - 1) / partition * bracket
+    size = jnp.sum(chosen, -1)
+    # In logarithms, each relative to its largest term: e^θ overflows where the drift does not.
+    log_Z, log_Y = jax.nn.logsumexp(theta, -1), jax.nn.logsumexp(-theta, -1, b=chosen)
+    alive = jnp.sum(chosen * simplex.probabilities(theta), -1)
+    bracket = (alpha + 1) * (1 - size**2 * jnp.exp(-log_Z - log_Y)) - (size - alive)
+    return alpha / 2 * jnp.exp(-(alpha + 1) * log_Y - log_Z) * bracket
 
 
 def transience_every_step(
@@ -743,7 +744,7 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
         Derived here (`laws/traces/derivation.py`).
     """
     theta, log_n = simplex.per_distribution(logits0, log_generation)
-    return 1 / theta.shape[-1] + (theta - jnp.mean(theta, -1, keepdims=True)) / log_n
+    return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
 
 
 def survival(
