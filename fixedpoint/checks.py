@@ -15,6 +15,7 @@ from jax.core import Tracer
 
 __all__ = [
     "check_count",
+    "check_float64",
     "check_fraction",
     "check_logits",
     "check_nonnegative",
@@ -155,6 +156,30 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
     if count is None or isinstance(value, bool | np.bool) or count < minimum:
         raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.")
     return count
+
+
+def check_float64(value: Any, name: str) -> Any:
+    """Check that what is computed with is float64, where float32 would not do.
+
+    Args:
+        value: The array that JAX has made of the argument; a tracer has a type as well.
+        name: Name of the argument, for the message.
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If the value is of another type.
+
+    Example:
+        >>> check_float64(jnp.float32(1.0), "logit_gap")
+        Traceback (most recent call last):
+        ...
+        ValueError: `logit_gap` must be float64 (set jax_enable_x64); got float32.
+    """
+    if value.dtype != jnp.float64:
+        raise ValueError(f"`{name}` must be float64 (set jax_enable_x64); got {value.dtype}.")
+    return value
 
 
 def check_logits(logits: Any, name: str = "logits") -> Any:

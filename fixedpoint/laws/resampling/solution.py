@@ -1119,7 +1119,7 @@ def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
         differentiation, Genetics 78:961 (1974).
     """
     m = jnp.asarray(num_real, float)
-    return 2 * m / (1 + 2 * m)
+    return m / (0.5 + m)
 
 
 def immigration_dirichlet(
