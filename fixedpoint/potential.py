@@ -10,8 +10,6 @@ teacher (part of such a step), under the online flow (gradient ascent of Φ) and
 (natural gradient ascent of Φ). The four share their fixed points with finite logits.
 """
 
-import math
-
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -111,17 +109,18 @@ def gradient(
 def _drawn_minus_model(theta: Array, T: Array) -> Array:
     """p_T - p without a cancellation, near T = 1 and near the uniform law."""
     p = simplex.probabilities(theta)
-    x = simplex.temper(theta, 1.0)
+    x, tempered = simplex.temper(theta, 1.0), simplex.temper(theta, T[..., 0])
     # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
-    # from 1; then p_T is far from p.
-    largest = min(500.0, 0.7 * math.log(float(jnp.finfo(theta.dtype).max)))
+    # from 1; then p_T is far from p. A large w is not exponentiated: p e^w is the weight at T.
     interior = (T > 0) & jnp.isfinite(T)
-    w = jnp.where(p > 0, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
-    growth = jnp.sum(p * jnp.expm1(jnp.minimum(w, largest)), -1, keepdims=True)
-    near = interior & (growth > -0.5) & (jnp.max(w, -1, keepdims=True) < largest)
-    log_ratio = w - jnp.log1p(jnp.where(near, growth, 0))
-    far = simplex.probabilities(simplex.temper(theta, T[..., 0])) - p
-    return jnp.where(near, p * jnp.expm1(jnp.where(near, log_ratio, 0)), far)
+    w = jnp.where(x > -jnp.inf, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
+    drawn = jnp.exp(tempered) * jnp.max(p, -1, keepdims=True)
+    terms = jnp.where(w < 1, p * jnp.expm1(jnp.minimum(w, 1)), drawn - p)
+    growth = jnp.sum(terms, -1, keepdims=True)
+    log_ratio = w - jnp.log1p(jnp.where(growth > -0.5, growth, 0))
+    near = interior & (growth > -0.5) & (jnp.abs(log_ratio) < 1)
+    apart = simplex.probabilities(tempered) - p
+    return jnp.where(near, p * jnp.expm1(jnp.where(near, log_ratio, 0)), apart)
 
 
 def _arguments(
