@@ -515,15 +515,10 @@ def _pull(model: Array, target: Array, temperature: Array | None = None) -> Arra
     its m modes; Σ dθ/dt = 0 tells their rounding error, which is taken off them alike: θ keeps its
     accuracy over long times, and equal logits stay equal.
     """
-    p = simplex.probabilities(model)
     if temperature is not None and not jnp.ndim(temperature):
         pull = potential.gradient(model, temperature)
     else:
-        target = jnp.where(model > -jnp.inf, target, -jnp.inf)
-        ratio = simplex.log_ratio(target, model)
-        near = jnp.abs(ratio) < 0.5
-        apart = simplex.probabilities(target) - p
-        pull = jnp.where(near, p * jnp.expm1(jnp.where(near, ratio, 0)), apart)
+        pull = simplex.difference(jnp.where(model > -jnp.inf, target, -jnp.inf), model)
     modes = model == jnp.max(model)
     return pull - jnp.where(modes, jnp.sum(pull) / jnp.sum(modes), 0)
 
