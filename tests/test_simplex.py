@@ -614,6 +614,29 @@ class TestEdgesOfTheNumbers:
             assert_close(renyi_divergence(first, second, np.array(ORDERS)), exact)
         assert float(renyi_divergence(lost, whole, INF)) == pytest.approx(6.3937857e-23, rel=1e-8)
 
+    @pytest.mark.parametrize(
+        "pair", ["1e-11 apart", "1 apart", "one lost in p", "opposed vertices"]
+    )
+    def test_log_ratio_and_difference(self, pair):
+        theta, phi = map(np.array, PAIRS[pair])
+        p, q = exact_probabilities(theta), exact_probabilities(phi)
+        found, exact = (
+            np.asarray(simplex.difference(theta, phi)),
+            [x - y for x, y in zip(p, q, strict=True)],
+        )
+        largest = max(abs(d) for d in exact)
+        assert all(
+            abs(mp.mpf(float(f)) - d) < 1e-12 * largest for f, d in zip(found, exact, strict=True)
+        )
+        ratio = np.asarray(simplex.log_ratio(theta, phi))
+        exact = [
+            mp.log(x / y) if x * y > 0 else (mp.inf if x > 0 else -mp.inf)
+            for x, y in zip(p, q, strict=True)
+        ]
+        largest = max(abs(r) for r in exact if mp.isfinite(r))
+        for f, r in zip(ratio, exact, strict=True):
+            assert f == r or abs(mp.mpf(float(f)) - r) < 1e-12 * largest
+
     def test_orders_within_1e_9_of_1_and_tails_of_1e_300(self):
         theta, phi = (
             np.array([0, -690.0, -691, -700, -689]),
