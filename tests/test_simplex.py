@@ -547,7 +547,9 @@ class TestEveryFunction:
         theta, step = self.batch[0], 1e-4 * jnp.array([1.0, -0.7, 0.4, 0.2, -0.5])
         total = jax.jit(weighted_sum(FUNCTIONS[name]))
         slope = (total(theta + step) - total(theta - step)) / 2
-        np.testing.assert_allclose(jnp.vdot(GRADIENTS[name](theta), step), slope, rtol=1e-6)
+        # Of a divergence of 1e-12 the quotient feels the rounding of t (1 + 1e-6): by 1.1e-6.
+        rtol = 3e-6 if name == "kl_divergence nearby" else 1e-6
+        np.testing.assert_allclose(jnp.vdot(GRADIENTS[name](theta), step), slope, rtol=rtol)
 
     def test_gradient_through_lost_outcomes_is_zero_there_and_finite(self, name):
         gradient = GRADIENTS[name](self.batch[2])
