@@ -17,6 +17,7 @@ __all__ = [
     "check_above_one",
     "check_below_one",
     "check_count",
+    "check_float64",
     "check_fraction",
     "check_logits",
     "check_nonnegative",
@@ -205,6 +206,30 @@ def check_count(value: Any, name: str, minimum: int = 1) -> int:
         advice = f" Write int({value!r})." if whole else ""
         raise ValueError(f"`{name}` must be an integer >= {minimum}; got {value!r}.{advice}")
     return count
+
+
+def check_float64(value: Any, name: str) -> Any:
+    """Check that what is computed with is float64, where float32 would not do.
+
+    Args:
+        value: The array that JAX has made of the argument; a tracer has a type as well.
+        name: Name of the argument, for the message.
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If the value is of another type.
+
+    Example:
+        >>> check_float64(jnp.float32(1.0), "logit_gap")
+        Traceback (most recent call last):
+        ...
+        ValueError: `logit_gap` must be float64 (set jax_enable_x64); got float32.
+    """
+    if value.dtype != jnp.float64:
+        raise ValueError(f"`{name}` must be float64 (set jax_enable_x64); got {value.dtype}.")
+    return value
 
 
 def check_logits(logits: Any, name: str = "logits") -> Any:

@@ -72,12 +72,17 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing speaks against the equation."""
-        return self.status != "failed"
+        """Whether nothing speaks against the equation; what is not a number does."""
+        numbers = (self.error, self.z, *self.rejected.values())
+        known = self.status in ("passed", "checked", "none")
+        return known and not any(np.isnan(number) for number in numbers if number is not None)
 
     @property
     def rejected(self) -> Mapping[str, float]:
-        """By how much each near miss violates what the data allow; above 1 it is rejected."""
+        """By how much each near miss violates what the data allow; above 1 it is rejected.
+
+        Only finite numbers of the right shape do: a near miss that cannot be evaluated has 0.
+        """
         return self.details.get(NEAR_MISSES, {})
 
 
@@ -236,8 +241,12 @@ def prove(equation: Equation) -> Comparison:
     if equation.proof is None:
         return Comparison("none", "no proof: a conjecture, with its numerical evidence")
     steps = list(equation.proof())
-    details = {step.claim: {"method": step.method, "closes": step.closes()} for step in steps}
-    open_steps = [claim for claim, found in details.items() if not found["closes"]]
+    closed = [step.closes() for step in steps]
+    details = {
+        step.claim: {"method": step.method, "closes": closes}
+        for step, closes in zip(steps, closed, strict=True)
+    }
+    open_steps = [step.claim for step, closes in zip(steps, closed, strict=True) if not closes]
     at_points = sum(step.method == "points" for step in steps)
     if open_steps or not steps:
         return Comparison("failed", f"does not close: {'; '.join(open_steps)}", details=details)
@@ -298,7 +307,8 @@ def confront(equation: Equation) -> Comparison:
 
     Returns:
         "passed" if every observation is within its stated error of the solution, or within
-        `THRESHOLD` of its standard errors, and the same observations put every near miss outside.
+        `THRESHOLD` of its standard errors, and the same observations put every near miss outside:
+        with finite numbers, not because it has none.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -329,8 +339,11 @@ def confront(equation: Equation) -> Comparison:
             ok &= settled
         for name in rejected:
             wrong = np.asarray(_floats(equation.evaluate(observation.arguments, name, 30)))
-            wrong_excess = _excess(equation, observation, value, wrong)
-            rejected[name] = max(rejected[name], wrong_excess)
+            if wrong.ndim == 0:  # the same for every outcome
+                wrong = np.broadcast_to(wrong, law.shape)
+            if wrong.shape == law.shape and np.isfinite(wrong).all():
+                wrong_excess = _excess(equation, observation, value, wrong)
+                rejected[name] = max(rejected[name], wrong_excess)
         details[observation.what] = found
     accepted = [name for name, excess in rejected.items() if not excess > 1]
     details[NEAR_MISSES] = rejected
@@ -413,6 +426,8 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
 def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
     """Largest error over the largest finite entry of the reference; infinities must agree.
 
+    What is not a number agrees with nothing, and no numbers are not an agreement.
+
     Args:
         value: what was computed.
         reference: what it should be: a number or nested lists of numbers, with all their digits.
@@ -426,7 +441,7 @@ def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False)
         0.01
     """
     expected = np.array(_floats(reference))
-    if value.shape != expected.shape:
+    if value.shape != expected.shape or value.size == 0:
         return np.inf
     if not np.array_equal(np.isfinite(value), np.isfinite(expected)):
         return np.inf
@@ -436,15 +451,21 @@ def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False)
     if up_to_shift:
         value = value - value[finite].mean()
         expected[finite] = _centred(np.ravel(np.asarray(reference, dtype=object))[finite.ravel()])
-    error = np.abs(value[finite] - expected[finite]).max()
+    with np.errstate(over="ignore", invalid="ignore"):
+        error = np.abs(value[finite] - expected[finite]).max()
     scale = np.abs(expected[finite]).max()
+    if np.isnan(error) or np.isnan(scale):
+        return np.inf
     # Below the smallest normal number nothing relative can be asked.
     return float(error / scale) if scale > 1e-300 else float(error > 1e-300)
 
 
 def _excess(equation: Equation, observation: Observation, value: Any, law: Any) -> float:
-    """How far the value is from the law, in units of what its stated error allows."""
-    if value.shape != law.shape:
+    """How far the value is from the law, in units of what its stated error allows.
+
+    Infinite where either is infinite or not a number: a bound of infinity says nothing.
+    """
+    if value.shape != law.shape or not (np.isfinite(value).all() and np.isfinite(law).all()):
         return np.inf
     gap = value - law
     if equation.up_to_shift:
@@ -457,6 +478,8 @@ def _excess(equation: Equation, observation: Observation, value: Any, law: Any) 
         allowed = np.asarray(observation.tolerance, dtype=np.float64)
     else:
         allowed = THRESHOLD * np.asarray(observation.standard_error, dtype=np.float64)
+    if not np.all(allowed >= 0):  # NaN is not, and a negative error would allow everything
+        return np.inf
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(gap == 0, 0.0, np.abs(gap) / allowed)
     return float(np.where(np.isnan(ratio), np.inf, ratio).max())
@@ -508,7 +531,10 @@ def _floats(value: Any) -> Any:
     """Reference numbers as float64."""
     if isinstance(value, (list, tuple)):
         return [_floats(v) for v in value]
-    return float(mpmath.re(value)) if isinstance(value, (mpmath.mpf, mpmath.mpc)) else value
+    if isinstance(value, mpmath.mpc):  # a root may leave a trace of an imaginary part
+        real = abs(value.imag) <= abs(value.real) * mpmath.mpf(10) ** -20
+        return float(value.real) if real else np.nan
+    return float(value) if isinstance(value, mpmath.mpf) else value
 
 
 def _brief(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,8 @@ def gradient(
 
     Validity:
         Exact; equal to `jax.grad` of `potential` where that is differentiable
-        (`tests/test_potential.py`). The error is that of the difference of two probabilities.
+        (`tests/test_potential.py`). Without real data the error is below 1e-12 of the largest entry
+        in float64, also at T = 1 ± 1e-12; with them, it is that of q - p.
 
     Example:
         >>> import jax.numpy as jnp
@@ -101,8 +102,25 @@ def gradient(
         [ 0.15 -0.15]
     """
     theta, T, q, a = _arguments(logits, temperature, real, fraction)
-    sampled = simplex.probabilities(simplex.temper(theta, T[..., 0]))
-    return (1 - a) * sampled + a * q - simplex.probabilities(theta)
+    p = simplex.probabilities(theta)
+    return (1 - a) * _drawn_minus_model(theta, T) + a * (q - p)
+
+
+def _drawn_minus_model(theta: Array, T: Array) -> Array:
+    """p_T - p without a cancellation, near T = 1 and near the uniform law."""
+    p = simplex.probabilities(theta)
+    x, tempered = simplex.temper(theta, 1.0), simplex.temper(theta, T[..., 0])
+    # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
+    # from 1; then p_T is far from p. A large w is not exponentiated: p e^w is the weight at T.
+    interior = (T > 0) & jnp.isfinite(T)
+    w = jnp.where(x > -jnp.inf, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
+    drawn = jnp.exp(tempered) * jnp.max(p, -1, keepdims=True)
+    terms = jnp.where(w < 1, p * jnp.expm1(jnp.minimum(w, 1)), drawn - p)
+    growth = jnp.sum(terms, -1, keepdims=True)
+    log_ratio = w - jnp.log1p(jnp.where(growth > -0.5, growth, 0))
+    near = interior & (growth > -0.5) & (jnp.abs(log_ratio) < 1)
+    apart = simplex.probabilities(tempered) - p
+    return jnp.where(near, p * jnp.expm1(jnp.where(near, log_ratio, 0)), apart)
 
 
 def _arguments(

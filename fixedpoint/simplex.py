@@ -28,12 +28,14 @@ __all__ = [
     "Decomposition",
     "centre",
     "decomposition",
+    "difference",
     "effective_number",
     "entropy",
     "fisher_matrix",
     "heterozygosity",
     "kl_divergence",
     "log_probabilities",
+    "log_ratio",
     "logits",
     "majorises",
     "mass_rounding",
@@ -176,10 +178,16 @@ def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """
     x, _, _ = _relative(logits)
     alive = x > -jnp.inf
-    mean = jnp.sum(jnp.where(alive, x, 0), -1, keepdims=True) / jnp.sum(
-        alive, -1, keepdims=True
-    ).astype(x.dtype)
-    return x - mean
+    finite, count = jnp.where(alive, x, 0), _total(alive).astype(x.dtype)
+    total, largest = _total(finite), jnp.finfo(x.dtype).max
+    # Where a difference or the sum overflows, both are taken in a larger unit.
+    unit = 4 * 2.0 ** x.shape[-1].bit_length()
+    theta = jnp.where(alive, _floating_logits(logits), -jnp.inf)
+    shrunk = jnp.where(alive, theta / unit - jnp.max(theta, -1, keepdims=True) / unit, 0)
+    shrunk = (shrunk - _total(shrunk) / count) * unit
+    shrunk = jnp.where(alive, jnp.clip(shrunk, -largest, largest), -jnp.inf)
+    extreme = (total == -jnp.inf) | jnp.any(x == -largest, -1, keepdims=True)
+    return jnp.where(extreme, shrunk, x - total / count)
 
 
 def temper(
@@ -188,8 +196,8 @@ def temper(
     """Logits at a temperature: θ/T, shifted so that the largest is 0.
 
     Sampling p at temperature T draws from p_i^{1/T} / Σ_j p_j^{1/T}. T = 0 is uniform on the modes
-    (exact ties share), T = inf is uniform on the surviving outcomes. A logit that overflows is
-    -inf, as at T = 0, so that a temperature T^n that has underflowed or overflowed gives the limit.
+    (exact ties share), T = inf is uniform on the surviving outcomes. A logit that overflows at
+    T < 1 is -inf, as at T = 0, so that a temperature T^n that has underflowed gives the limit.
 
     Args:
         logits: Logits θ; -inf marks a lost outcome and stays.
@@ -218,7 +226,18 @@ def temper(
     theta, T = per_distribution(logits, temperature)
     x, _, _ = _relative(theta)
     alive = x > -jnp.inf
-    scaled = _divide(jnp.where(alive, x, 0), jnp.where(T > 0, T, 1))
+    safe = jnp.where(T > 0, T, 1)
+    # A difference of logits that overflows need not do so over T, and compiled, a quotient is a
+    # product with 1/T, which may underflow: then both are taken in a larger unit.
+    lowest, unit = jnp.finfo(x.dtype).min, 2.0**10
+    extreme = (x == lowest) | (safe > -lowest / unit)
+    shrunk = jnp.where(alive, theta, 0) / unit - jnp.max(theta, -1, keepdims=True) / unit
+    scaled = jnp.where(
+        extreme,
+        _divide(shrunk, jnp.where(extreme, safe, 1) / unit),
+        _divide(jnp.where(alive, x, 0), safe),
+    )
+    scaled = jnp.where((T >= 1) & (scaled == -jnp.inf), lowest, scaled)
     coldest = jnp.where(x < 0, -jnp.inf, jnp.zeros_like(x))
     return jnp.where(T > 0, jnp.where(alive, scaled, -jnp.inf), coldest)
 
@@ -270,7 +289,7 @@ def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*orde
 
     Validity:
         Exact; relative error below 1e-12 in float64 for every order, also near a = 1 and near a
-        vertex. Differentiable in the logits for every order; in the order only away from 1.
+        vertex. Differentiable in the logits and in the order.
 
     Example:
         >>> import jax.numpy as jnp
@@ -284,20 +303,23 @@ def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*orde
     theta, a = per_distribution(logits, order)
     x, excess, first = _relative(theta)
     alive = x > -jnp.inf
-    regular = (a != 1) & (a < jnp.inf)
-    limit = jnp.where(a == 1, entropy(theta)[..., None], jnp.log1p(excess))
+    regular = a < jnp.inf
     a = jnp.where(regular, a, 2)
     d = a - 1
-    # Near a vertex or a = 1: Σ p^a - 1 = Σ p (p^d - 1), terms of one sign.
+    # Near a vertex or a = 1: Σ p^a - 1 = Σ p (p^d - 1), terms of one sign, each divided by -d so
+    # that none underflows before the sum is.
     surprise = jnp.where(alive, jnp.log1p(excess) - x, 0)
-    terms = jnp.exp(-jnp.minimum(a, 1) * surprise) * jnp.expm1(-jnp.abs(d) * surprise)
-    power = jnp.sign(d) * jnp.sum(jnp.where(alive, terms, 0), -1, keepdims=True)
-    near = power > -0.5
-    by_power = -jnp.log1p(jnp.where(near, power, 0)) / d
+    # Where two are equal the slope of `maximum` is their mean: that of the order at 1 is right.
+    distance = jnp.maximum(d, -d)
+    terms = jnp.exp(-jnp.minimum(a, 1) * surprise) * _decay_over(distance, surprise)
+    slope = _total(jnp.where(alive, terms, 0))
+    near = d * slope < 0.5
+    by_power = slope * _log1p_over(jnp.where(near, -d * slope, 0))
     # Elsewhere: H_a = (a lse(θ) - lse(aθ)) / (a - 1).
     others = jnp.where(alive & ~first, a * jnp.where(alive, x, 0), -jnp.inf)
-    by_mode = (a * jnp.log1p(excess) - jnp.log1p(_total(jnp.exp(others)))) / d
-    return jnp.where(regular, jnp.where(near, by_power, by_mode), limit)[..., 0]
+    by_mode = a * jnp.log1p(excess) - jnp.log1p(_total(jnp.exp(others)))
+    by_mode = by_mode / jnp.where(near, 1, d)
+    return jnp.where(regular, jnp.where(near, by_power, by_mode), jnp.log1p(excess))[..., 0]
 
 
 @_compiled
@@ -596,7 +618,63 @@ def kl_divergence(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*b
         >>> print(f"{kl_divergence(p, q):.6f}")  # log(5/4)
         0.223144
     """
-    return _divergence(*_log_ratio(logits, logits_other))
+    return _divergence(*_log_ratios(logits, logits_other))
+
+
+def log_ratio(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batch num_outcomes"]:
+    """Log of the ratio of two probabilities: log(p_i/q_i), in nats.
+
+    Args:
+        logits: Logits of p; -inf marks a lost outcome.
+        logits_other: OtherLogits of q; batches broadcast.
+
+    Returns:
+        log(p_i/q_i); inf where q alone has lost the outcome, -inf where p alone has, 0 where both
+        have.
+
+    Raises:
+        ValueError: If the two have different numbers of outcomes.
+
+    Validity:
+        Exact. Where p and q nearly agree the largest entry has a relative error below 1e-12 in
+        float64, whatever constants the logits are shifted by.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> p, q = jnp.log(jnp.array([0.5, 0.5])), jnp.log(jnp.array([0.8, 0.2]))
+        >>> print(log_ratio(p, q).round(6))  # log(5/8), log(5/2)
+        [-0.470004  0.916291]
+    """
+    return _log_ratios(logits, logits_other)[2]
+
+
+def difference(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batch num_outcomes"]:
+    """Difference of two probabilities: p_i - q_i.
+
+    Args:
+        logits: Logits of p; -inf marks a lost outcome.
+        logits_other: OtherLogits of q; batches broadcast.
+
+    Returns:
+        p - q; 0 where both have lost the outcome.
+
+    Raises:
+        ValueError: If the two have different numbers of outcomes.
+
+    Validity:
+        Exact. Where p and q nearly agree the error is below 1e-12 of the largest entry in float64:
+        computed as q (e^{log(p/q)} - 1).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> p, q = jnp.log(jnp.array([0.5, 0.5])), jnp.log(jnp.array([0.8, 0.2]))
+        >>> print(difference(p, q).round(6))
+        [-0.3  0.3]
+    """
+    log_p, log_q, ratio = _log_ratios(logits, logits_other)
+    near = jnp.abs(ratio) < 0.5
+    p, q = jnp.exp(log_p), jnp.exp(log_q)
+    return jnp.where(near, q * jnp.expm1(jnp.where(near, ratio, 0)), p - q)
 
 
 def renyi_divergence(
@@ -637,10 +715,10 @@ def renyi_divergence(
     checks.check_temperature(order, "order")
     theta, phi = _pair(logits, logits_other)
     theta, a = per_distribution(theta, order)
-    log_p, log_q, ratio = _log_ratio(theta, phi)
+    log_p, log_q, ratio = _log_ratios(theta, phi)
     # D_a(p||q) = a/(1-a) D_{1-a}(q||p) moves orders below 1/2 above it. Then, with d = a - 1,
     # r = log(p/q) and h(y) = e^y - 1 - y: Σ p^a q^{1-a} - 1 = Σ p [h(d r) + d h(-r)], and where
-    # one of the two is 0, d q - (1 + d) p.
+    # one of the two is 0, d q - (1 + d) p. All is divided by d, or a rare outcome underflows.
     regular = (a > 0) & (a != 1) & (a < jnp.inf)
     safe = jnp.where(regular, a, 2)
     swap = safe < 0.5
@@ -651,11 +729,14 @@ def renyi_divergence(
     r = jnp.where(shared, jnp.where(swap, -ratio, ratio), 0)
     u, v = jnp.where(shared, first, 0), jnp.where(shared, second, 0)
     mixed = jnp.where(shared, u + d * r, -jnp.inf)
-    terms = _weighted_gap(u, u + d * r, d * r) + d * _weighted_gap(u, v, -r)
-    unshared = d * jnp.exp(second) - (1 + d) * jnp.exp(first)
-    power = _total(jnp.where(shared, terms, unshared))
-    near = jnp.abs(power) < 0.5
-    by_power = jnp.log1p(jnp.where(near, power, 0)) / d
+    together = jnp.exp(u) * (_gap(d * r) / d + _gap(-r))
+    apart = _weighted_gap(u, u + d * r, d * r) / d + _weighted_gap(u, v, -r)
+    within = (jnp.abs(r) < _FAR) & (jnp.abs(d * r) < _FAR)
+    terms = jnp.where(within, together, apart)
+    unshared = jnp.exp(second) - (1 + d) / d * jnp.exp(first)
+    slope = _total(jnp.where(shared, terms, unshared))
+    near = jnp.abs(d * slope) < 0.5
+    by_power = slope * _log1p_over(jnp.where(near, d * slope, 0))
     by_largest = jax.nn.logsumexp(mixed, -1, keepdims=True) / d
     outside = jnp.any((first > -jnp.inf) & (second == -jnp.inf), -1, keepdims=True) & (d > 0)
     value = scale * jnp.where(outside, jnp.inf, jnp.where(near, by_power, by_largest))
@@ -749,7 +830,9 @@ def decomposition(logits: Logits, logits_initial: OtherLogits) -> Decomposition:
         1e-13 |b| where log p₀ is so nearly constant on S that |b| is huge. b can be
         negative: p prefers what p₀ avoids. If log p₀ is constant on S any b will do: b = 1 and the
         second part is 0. If p has an outcome that p₀ has not, the divergence is infinite: the last
-        two parts are then +inf and b is NaN. First derivatives are exact.
+        two parts are then +inf and b is NaN. First derivatives are exact. Logits may be as low as
+        the dtype's lowest number, the mask of many language models; b is then solved for as if they
+        were not below 1e231 (float32: 1e29), which matters only if |b| is below the inverse of it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -774,7 +857,10 @@ def _decompose(theta: Array, initial: Array) -> Decomposition:
     # Where p has what p₀ has not, compute with p itself in the place of p₀, and overwrite below.
     within = jnp.where(kept, jnp.where(possible, initial, theta), -jnp.inf)
     b = _inverse_temperature(theta, within)
-    tilted = jnp.where(kept, b * jnp.where(kept, within, 0), -jnp.inf)
+    # A logit that overflows is the lowest number, not lost: log p and log q are compared below.
+    x, _, _ = _relative(within)
+    largest = jnp.finfo(x.dtype).max
+    tilted = jnp.where(kept, jnp.clip(b * jnp.where(kept, x, 0), -largest, largest), -jnp.inf)
     impossible = jnp.where(possible, 0, jnp.asarray(jnp.inf, theta.dtype))[..., 0]
     b = jnp.where(possible, b, jnp.nan)[..., 0]
     return Decomposition(
@@ -860,6 +946,8 @@ def _relative(logits: Logits) -> tuple[Array, Array, Array]:
     theta = _floating_logits(logits)
     first = jax.nn.one_hot(jnp.argmax(theta, -1), theta.shape[-1], dtype=bool)
     x = theta - _total(jnp.where(first, theta, 0))
+    # What overflows is as low as can be, but not lost.
+    x = jnp.where((x == -jnp.inf) & (theta > -jnp.inf), jnp.finfo(x.dtype).min, x)
     return x, _total(jnp.where(first, 0, jnp.exp(x))), first
 
 
@@ -875,39 +963,92 @@ def _expectation(p: Array, values: Array) -> Array:
     return _total(p * jnp.where(jnp.isfinite(values), values, 0))
 
 
-def _log_ratio(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array, Array]:
+def _log_ratios(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array, Array]:
     """Return log p, log q and log(p/q), the last accurate where p and q nearly agree.
 
-    With D = θ_p - θ_q relative to its value at the mode of p, log(p/q) = D - log Σ q e^D, and both
-    are small if D is.
+    With D = θ_p - θ_q relative to its value at the most probable outcome that both have, and with
+    p and q restricted to the outcomes that both have, log(p/q) = D - log Σ q e^D, and both are
+    small if D is. The restriction adds the small logarithms of the masses that it leaves out.
     """
     theta, phi = _pair(logits, logits_other)
     log_p, log_q = log_probabilities(theta), log_probabilities(phi)
     alive_p, alive_q = log_p > -jnp.inf, log_q > -jnp.inf
     shared = alive_p & alive_q
-    difference = jnp.where(shared, jnp.where(shared, theta, 0) - jnp.where(shared, phi, 0), 0)
-    _, _, first = _relative(theta)
-    difference = jnp.where(shared, difference - _total(jnp.where(first, difference, 0)), 0)
-    growth = _total(jnp.exp(log_q) * jnp.expm1(jnp.minimum(difference, 50)))
-    same = jnp.all(alive_p == alive_q, -1, keepdims=True)
-    near = same & (growth > -0.5) & (jnp.max(difference, -1, keepdims=True) < 50)
-    by_difference = difference - jnp.log1p(jnp.where(near, growth, 0))
+    difference = jnp.where(shared, _relative_difference(theta, phi, shared), 0)
+    only_p = _total(jnp.where(alive_q, 0, jnp.exp(log_p)))
+    only_q = _total(jnp.where(alive_p, 0, jnp.exp(log_q)))
+    top = min(50.0, math.log(float(jnp.finfo(log_p.dtype).max)) / 2)
+    growth = _total(jnp.exp(log_q) * jnp.expm1(jnp.minimum(difference, top)))
+    near = (only_p < 0.5) & (only_q < 0.5) & (jnp.max(difference, -1, keepdims=True) < top)
+    only_p, only_q = jnp.where(near, only_p, 0), jnp.where(near, only_q, 0)
+    growth = growth / (1 - only_q)
+    near &= growth > -0.5
+    rest = jnp.log1p(-only_p) - jnp.log1p(-only_q)
+    by_difference = difference - jnp.log1p(jnp.where(near, growth, 0)) + rest
     far = jnp.where(alive_p, jnp.where(alive_q, 0, jnp.inf), -jnp.inf)
     far = jnp.where(alive_p | alive_q, far, 0)
     by_logs = jnp.where(shared, log_p, 0) - jnp.where(shared, log_q, 0)
     return log_p, log_q, jnp.where(shared, jnp.where(near, by_difference, by_logs), far)
 
 
-def _weighted_gap(log_weight: Array, log_product: Array, y: Array) -> Array:
-    """Return w (e^y - 1 - y) >= 0 for log w and log(w e^y), by its series where y is small."""
+def _relative_difference(theta: Array, phi: Array, shared: Array) -> Array:
+    """θ - φ relative to its value at one outcome, whatever constants the two are shifted by.
+
+    Logits lose no digits: θ and φ are each taken relative to that outcome, with the rounding error.
+    """
+    most = jnp.argmax(jnp.where(shared, theta, -jnp.inf), -1)
+    anchor = jax.nn.one_hot(most, theta.shape[-1], dtype=bool)
+    largest = jnp.finfo(theta.dtype).max
+
+    def relative(values: Array) -> tuple[Array, Array]:
+        values = jnp.where(shared, values, 0)
+        level = _total(jnp.where(anchor, values, 0))
+        gap = values - level
+        back = gap - values
+        error = (values - (gap - back)) - (level + back)
+        error = jax.lax.stop_gradient(jnp.where(jnp.isfinite(error), error, 0))
+        return jnp.clip(gap, -largest, largest), error
+
+    (x, x_error), (y, y_error) = relative(theta), relative(phi)
+    return jnp.clip(x - y, -largest, largest) + (x_error - y_error)
+
+
+def _gap(y: Array) -> Array:
+    """Return e^y - 1 - y >= 0, by its series where y is small; beyond `_FAR` it is not called."""
     small = jnp.abs(y) < 0.5
     near = jnp.where(small, y, 0)
     series = jnp.polyval(jnp.asarray(_GAP_SERIES, y.dtype), near) * near**2
+    return jnp.where(small, series, jnp.exp(jnp.clip(y, -_FAR, _FAR)) - 1 - y)
+
+
+def _weighted_gap(log_weight: Array, log_product: Array, y: Array) -> Array:
+    """Return w (e^y - 1 - y) >= 0 for log w and log(w e^y), also where e^y overflows."""
     weight = jnp.exp(log_weight)
-    return jnp.where(small, weight * series, jnp.exp(log_product) - weight * (1 + y))
+    small = jnp.abs(y) < 0.5
+    near = weight * _gap(jnp.where(small, y, 0))
+    return jnp.where(small, near, jnp.exp(log_product) - weight * (1 + y))
 
 
+_FAR = 50
 _GAP_SERIES = [1 / math.factorial(n) for n in range(16, 1, -1)]
+
+
+def _decay_over(rate: Array, x: Array) -> Array:
+    """(1 - e^{-rate x})/rate for rate >= 0 and x >= 0, which is x at 0."""
+    y = rate * x
+    small = y < 1e-4
+    near = jnp.where(small, y, 0)
+    series = x * (1 - near / 2 * (1 - near / 3 * (1 - near / 4)))
+    return jnp.where(small, series, -jnp.expm1(-y) / jnp.where(small, 1, rate))
+
+
+def _log1p_over(y: Array) -> Array:
+    """log(1 + y)/y for y > -1, which is 1 at 0."""
+    small = jnp.abs(y) < 1e-4
+    near = jnp.where(small, y, 0)
+    series = 1 - near * (1 / 2 - near * (1 / 3 - near / 4))
+    y = jnp.where(small, 1, y)
+    return jnp.where(small, series, jnp.log1p(y) / y)
 
 
 def _divergence(log_p: Array, log_q: Array, ratio: Array) -> Array:
@@ -951,17 +1092,20 @@ def _divide_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Ar
 # The temperature part of a change ----------------------------------------------------------------
 
 
-def _log_odds(log_p: Array, y: Array) -> tuple[Array, Array]:
-    """Log-odds of the mean of 1 + y, for y in [-1, 0], and their derivative along p e^{by}.
+def _log_odds(log_p: Array, x: Array, width: Array) -> tuple[Array, Array]:
+    """Log-odds of the mean of 1 + y, y = x/width in [-1, 0], and their derivative along p e^{by}.
 
     In the log-odds of its mean an exponential family is nearly linear: the derivative, Var/(u v)
-    with the means u of -y and v of 1 + y, is at most 1 and tends to the outermost gaps of y.
+    with the means u of -y and v of 1 + y, is at most 1 and tends to the outermost gaps of y. The
+    log-odds leave out log(width), a constant that may be far larger than they.
     """
-    log_u = jax.nn.logsumexp(log_p + jnp.log(-y), -1, keepdims=True)
+    y = jnp.maximum(x / width, -1)  # compiled, a quotient may round beyond -1
+    log_gap = jax.nn.logsumexp(log_p + jnp.log(-x), -1, keepdims=True)
+    log_u = log_gap - jnp.log(width)
     log_v = jax.nn.logsumexp(log_p + jnp.log(1 + y), -1, keepdims=True)
     deviation = jnp.where(log_u < log_v, y + jnp.exp(log_u), (1 + y) - jnp.exp(log_v))
     terms = jnp.exp(log_p + 2 * jnp.log(jnp.abs(deviation)) - jnp.minimum(log_u, log_v))
-    return log_v - log_u, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
+    return log_v - log_gap, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
 
 
 def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
@@ -972,13 +1116,16 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
     """
     x, _, _ = _relative(logits_initial)
     alive = x > -jnp.inf
-    x = jnp.where(alive, x, 0)
+    # Far below, an outcome has no weight, but would take the digits of all others with it.
+    floor = -(float(jnp.finfo(x.dtype).max) ** 0.75)
+    x = jnp.where(alive, jnp.maximum(x, floor), 0)
+    logits = jnp.where(alive, jnp.maximum(_relative(logits)[0], floor), -jnp.inf)
     width = jax.lax.stop_gradient(-jnp.min(x, -1, keepdims=True))
     flat = width == 0
     width = jnp.where(flat, 1, width)
-    levels = jnp.maximum(x / width, -1)  # compiled, a quotient may round beyond -1
-    log_p, levels = jax.lax.stop_gradient((log_probabilities(logits), levels))
-    goal, _ = _log_odds(log_p, levels)
+    log_p, gaps = jax.lax.stop_gradient((log_probabilities(logits), x))
+    levels = jnp.maximum(gaps / width, -1)
+    goal, _ = _log_odds(log_p, gaps, width)
 
     def log_probabilities_at(b: Array, x: Array) -> Array:
         return log_probabilities(jnp.where(alive, b * x, -jnp.inf))
@@ -989,7 +1136,7 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
 
     def improve(state: tuple[Any, ...]) -> tuple[Any, ...]:
         b, low, high, last, count = state
-        odds, slope = _log_odds(log_probabilities_at(b, levels), levels)
+        odds, slope = _log_odds(log_probabilities_at(b, levels), gaps, width)
         low, high = jnp.where(odds <= goal, b, low), jnp.where(odds >= goal, b, high)
         reach = 8 * (1 + jnp.abs(b))
         newton = jnp.clip((goal - odds) / jnp.where(slope > 0, slope, 1), -reach, reach)
@@ -1006,6 +1153,6 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
     b = jax.lax.while_loop(unsolved, improve, (width, -infinite, infinite, infinite, 0))[0] / width
     p, p_b = probabilities(logits), jnp.exp(log_probabilities_at(b, x))
     mean = jax.lax.stop_gradient(_total(p_b * x))
-    variance = jax.lax.stop_gradient(_total(p_b * (x - mean) ** 2))
+    variance = jax.lax.stop_gradient(_total((jnp.sqrt(p_b) * (x - mean)) ** 2))
     change = (_total(p * x) - _total(p_b * x)) / jnp.where(variance > 0, variance, 1)
     return jnp.where(flat, 1, b + change - jax.lax.stop_gradient(change))

@@ -132,8 +132,7 @@ def log1p_expm1(
 
     Validity:
         Relative to max(1, |x|), the error is a few machine epsilons; relative to the result for
-        small a x. A scale below 1e-150 (float32: 1e-18) counts as 0 where eˣ overflows
-        (`tests/test_special.py`).
+        small a x (`tests/test_special.py`).
 
     Example:
         >>> print(f"{log1p_expm1(0.5, 2000.0):.9f}")  # 2000 - log 2
@@ -141,8 +140,10 @@ def log1p_expm1(
     """
     a, x = _floating(scale), _floating(x)
     top = 0.5 * float(np.log(jnp.finfo(jnp.result_type(a, x)).max))
-    beyond = jnp.where(a > 0, jnp.maximum(x - top, 0), 0)
-    return jnp.log1p(a * jnp.expm1(jnp.minimum(x, top))) + beyond
+    near = jnp.log1p(a * jnp.expm1(jnp.minimum(x, top)))
+    # Where eˣ is that large, 1 - a counts only where it is 1.
+    far = jax.nn.softplus(jnp.log(jnp.where(a > 0, a, 1)) + jnp.where(x > top, x, 0))
+    return jnp.where((x > top) & (a > 0), far, near)
 
 
 def increasing_root(

@@ -4,15 +4,17 @@ import sys
 import types
 from dataclasses import replace
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
 
 from fixedpoint import confront
-from fixedpoint.laws.equation import Edge, Equation, Step
+from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, total
 from fixedpoint.laws.observation import Observation, Refinement
 
 x, n = sp.symbols("x n", positive=True)
+k = sp.Symbol("k", integer=True)
 
 
 def equation(**changes):
@@ -193,6 +195,93 @@ def test_the_record_survives_a_partial_verification(tmp_path, monkeypatch, prete
 def test_an_observation_states_its_error():
     with pytest.raises(ValueError, match="`tolerance` or `standard_error` must be given"):
         Observation("no error", {}, 0.0)
+
+
+NOT_NUMBERS = [np.nan, np.inf, -np.inf]
+
+
+def test_a_step_that_stays_open_is_not_hidden_by_another_of_the_same_claim():
+    both = [Step("the same", x), Step("the same", 0)]
+    for steps in (both, both[::-1], [Step("nothing", [])], [Step("NaN", sp.nan, "points")]):
+        assert confront.prove(equation(proof=lambda steps=steps: steps)).status == "failed"
+
+
+@pytest.mark.parametrize("number", NOT_NUMBERS)
+@pytest.mark.parametrize("relation", ["=", "<=", ">="])
+def test_a_confrontation_takes_finite_numbers_alone(pretend, relation, number):
+    solution, process = pretend
+    right, bound = solution.power, equation(kind="bound", relation=relation)
+    process.power = lambda: observation(number)
+    assert confront.confront(bound).status == "failed"
+    process.power, solution.power = observation, lambda **_: np.asarray(number)
+    assert confront.confront(bound).status == "failed"
+    solution.power = right
+    for stated in ({"tolerance": np.nan}, {"tolerance": -1.0}):
+        process.power = lambda stated=stated: observation(**stated)  # of the exact value
+        assert confront.confront(bound).status == "failed"
+        process.power = lambda: observation(tolerance=None, standard_error=np.nan)
+        assert confront.confront(bound).status == "failed"
+
+
+@pytest.mark.parametrize("wrong", [sp.nan, sp.oo, sp.sqrt(-x), sp.log(x - 2), sp.asin(x)])
+def test_a_near_miss_without_a_value_is_not_rejected(pretend, wrong):
+    found = confront.confront(equation(near_misses={"no number": wrong}))
+    assert found.status == "failed"
+    assert found.rejected == {"no number": 0.0}
+    assert "NOT rejected: no number" in found.summary
+
+
+def test_a_near_miss_of_another_shape_is_not_rejected_but_a_constant_is(pretend):
+    solution, process = pretend
+    entries = sp.IndexedBase("v")
+    vectors = {
+        "symbols": {"entries": entries},
+        "rhs": entries[OUTCOME] ** 2,
+        "near_misses": {"the mean square": total(entries[k] ** 2, k) / NUM_OUTCOMES},
+    }
+    solution.power = lambda entries: np.asarray(entries) ** 2
+    arguments = {"entries": [1.0, 3.0]}
+    process.power = lambda: observation([1.0, 9.0], arguments=arguments)
+    assert confront.confront(equation(**vectors)).rejected == {
+        "the mean square": pytest.approx(4e9)
+    }
+    process.power = lambda: observation([[1.0, 9.0]], arguments=arguments)
+    solution.power = lambda entries: np.asarray(entries)[None] ** 2
+    shaped = {**vectors, "near_misses": {"cubed": entries[OUTCOME] ** 3}}
+    assert confront.confront(equation(**shaped)).status == "failed"
+
+
+def test_no_agreement_without_numbers():
+    for value in (np.array([np.nan, 1.0]), np.array([np.inf, 1.0]), np.array(np.nan)):
+        assert confront.relative_error(value, value.tolist()) in (0, np.inf)
+    assert confront.relative_error(np.array([np.nan]), [np.nan]) == np.inf
+    assert confront.relative_error(np.array([np.nan]), [1.0]) == np.inf
+    assert confront.relative_error(np.array([1.0]), [np.nan]) == np.inf
+    assert confront.relative_error(np.array([]), []) == np.inf
+    assert confront.relative_error(np.array([1e308, -1.0]), [-1e308, -1.0]) == np.inf
+    assert confront.relative_error(np.array([1.0]), [mpmath.mpc(1, 1)]) == np.inf
+    assert confront.relative_error(np.array([1.0]), [mpmath.mpc(1, 1e-30)]) == 0
+
+
+def test_an_edge_that_expects_no_number_fails(pretend):
+    solution, _ = pretend
+    solution.power = lambda base, generation: np.asarray(np.nan)
+    only = equation(domain={}, edges=[Edge({"base": 2.0, "generation": 1}, np.nan)])
+    found = confront.evaluate(only)
+    assert (found.status, found.error) == ("failed", np.inf)
+
+
+@pytest.mark.parametrize("wrong", [{"error": np.nan}, {"z": np.nan}, {"status": "unheard of"}])
+def test_a_verdict_with_a_number_missing_is_not_passed(wrong):
+    good = confront.Comparison("passed", "as it should be", error=0.5, z=None)
+    assert good.passed
+    bad = replace(good, **wrong)
+    missed = replace(good, details={confront.NEAR_MISSES: {"half": np.nan}})
+    for comparison in (bad, missed):
+        verdict = confront.Verdict("a.b", "exact", "A claim.", good, good, comparison)
+        assert not verdict.passed
+        assert verdict.mark == "FAILED"
+        assert verdict.as_dict()["passed"] is False
 
 
 @pytest.mark.slow

@@ -138,3 +138,17 @@ def test_the_range_of_a_sum_may_depend_on_a_whole_number():
     with pytest.raises(KeyError):
         equation.evaluate({})
     assert equation.evaluate({"count": 10}) == 55
+
+
+@pytest.mark.parametrize("method", ["symbolic", "points"])
+@pytest.mark.parametrize("residual", [sp.nan, sp.zoo, sp.oo, [0, sp.nan], [sp.nan, 0], []])
+def test_what_is_not_a_number_closes_no_step(residual, method):
+    assert not Step("1 = 0", residual, method=method).closes()
+
+
+def test_a_residual_that_is_not_a_number_at_a_few_points_does_not_close():
+    # 0/0 wherever x is above 2: at a third of the points, and first after some that vanish.
+    x = sp.Symbol("x", positive=True)
+    sometimes = sp.Piecewise((0, x < 2), (sp.nan, True))
+    assert Step("never", sometimes, method="points", domain={x: (1, 2)}).closes()
+    assert not Step("1 = 0", sometimes, method="points", domain={x: (1, 3)}).closes()

@@ -68,14 +68,23 @@ def test_lambertw_in_single_precision(function):
     np.testing.assert_allclose(function(x), function(x.astype(float)), rtol=3e-7)
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e-100, 1e-9, 0.3, 1.0])
+@pytest.mark.parametrize("scale", [0.0, 1e-300, 1e-200, 1e-100, 1e-9, 0.3, 1.0])
 def test_log1p_expm1_neither_overflows_nor_cancels(scale):
     x = np.array([0.0, 1e-20, 1e-3, 2.0, 300.0, 700.0, 1e4])
     with mpmath.workdps(5000):
         expected = [float(mpmath.log1p(scale * mpmath.expm1(v))) for v in x]
-    np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=4e-15)
+    np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=4e-15, atol=1e-307)
     slope = jax.grad(special.log1p_expm1, argnums=(0, 1))
     assert all(np.isfinite(d) for v in x[:5] for d in slope(scale, v))
+
+
+def test_log1p_expm1_in_float32():
+    scale, x = (values.ravel() for values in np.meshgrid([1e-30, 1e-19, 0.3], [50.0, 80.0, 200.0]))
+    scale, x = scale.astype(np.float32), x.astype(np.float32)
+    pairs = zip(scale.tolist(), x.tolist(), strict=True)
+    with mpmath.workdps(200):
+        expected = [float(mpmath.log1p(a * mpmath.expm1(v))) for a, v in pairs]
+    np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=1e-6)
 
 
 def test_root_and_its_derivatives():

@@ -110,8 +110,9 @@ class Step:
         return [sp.sympify(part) for part in (self.residual if several else [self.residual])]
 
     def closes(self) -> bool:
-        """Whether every residual reduces to 0."""
-        return all(remainder == 0 for remainder in self.remainders())
+        """Whether there is a residual, and every one reduces to 0."""
+        remainders = self.remainders()
+        return bool(remainders) and all(remainder == 0 for remainder in remainders)
 
     def __repr__(self) -> str:
         """Say the claim, not the whole residual."""
@@ -127,7 +128,12 @@ class Step:
         return f"{text}\n\n$${latex} = 0$$"
 
     def _at_points(self, part: Expression, num_points: int = 30, digits: int = 50) -> Any:
-        """Return 0 if the residual vanishes at random rational points, else its largest value."""
+        """Return 0 if the residual vanishes at random rational points, else its largest value.
+
+        NaN at any of them is NaN.
+        """
+        if part in (sp.nan, sp.zoo):
+            return sp.nan
         rng = random.Random(self.claim)
         atoms = part.atoms(sp.Indexed)
         names = sorted(atoms | {s for s in part.free_symbols if not _labels(s, atoms)}, key=str)
@@ -138,7 +144,10 @@ class Step:
                 point = [
                     _rational(rng, *self.domain.get(s, (sp.Rational(1, 10), 3))) for s in names
                 ]
-                largest = max(largest, abs(mpmath.mpmathify(function(*point))))
+                value = abs(mpmath.mpmathify(function(*point)))
+                if mpmath.isnan(value):  # which `max` would pass over
+                    return sp.nan
+                largest = max(largest, value)
             return 0 if largest < mpmath.mpf(10) ** -digits else sp.Float(largest, 5)
 
 

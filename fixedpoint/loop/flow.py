@@ -10,7 +10,9 @@ frozen:
 and within `FinalAnswer` as its learner does, on data that the model completes all the while.
 
 The second is integrated as dθᵢ/dt = targetᵢ/pᵢ - 1, which keeps the relative accuracy of every
-probability.
+probability. No difference of two probabilities is taken that nearly agree, and below T = 1, where a
+small gap between logits grows, the error is kept small beside the gap: the flow leaves a nearly
+uniform model in the time that it should, in float32 as well.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, PyTree, Real
 
-from fixedpoint import checks, simplex
+from fixedpoint import checks, potential, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.ensemble import integrate
 from fixedpoint.loop.corpora import Accumulated, Corpus, Exact
@@ -114,8 +116,9 @@ def flow(
         RuntimeError: If the integration fails and `throw` is True.
 
     Validity:
-        Error of the order of the tolerance (`tests/loop/test_flow.py`, with the solver's order
-        of convergence). Lost outcomes stay lost; a `MixtureStep` loop whose real data would
+        Error of the order of the tolerance, which holds for the logits relative to the largest gap
+        between them where that is below 1 (`tests/loop/test_flow.py`, with the solver's order of
+        convergence). Lost outcomes stay lost; a `MixtureStep` loop whose real data would
         bring one back is an error, because its logit has no finite speed. A crossing is found if
         the observable is on different sides of the level at the two ends of a step of the
         integrator. Works inside `jax.jit`, `jax.vmap` and reverse-mode `jax.grad`.
@@ -218,18 +221,22 @@ def _flow(
 
     dtype = logits.dtype
     loop = jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, loop)
-    controller: Any = (
-        diffrax.PIDController(*tolerances) if step_size is None else diffrax.ConstantStepSize()
-    )
+    controller: Any = _controller(*tolerances) if step_size is None else diffrax.ConstantStepSize()
+    temperature = None if frozen else _only_temperature(loop)
 
     def solve(theta: Array) -> tuple[Array, Array | None, Any, Array]:
         alive = theta > -jnp.inf
-        start = jnp.where(alive, theta, 0)
+        # The state is centred: a constant would take digits of the gaps.
+        start = jnp.where(alive, simplex.centre(theta), 0)
+        level = jnp.max(theta) - jnp.max(start, where=alive, initial=-jnp.inf)
+
+        def logits_of(state: Array) -> Array:
+            return jnp.where(alive, state + level, -jnp.inf)
 
         def field(time: Any, state: Array, args: Any) -> Array:
             model = jnp.where(alive, state, -jnp.inf)
             target = _target(loop, theta if frozen else model)
-            return _velocity(loop, model, target, state)
+            return _velocity(loop, model, target, state + level, temperature)
 
         def integrate(saveat: diffrax.SaveAt, event: diffrax.Event | None = None) -> Any:
             return diffrax.diffeqsolve(
@@ -247,10 +254,10 @@ def _flow(
             )
 
         solution = integrate(diffrax.SaveAt(ts=times))
-        states = jnp.where(alive, solution.ys, -jnp.inf)
+        states = logits_of(solution.ys)
         crossing = None
         if event is not None:
-            crossing = _crossing(integrate, event, alive, tolerances)
+            crossing = _crossing(integrate, event, logits_of, tolerances)
         impossible = ~alive & (_target(loop, theta) > -jnp.inf)
         return states, crossing, solution.result, jnp.any(impossible)
 
@@ -274,6 +281,41 @@ def _flow(
     if observe is not None:
         value = jax.tree.map(lambda function: jax.vmap(function)(states), observe, is_leaf=callable)
     return Flow(times, value, crossing, result)
+
+
+def _controller(rtol: float, atol: float) -> Any:
+    """Steps whose error is rtol |θᵢ| + atol min(1, range of θ) at most, for centred θ.
+
+    An absolute error would be an error of all of a gap that is smaller, and grow with it.
+    """
+    import diffrax
+
+    class Controller(diffrax.PIDController):
+        def adapt_step_size(
+            self,
+            t0: Any,
+            t1: Any,
+            y0: Any,
+            y1_candidate: Any,
+            args: Any,
+            y_error: Any,
+            error_order: Any,
+            controller_state: Any,
+        ) -> Any:
+            # The allowed error is written as rtol times a state; that of zeros must not be 0.
+            relative = eqx.tree_at(lambda controller: controller.atol, self, 0.0)
+            least = float(jnp.finfo(y0.dtype).tiny) ** 0.5
+
+            def allowed(y: Array) -> Array:
+                gap = jnp.max(y) - jnp.min(y)
+                return jnp.abs(y) + jnp.clip(gap, least, 1) * (self.atol / self.rtol)
+
+            states, rest = (allowed(y0), allowed(y1_candidate)), (args, y_error, error_order)
+            return diffrax.PIDController.adapt_step_size(
+                relative, t0, t1, *states, *rest, controller_state
+            )
+
+    return Controller(rtol, atol)
 
 
 def _finished(states: Array, times: Array, observe: PyTree, batch: tuple[int, ...]) -> Flow:
@@ -319,6 +361,8 @@ def _side_by_side(
     if temperature is None or not fits:
         return None
     ends = np.asarray(times)
+    if not frozen and _grows_from_rounding(table, float(temperature), ends[-1], min(tolerances)):
+        return None
     longest = _LONGEST * (1.0 if frozen else min(1.0, float(temperature)))
 
     def solve(rows: np.ndarray, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
@@ -354,6 +398,20 @@ def _side_by_side(
                 return states.reshape(len(ends), *logits.shape)
         step *= min(0.9, (4 * true) ** (-1 / 8)) if np.isfinite(true) else 0.5
     return None
+
+
+def _grows_from_rounding(
+    rows: np.ndarray, temperature: float, duration: float, tolerance: float
+) -> bool:
+    """Whether a gap below the mode is so small that the kernel's weights e^θ hold too little of it.
+
+    Below T = 1 it grows as e^(1/T - 1)t/2 at most, until it is of order 1, and its error with it.
+    """
+    top = rows.max(-1, keepdims=True)
+    gap = top[:, 0] - np.where(rows < top, rows, -np.inf).max(-1)
+    growth = np.exp(np.clip((1 / temperature - 1) * duration / 2, 0, 700))
+    error = np.finfo(rows.dtype).eps / 2 / gap * np.minimum(1, gap * growth)
+    return bool((error > 2 * tolerance).any())
 
 
 def _hardest(rows: np.ndarray, temperature: float) -> np.ndarray:
@@ -399,17 +457,23 @@ def _in_units(coarse: np.ndarray, fine: np.ndarray, tolerances: tuple[float, flo
     return float(difference.max())
 
 
-def _temperature_alone(loop: Loop) -> Array | None:
-    """T of a loop that is nothing but drawing at T > 0 and learning what is drawn."""
+def _only_temperature(loop: Loop) -> Array | None:
+    """T of a loop whose logits learn what is drawn at a temperature, and see nothing else."""
     learner, samplers = loop.learner, loop.samplers
     plain = type(loop.corpus) is Exact and not isinstance(learner, (MixtureStep, FinalAnswer))
-    if isinstance(learner, GradientSteps):
-        decay = learner.weight_decay
-        plain = plain and not isinstance(decay, Tracer) and not np.any(decay)
     if not plain or len(samplers) != 1 or type(samplers[0]) is not Temperature:
         return None
-    temperature = samplers[0].temperature
-    if isinstance(temperature, Tracer) or np.ndim(temperature):
+    return samplers[0].temperature
+
+
+def _temperature_alone(loop: Loop) -> Array | None:
+    """T of a loop that is nothing but drawing at T > 0 and learning what is drawn."""
+    if isinstance(loop.learner, GradientSteps):
+        decay = loop.learner.weight_decay
+        if isinstance(decay, Tracer) or np.any(decay):
+            return None
+    temperature = _only_temperature(loop)
+    if temperature is None or isinstance(temperature, Tracer) or np.ndim(temperature):
         return None
     return temperature if 0 < np.asarray(temperature) < np.inf else None
 
@@ -424,32 +488,37 @@ def _geometry(loop: Loop) -> Learner:
     return loop.learner.learner if isinstance(loop.learner, FinalAnswer) else loop.learner
 
 
-def _velocity(loop: Loop, model: Array, target: Array, state: Array) -> Array:
-    """dθ/dt of the loop's learner; 0 for a lost outcome."""
+def _velocity(
+    loop: Loop, model: Array, target: Array, state: Array, temperature: Array | None
+) -> Array:
+    """dθ/dt of the loop's learner; 0 for a lost outcome.
+
+    The model may be shifted, the state may not. Where all that the loop does is a temperature, it
+    tells the pull more accurately than the target.
+    """
     learner = _geometry(loop)
     if isinstance(loop.learner, FinalAnswer):
         target = loop.learner.completed(model, target)
+    alive = model > -jnp.inf
     if isinstance(learner, MixtureStep):
-        alive = model > -jnp.inf
-        log_ratio = simplex.log_probabilities(target) - jnp.where(
-            alive, simplex.log_probabilities(model), 0
-        )
-        return jnp.where(alive, jnp.expm1(log_ratio), 0)
-    velocity = _pull(model, target)
+        return jnp.where(alive, jnp.expm1(simplex.log_ratio(target, model)), 0)
+    velocity = _pull(model, target, temperature)
     if isinstance(learner, GradientSteps):
-        velocity = velocity - learner.weight_decay * state
+        velocity = velocity - learner.weight_decay * jnp.where(alive, state, 0)
     return velocity
 
 
-def _pull(model: Array, target: Array) -> Array:
+def _pull(model: Array, target: Array, temperature: Array | None = None) -> Array:
     """The pull target - softmax(θ), with the target restricted to the model's outcomes.
 
     The entries of the modes are small differences of numbers near 1/m when the model is nearly on
     its m modes; Σ dθ/dt = 0 tells their rounding error, which is taken off them alike: θ keeps its
     accuracy over long times, and equal logits stay equal.
     """
-    target = jnp.where(model > -jnp.inf, target, -jnp.inf)
-    pull = simplex.probabilities(target) - simplex.probabilities(model)
+    if temperature is not None and not jnp.ndim(temperature):
+        pull = potential.gradient(model, temperature)
+    else:
+        pull = simplex.difference(jnp.where(model > -jnp.inf, target, -jnp.inf), model)
     modes = model == jnp.max(model)
     return pull - jnp.where(modes, jnp.sum(pull) / jnp.sum(modes), 0)
 
@@ -457,7 +526,7 @@ def _pull(model: Array, target: Array) -> Array:
 def _crossing(
     integrate: Callable[..., Any],
     event: tuple[Callable[..., Any], Array],
-    alive: Array,
+    logits_of: Callable[[Array], Array],
     tolerances: tuple[Any, ...],
 ) -> Array:
     """When the observable crosses the level; inf if it does not."""
@@ -467,7 +536,7 @@ def _crossing(
     observable, level = event
 
     def height(t: Array, y: Array, args: Any, **kwargs: Any) -> Array:
-        return observable(jnp.where(alive, y, -jnp.inf)) - level
+        return observable(logits_of(y)) - level
 
     finder = optimistix.Newton(*tolerances)
     solution = integrate(diffrax.SaveAt(t1=True), diffrax.Event(height, finder))

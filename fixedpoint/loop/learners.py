@@ -169,15 +169,14 @@ class GradientSteps(Learner):
         decay = 1 - self.step_size * self.weight_decay
 
         def step(index: ArrayLike, finite: Array) -> Array:
-            model = jax.nn.softmax(finite, where=alive)
             if self.batch_size is None:
-                data = data_exact
+                # Of what nearly agrees: a difference of probabilities would lose its digits.
+                pull = simplex.difference(drawn, jnp.where(alive, finite, -jnp.inf))
             else:
                 counts = count_draws(branch(needed(key, self), index), drawn, self.batch_size)
-                data = counts / self.batch_size
-            return decay * finite + self.step_size * jnp.where(alive, data - model, 0)
+                pull = counts / self.batch_size - jax.nn.softmax(finite, where=alive)
+            return decay * finite + self.step_size * jnp.where(alive, pull, 0)
 
-        data_exact = simplex.probabilities(drawn)
         finite = jnp.where(alive, logits, 0)
         finite = (
             step(0, finite)

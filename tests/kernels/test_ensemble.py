@@ -8,9 +8,11 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.kernels import driver, ensemble
-from fixedpoint.loop.flow import _growing_steps, _side_by_side
+from fixedpoint.laws.flow import online_two_outcomes
+from fixedpoint.loop.flow import _growing_steps, _grows_from_rounding, _side_by_side
 
 TIMES = jnp.array([0.0, 0.5, 6.0])
+LATE, ONE_TWO = jnp.array([60.0]), jnp.array([1.0, 2.0])
 
 
 def starts(number=70):
@@ -136,11 +138,30 @@ def test_observables_and_leading_axes_are_the_same():
         (fp.Loop(), starts(10), TIMES),
         (fp.Loop(), starts(), jnp.array([1e9])),
         (fp.Loop(), starts().astype(jnp.float32), TIMES),
+        (fp.Loop(sampler=fp.Temperature(0.5)), starts().at[9, 1:3].set(9 + 1e-12 * ONE_TWO), LATE),
+        (fp.Loop(sampler=fp.Temperature(0.9)), 1e-9 * starts(), 20 * LATE),
     ],
 )
 def test_what_is_not_the_way_is_left_to_the_adaptive_integrator(loop, logits, times):
     tolerances = (1e-10, 1e-10)
     assert _side_by_side(loop, logits, times, False, tolerances, 100_000) is None
+
+
+def test_a_gap_that_does_not_grow_may_be_small():
+    tied = np.asarray(starts().at[9, 1:3].set(9 + 1e-12 * ONE_TWO))
+    assert _grows_from_rounding(tied, 0.5, 60.0, 1e-10)
+    assert not _grows_from_rounding(tied, 0.5, 6.0, 1e-10)  # its error is 1e-16 e³
+    assert not _grows_from_rounding(tied, 1.5, 60.0, 1e-10)
+    assert not _grows_from_rounding(tied, 0.5, 60.0, 1e-3)
+    assert not _grows_from_rounding(np.where(tied > 9, 9.0, tied), 0.5, 60.0, 1e-10)  # a tie stays
+
+
+@pytest.mark.slow
+def test_many_nearly_uniform_models_leave_at_the_right_time():
+    start = jnp.zeros((64, 2)).at[:, 0].set(jnp.logspace(-12, -3, 64))
+    found = fp.flow(fp.Loop(sampler=fp.Temperature(0.5)), start, [40.0]).value[0]
+    expected = online_two_outcomes(start[:, 0], 0.5, 40.0)
+    np.testing.assert_allclose(found[:, 0] - found[:, 1], expected, rtol=1e-8)
 
 
 def test_a_flow_within_a_transformation_is_adaptive():

@@ -3,6 +3,7 @@
 import diffrax
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 
@@ -48,6 +49,36 @@ def test_online_flow_over_astronomical_times():
     times = jnp.array([1.0, 1e3, 1e6, 1e9])
     gaps = fp.flow(COLD, TWO, times).value @ SIGNS
     np.testing.assert_allclose(online_clock(gaps), online_clock(GAP) + times, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [pytest.param(np.float64, 3e-10, marks=pytest.mark.slow), (np.float32, 2e-4)],
+)
+def test_a_small_gap_grows_in_the_right_time(dtype, tolerance):
+    """dz/dt = tanh(z/2T) - tanh(z/2), integrated by mpmath; float32 must not lose a gap of 1e-6."""
+    for temperature, gap, time in (
+        (0.99, 1e-4, 2000.0),
+        (0.999, 1e-6, 30_000.0),
+        (0.5, 1e-6, 20.0),
+    ):
+        start = np.array([0, -gap], dtype) + dtype(0)
+        T, z = (float(dtype(value)) for value in (temperature, -start[1]))
+        states = fp.flow(fp.Loop(fp.Temperature(T)), start, [time]).value[0]
+        assert states.dtype == dtype
+        reached = float(states[0]) - float(states[1])
+        with mpmath.workdps(30):
+            # In log z the speed is nearly constant while the gap is small.
+            elapsed = mpmath.quad(
+                lambda y, T=T: (
+                    mpmath.e**y
+                    / (mpmath.tanh(mpmath.e**y / (2 * T)) - mpmath.tanh(mpmath.e**y / 2))
+                ),
+                mpmath.linspace(mpmath.log(z), mpmath.log(reached), 8),
+            )
+            rate = (mpmath.tanh(reached / (2 * T)) - mpmath.tanh(reached / 2)) / reached
+        assert abs(float((time - elapsed) * rate)) < tolerance  # of the gap
+        assert reached > 1e4 * gap
 
 
 def test_frozen_flow_of_two_outcomes():

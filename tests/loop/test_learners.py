@@ -265,3 +265,16 @@ def test_float32_does_not_promise_float64():
     data = Target(EXACT.logits.astype(jnp.float32), jnp.inf)
     with pytest.raises(ValueError, match=r"`rtol` must be >= 1e-06 in float32"):
         learner(THETA.astype(jnp.float32), data, None)
+
+
+def test_a_gradient_step_near_temperature_1_in_float32():
+    """p_T - p is 1e-9 of probabilities of 1/2, whose own rounding error is 6e-8."""
+    logits = np.array([1e-6, 0.0], np.float32)
+    T = np.float32(0.999)
+    data = fp.loop.Target(fp.simplex.temper(logits, T), jnp.inf)
+    moved = fp.GradientSteps(step_size=100.0)(jnp.asarray(logits), data, None)
+    gap, T = float(logits[0]), float(T)
+    expected = gap + 100 * (np.tanh(gap / (2 * T)) - np.tanh(gap / 2))
+    assert moved.dtype == jnp.float32
+    np.testing.assert_allclose(float(moved[0]) - float(moved[1]), expected, rtol=3e-6)
+    assert abs(expected / gap - 1.05) < 1e-3

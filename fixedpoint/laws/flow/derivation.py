@@ -736,7 +736,11 @@ LINEAGE = register(
         ),
         source=DERIVED,
         near_misses={
-            "one generation: the initial model as the teacher": resting_time(sigmoid(z0 / T)),
+            # Its gap is not beyond the teacher's: the time to the gap z is a complex number.
+            "one generation: the initial model as the teacher": sp.log(
+                sp.Abs(linearising(z0, sigmoid(z0 / T)) / linearising(z, sigmoid(z0 / T)))
+            )
+            / (2 * sigmoid(z0 / T) * (1 - sigmoid(z0 / T))),
             "the mode alone as the teacher": (sp.exp(z) + z - sp.exp(z0) - z0) / 2,
             "decays with ab": resting_time(sigmoid(z / T), sigmoid(z / T) * (1 - sigmoid(z / T))),
             "decays with the rate 1/2 of an even target": resting_time(

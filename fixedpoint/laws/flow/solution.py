@@ -14,7 +14,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Real
 from fixedpoint import checks, simplex, special
 from fixedpoint.potential import gradient
 
-NUM_NODES = 64
+NUM_NODES = 128
 """Nodes of the Gauss-Legendre rule in `frozen_one_hot_target`."""
 
 Logits = Real[ArrayLike, "*#batch num_outcomes"]
@@ -152,9 +152,9 @@ def frozen_one_hot_target(
             an outcome that is alive.
 
     Validity:
-        Exact for every K (the integral by a 64-point Gauss-Legendre rule in the logarithm of its
-        variable); relative error below 1e-12 in float64 for logits within 300 of each other
-        (`fixedpoint verify flow.frozen_one_hot_target`).
+        Exact for every K (the integral by a 128-point Gauss-Legendre rule in the logarithm of its
+        variable); relative error below 1e-12 in float64 for logits within 300 of each other and
+        every time (`fixedpoint verify flow.frozen_one_hot_target`).
 
     Example:
         >>> theta = frozen_one_hot_target(jnp.zeros(2), 1.0, target=0)
@@ -182,6 +182,7 @@ def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
     any_others = jnp.any(others, -1, keepdims=True)
     top = jnp.max(jnp.where(others, theta, -jnp.inf), -1, keepdims=True)
     lead = jnp.where(any_others, _total(jnp.where(chosen, theta, 0)) - top, 0)
+    lead = _within_range(lead)
     below = _below(theta, others)
     weight = jnp.where(others, jnp.exp(-below), 0)
     rule = np.polynomial.legendre.leggauss(NUM_NODES)
@@ -198,7 +199,7 @@ def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
     fall = special.increasing_root(
         lambda L: time_to_fall(L) - t,
         jnp.zeros_like(t),
-        jnp.minimum(t, jnp.log1p(t * jnp.exp(-lead))),
+        jnp.minimum(t, jax.nn.softplus(jnp.log(t) - lead)),
     )
     fallen = -special.log1p_expm1(jnp.exp(-fall), below)
     risen = lead + fall + _total(special.log1p_expm1(weight, fall))
@@ -330,9 +331,15 @@ def off_ray(
     checks.check_nonnegative(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     theta = simplex.centre(theta)
+    # A unit, because the square may overflow; compiled, a quotient is a product with its inverse.
+    size = jnp.max(jnp.abs(theta), -1, keepdims=True)
+    size = jnp.minimum(size, jnp.finfo(theta.dtype).max / 16)
+    size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))
+    theta = theta / size
     square = theta**2 - jnp.mean(theta**2, -1, keepdims=True)
     norm = _total(theta**2)
     transverse = square - theta * _total(square * theta) / jnp.where(norm > 0, norm, 1)
+    transverse = transverse * size * size
     excess, elapsed = _excess(T), t / theta.shape[-1]
     growth = (1 + excess) * excess * elapsed + excess**2 * jnp.expm1(-elapsed) / 2
     return jnp.exp(-elapsed) * growth * transverse
@@ -508,8 +515,7 @@ def online_two_outcomes(
             negative or infinite.
 
     Validity:
-        Exact; relative error below 1e-12 in float64 for |gap| < 700 s
-        (`fixedpoint verify flow.online_two_outcomes`).
+        Exact; relative error below 1e-12 in float64 (`fixedpoint verify flow.online_two_outcomes`).
 
     Example:
         >>> z = online_two_outcomes(1.0, 0.5, 2.0)
@@ -530,10 +536,16 @@ def online_two_outcomes(
             )
     z, T, t = _floats(gap, temperature, time)
     s, m = jnp.maximum(1, T), jnp.maximum(T, 1 / T) - 1
-    sinh = jnp.sinh(z / (2 * s))
+    u, change = z / (2 * s), (1 / T - 1) * t
+    # Where m c₀ ≃ m e^(2|u|)/2 overflows, W adds the change to it: nothing, or nearly so.
+    log_start = jnp.log(m / 2) + 2 * jnp.abs(u)
+    far = log_start > float(np.log(jnp.finfo(z.dtype).max)) - 1
+    added = jnp.maximum(change * jnp.exp(-jnp.where(far, log_start, 0)), -0.99)
+    moved = jnp.sign(z) * 2 * s * (jnp.abs(u) + jnp.log1p(jnp.where(far, added, 0)) / 2)
+    sinh = jnp.sinh(jnp.where(far, 1, u))
     start = m * 2 * sinh**2 + _tiny(z)
-    now = special.lambertw_exp(jnp.log(start) + start + (1 / T - 1) * t)
-    return 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start))
+    now = special.lambertw_exp(jnp.log(start) + start + change)
+    return jnp.where(far, moved, 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start)))
 
 
 def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
@@ -932,16 +944,24 @@ def _mixed_with_itself(theta: Array, T: Array, t: Array) -> Array:
     power = jnp.where(jnp.abs(power) > 1e-30, power, 1e-30)  # the limit T → 1: nothing moves
     top = jnp.max(log_p, -1, keepdims=True)
     below = _below(theta, alive)
-    scale = -jnp.expm1(-power * below)
-    start = jnp.where(alive, log_p, 0)
+    # Far below the mode, T > 1, the two large terms of log p(0) - bracket/(β - 1) are log p of the
+    # mode, and what is left is log(c + (1 - c) e^(-(1-β) below)) with c = 1 - e^(-(1-β)(gain + t)).
+    far = -power * below > 1
+    scale = -jnp.expm1(-power * jnp.where(far, 0, below))
+    start = jnp.where(alive & ~far, log_p, 0)
 
     def moved(gain: Array) -> Array:
         # gain = change of the mode's log p; the mode's bracket is e^((1-β)(gain + t)) p(0)^(1-β).
-        bracket = special.log1p_expm1(scale, power * (t + gain))
-        return jnp.where(alive, start + gain - bracket / power, -jnp.inf)
+        elapsed = power * (t + gain)
+        near = start + gain - special.log1p_expm1(scale, elapsed) / power
+        reached = jnp.where(far & (elapsed < 0), elapsed, -1)
+        kept = jnp.where(far, power * below, 0)
+        log_sum = jnp.logaddexp(_log1mexp(-reached), reached + kept)
+        log_sum = jnp.where(elapsed < 0, log_sum, kept)
+        return jnp.where(alive, jnp.where(far, top + gain - log_sum / power, near), -jnp.inf)
 
     count = jnp.sum(alive, -1, keepdims=True, dtype=theta.dtype)
-    low, high = jnp.broadcast_arrays(-top - jnp.log(count), -top, t)[:2]
+    low, high = jnp.broadcast_arrays(jnp.maximum(-top - jnp.log(count), -t), -top)
     gain = special.increasing_root(
         lambda gain: jax.nn.logsumexp(moved(gain), -1, keepdims=True), low, high
     )
@@ -979,9 +999,11 @@ def natural(
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
-    factor = jnp.exp(_excess(T) * t)
-    alive = theta > -jnp.inf
-    return jnp.where(alive, simplex.centre(theta) * jnp.where(alive, factor, 1), -jnp.inf)
+    alive, largest = theta > -jnp.inf, jnp.finfo(theta.dtype).max
+    # What overflows is the largest number: 0 times it stays 0, and no outcome is lost.
+    factor = jnp.minimum(jnp.exp(_excess(T) * t), largest)
+    moved = simplex.centre(theta) * jnp.where(alive, factor, 1)
+    return jnp.where(alive, jnp.clip(moved, -largest, largest), -jnp.inf)
 
 
 def reverse_kl_tail(
@@ -1111,7 +1133,14 @@ def _total(terms: Array) -> Array:
 def _below(theta: Array, chosen: Array) -> Array:
     """By how much each chosen logit is below the largest of them; 0 elsewhere."""
     top = jnp.max(jnp.where(chosen, theta, -jnp.inf), -1, keepdims=True)
-    return jnp.where(chosen, jnp.where(chosen, top, 0) - jnp.where(chosen, theta, 0), 0)
+    gap = jnp.where(chosen, top, 0) - jnp.where(chosen, theta, 0)
+    return jnp.where(chosen, _within_range(gap), 0)
+
+
+def _within_range(difference: Array) -> Array:
+    """A difference of finite numbers that overflows is the largest number."""
+    largest = jnp.finfo(difference.dtype).max
+    return jnp.clip(difference, -largest, largest)
 
 
 def _excess(temperature: Array) -> Array:

@@ -153,7 +153,8 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     few = sizes <= 64
     early = _mode_differs(log_p, *_padded(sizes[~few], times[~few], 64))
     late = _differ(log_p, *_padded(sizes[few], times[few]))
-    return jnp.where(jnp.max(log_p, -1) < 0, 1 + early + late, 0)
+    # By the logits: the log-probability of the mode is 0 with others of 1e-324 beside it.
+    return jnp.where(jnp.sum(log_p > -jnp.inf, -1) > 1, 1 + early + late, 0)
 
 
 @jax.jit
@@ -304,7 +305,7 @@ def survivors(
             f"any number); got {n:,} and generation {later[-1]:,}."
         )
     p = simplex.probabilities(logits0)
-    found = {0: jnp.sum(p > 0, -1).astype(p.dtype)}
+    found = {0: simplex.num_surviving(logits0).astype(p.dtype)}
     laws = _laws_of_ancestors(n, [t - 1 for t in later]) if later else ()
     for t, law in zip(later, laws, strict=True):
         found[t] = _alive(p, *_padded(*law))
@@ -1248,7 +1249,7 @@ def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
         differentiation, Genetics 78:961 (1974).
     """
     m = jnp.asarray(num_real, float)
-    return 2 * m / (1 + 2 * m)
+    return m / (0.5 + m)
 
 
 def immigration_dirichlet(

@@ -166,18 +166,7 @@ def fixed_point(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9 (T = 1).
     """
-    theta, T = simplex.per_distribution(logits, checks.check_temperature(temperature))
-    p = simplex.probabilities(theta)
-    x = simplex.temper(theta, 1.0)
-    # With w = (1/T - 1) x, log(p_T/p) = w - log Σ p e^w, and nothing cancels unless the sum is far
-    # from 1; then p_T is far from p.
-    interior = (T > 0) & jnp.isfinite(T)
-    w = jnp.where(p > 0, x, 0) * jnp.where(interior, (1 - T) / jnp.where(interior, T, 1), 0)
-    growth = jnp.sum(p * jnp.expm1(jnp.minimum(w, 500)), -1, keepdims=True)
-    near = interior & (growth > -0.5) & (jnp.max(w, -1, keepdims=True) < 500)
-    log_ratio = w - jnp.log1p(jnp.where(near, growth, 0))
-    far = p - simplex.probabilities(simplex.temper(theta, T[..., 0]))
-    return jnp.where(near, -p * jnp.expm1(log_ratio), far)
+    return -potentials.gradient(logits, temperature)
 
 
 def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
@@ -384,8 +373,8 @@ def divergence(
 
     Validity:
         Exact; relative error below 1e-12 in float64, also of a divergence of 1e-20 from the uniform
-        law. Where β and β' nearly agree, the rounding of βθ itself limits it to 1e-15 β/|β - β'|
-        (`tests/laws/test_register.py`).
+        law. Where β and β' nearly agree, the rounding of βθ itself limits it to some machine
+        epsilons times β/|β - β'| (`tests/laws/test_register.py`).
 
     Example:
         >>> import jax.numpy as jnp
@@ -434,8 +423,8 @@ def uniform_limit(
     References:
         Derived here.
     """
-    second, third = _series(logits, temperature, generation)
-    return second / 2 + third / 3
+    size, second, third = _series(logits, temperature, generation)
+    return size * size * (second / 2 + size * third / 3)
 
 
 def uniform_limit_reverse(
@@ -468,22 +457,26 @@ def uniform_limit_reverse(
     References:
         Derived here.
     """
-    second, third = _series(logits, temperature, generation)
-    return second / 2 + third / 6
+    size, second, third = _series(logits, temperature, generation)
+    return size * size * (second / 2 + size * third / 6)
 
 
 def _series(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> tuple[Any, ...]:
-    """B²κ₂ and B³κ₃ of the logits under the uniform law on the support."""
+    """Size of the logits times B, and κ₂ and κ₃ over its powers, under the uniform law."""
     checks.check_above_one(temperature)
     checks.check_nonnegative(generation, "generation")
     theta, B = simplex.per_distribution(logits, _power(temperature, -jnp.asarray(generation)))
     x = simplex.centre(theta)
     alive = x > -jnp.inf
-    x = B * jnp.where(alive, x, 0)
-    num_alive = jnp.sum(alive, -1)
-    return jnp.sum(x**2, -1) / num_alive, jnp.sum(x**3, -1) / num_alive
+    x = jnp.where(alive, x, 0)
+    # The unit's inverse must be a normal number: compiled, x/size is a product with it.
+    size = jnp.minimum(jnp.max(jnp.abs(x), -1, keepdims=True), jnp.finfo(x.dtype).max / 16)
+    size = lax.stop_gradient(jnp.where(size > 0, size, 1))
+    x, num_alive = x / size, jnp.sum(alive, -1)
+    second, third = (jnp.sum(x**power, -1) / num_alive for power in (2, 3))
+    return (B * size)[..., 0], second, third
 
 
 # --- how it goes there ---------------------------------------------------------------------------
@@ -812,8 +805,8 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
         ValueError: If the temperature is not positive.
 
     Validity:
-        Exact; relative error below 1e-12 in float64 unless T is within 1e-3 of 1, where it is of
-        order 1e-15/|T - 1| (`tests/laws/test_register.py`).
+        Exact; relative error below 1e-12 in float64 unless T is within 1e-3 of 1, where it is some
+        machine epsilons over |T - 1| (`tests/laws/test_register.py`).
 
     Example:
         >>> import jax.numpy as jnp

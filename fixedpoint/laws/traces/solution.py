@@ -281,8 +281,16 @@ def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
 
 def _beyond_linear(x: Array) -> Array:
     """The rest x − 1 + e^{−x}, by its series where that loses its digits."""
-    series = x**2 / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6 * (1 - x / 7)))))
-    return jnp.where(x < 0.02, series, x + jnp.expm1(-x))
+    return jnp.where(x < 0.02, x**2 * _over_square(x), x + jnp.expm1(-x))
+
+
+def _over_square(x: Array) -> Array:
+    """The rest over x², which does not underflow."""
+    small = x < 0.02
+    near = jnp.where(small, x, 0)
+    series = 1 - near / 3 * (1 - near / 4 * (1 - near / 5 * (1 - near / 6 * (1 - near / 7))))
+    x = jnp.where(small, 1, x)
+    return jnp.where(small, series / 2, (x + jnp.expm1(-x)) / x**2)
 
 
 def first_surprise(
@@ -538,11 +546,12 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     theta, alpha = simplex.per_distribution(logits, exponent)
     alpha = alpha[..., 0]
     chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
-    partition = jnp.sum(jnp.exp(theta), -1)
-    Y, size = jnp.sum(chosen * jnp.exp(-theta), -1), jnp.sum(chosen, -1)
-    alive = jnp.sum(chosen * jnp.exp(theta), -1) / partition
-    bracket = (alpha + 1) * (1 - size**2 / (partition * Y)) - (size - alive)
-    return alpha / 2 * Y ** (-alpha - 1) / partition * bracket
+    size = jnp.sum(chosen, -1)
+    # In logarithms, each relative to its largest term: e^θ overflows where the drift does not.
+    log_Z, log_Y = jax.nn.logsumexp(theta, -1), jax.nn.logsumexp(-theta, -1, b=chosen)
+    alive = jnp.sum(chosen * simplex.probabilities(theta), -1)
+    bracket = (alpha + 1) * (1 - size**2 * jnp.exp(-log_Z - log_Y)) - (size - alive)
+    return alpha / 2 * jnp.exp(-(alpha + 1) * log_Y - log_Z) * bracket
 
 
 def transience_every_step(
@@ -575,8 +584,9 @@ def transience_every_step(
         Derived here (`laws/traces/derivation.py`).
     """
     eta, size = jnp.asarray(step_size), jnp.asarray(num_alive)
-    square = jnp.expm1(eta) ** 2 + size * eta**2 * jnp.exp(eta)
-    ratio = (size - 2) * _beyond_linear(2 * eta) / (4 * num_samples * square)
+    # Divided by η², which underflows.
+    square = (jnp.expm1(eta) / eta) ** 2 + size * jnp.exp(eta)
+    ratio = (size - 2) * _over_square(2 * eta) / (num_samples * square)
     return special.lambertw(2 * eta * ratio) / eta
 
 
@@ -628,12 +638,14 @@ def winner(
         The probability that the other outcome is drawn for ever in the end.
 
     Raises:
-        ValueError: If the temperature is not between 0 and 1 or the gap is not positive.
+        ValueError: If the temperature is not between 0 and 1, the gap is not positive, or JAX is
+            not in float64.
 
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
         diffusion with the same drift and noise has another exponent and is wrong by a factor that
-        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3.
+        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3. Needs float64: near
+        the tie it is what is left of terms that grow as 1/y.
 
     Example:
         >>> round(float(winner(1.0, 0.5, 0.1)), 6)  # the functional equation itself: 8.199e-4
@@ -647,20 +659,23 @@ def winner(
     z, T, eta, B = (
         jnp.asarray(value, float) for value in (logit_gap, temperature, step_size, num_samples)
     )
+    checks.check_float64(z, "logit_gap")
     nodes, weights = np.polynomial.legendre.leggauss(32)
     y = jnp.multiply.outer((nodes + 1) / 2, z)
-    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T)
-    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T)
+    q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T)
+    p, log_p_T = jax.nn.sigmoid(y), jax.nn.log_sigmoid(y / T)
 
     def newton(_: Any, m: Array) -> Array:
-        shared = p_T + q_T * jnp.exp(m)
-        return m - (jnp.log(shared) - m * q) / (q_T * jnp.exp(m) / shared - q)
+        # In logarithms where m is large: at a low temperature q_T underflows, and e^m overflows.
+        log_shared = jnp.log1p(jnp.exp(log_q_T) * jnp.expm1(jnp.minimum(m, 1)))
+        log_shared = jnp.where(m < 1, log_shared, jnp.logaddexp(log_p_T, log_q_T + m))
+        return m - (log_shared - m * q) / (jnp.exp(log_q_T + m - log_shared) - q)
 
     # Convex in m, so that Newton's steps descend to the root from its right.
-    m = jax.lax.fori_loop(0, 40, newton, -jnp.log(q_T) / p)
-    fall = q_T * jnp.exp(m * p)
+    m = jax.lax.fori_loop(0, 40, newton, -log_q_T / p)
+    fall = jnp.exp(log_q_T + m * p)
     first, second = q - fall, q**2 + fall * (p**2 - q**2)
-    slope = (p_T * q_T / T * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
+    slope = (jnp.exp(log_p_T) / T * (jnp.exp(log_q_T - m * q) - fall) + m * p * q) / first
     weights = jnp.asarray(weights / 2)
     W = z / 2 * jnp.tensordot(weights, m, 1)
     spread = second + (B - 1) * first**2
@@ -760,7 +775,7 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
         Derived here (`laws/traces/derivation.py`).
     """
     theta, log_n = simplex.per_distribution(logits0, log_generation)
-    return 1 / theta.shape[-1] + (theta - jnp.mean(theta, -1, keepdims=True)) / log_n
+    return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
 
 
 def survival(
