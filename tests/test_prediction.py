@@ -299,7 +299,7 @@ def test_an_ending_at_low_temperature_is_a_number():
     cold = fp.Loop(fp.Temperature(1e-3), fp.Fresh(7))
     found = prediction.ending(cold, np.zeros((1, 2)))
     # At generation 0 the model is a tie, which is drawn from as it is.
-    assert found.fixation == pytest.approx(2 - 2 / 128, rel=1e-13)
+    assert found.fixation.value == pytest.approx(2 - 2 / 128, rel=1e-13)
     assert found.first_loss == found.fixation
     one = prediction.ending(fp.Loop(corpus=fp.Fresh(1)), np.log([[0.2, 0.5, 0.3]]))
-    assert (one.first_loss, one.fixation) == (1, 1)
+    assert (one.first_loss.value, one.fixation.value) == (1, 1)

@@ -245,16 +245,19 @@ def test_no_training_has_no_limit_of_full_training(temperature, learner):
         fp.solve(fp.Loop(fp.Temperature(temperature), learner=learner), LOGITS[:2])
 
 
-def test_tied_reasonings_of_two_answers_at_zero_temperature_have_no_law():
+def test_tied_reasonings_of_two_answers_at_zero_temperature():
     """By hand: 2/3 and 1/3 of the draws end with the answers; then the former has the modes."""
     logits = jnp.array([1.0, 1.0, 1.0, -1.0])
     loop = fp.Loop(fp.Temperature(0.0), learner=fp.FinalAnswer([0, 0, 1, 1]))
-    with pytest.raises(fp.NoClosedForm, match="tied for the mode"):
-        fp.solve(loop, logits)
     share = 1 / (1 + np.exp(-2))
     values = fp.run(loop, logits, 2, observe=fp.simplex.probabilities).value
     expected = [[1 / 3, 1 / 3, share / 3, (1 - share) / 3], [0.5, 0.5, 0, 0]]
     np.testing.assert_allclose(values[1:], expected, rtol=1e-13)
+    law = fp.solve(loop, logits)
+    for generation in (0, 1, 2):
+        p = fp.simplex.probabilities(law.logits(generation))
+        np.testing.assert_allclose(p, values[generation], rtol=1e-13)
+    np.testing.assert_allclose(fp.simplex.probabilities(law.limit()), expected[-1], rtol=1e-13)
     one_mode = fp.solve(loop, logits.at[2].add(1.0))
     np.testing.assert_allclose(
         fp.simplex.probabilities(one_mode.logits(1))[2:],
@@ -314,18 +317,16 @@ def test_temperatures_of_a_batch():
         fp.solve(fp.Loop(fp.Temperature(jnp.array([0.5, 0.0])), learner=learner), rows)
 
 
-def test_tied_answers_are_looked_for_in_the_cold_rows_of_a_batch():
+def test_tied_answers_in_the_cold_rows_of_a_batch():
     rows = jnp.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.5]])
     learner = fp.FinalAnswer([0, 0, 1])
-    for cold, answered in ((0, False), (1, True)):
+    # One half of the draws has each answer if its modes tie; else all have the mode's.
+    mode = np.array([np.e, 1, 0]) / (1 + np.e)
+    for cold, expected in ((0, [*mode[:2] / 2, 0.5]), (1, mode)):
         temperatures = jnp.array([0.5, 0.5]).at[cold].set(0.0)
         loop = fp.Loop(fp.Temperature(temperatures), learner=learner)
-        if answered:
-            p = fp.simplex.probabilities(fp.solve(loop, rows).logits(1))
-            np.testing.assert_allclose(p[1], [np.e / (1 + np.e), 1 / (1 + np.e), 0], rtol=1e-13)
-        else:
-            with pytest.raises(fp.NoClosedForm, match="tied for the mode"):
-                fp.solve(loop, rows)
+        p = fp.simplex.probabilities(fp.solve(loop, rows).logits(1))
+        np.testing.assert_allclose(p[cold], expected, rtol=1e-13)
 
 
 def test_zero_has_no_sign_and_a_loop_is_a_loop():
