@@ -54,6 +54,8 @@ def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Flo
     References:
         Derived here. The limit a → 1, z + e^z = 2t + const, is the flow of the logistic loss.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_target, "gap_target")
     checks.check_nonnegative(time, "time")
     z, target, t = _floats(gap, gap_target, time)
     return _frozen_gap(z, target, t)
@@ -165,6 +167,7 @@ def frozen_one_hot_target(
         Derived here; K = 2 is the flow of the logistic loss.
     """
     checks.check_nonnegative(time, "time")
+    checks.check_range(target, "target", f"[0, {jnp.shape(logits)[-1]})", whole=True)
     theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
     chosen = _outcomes(theta) == chosen
     return _to_one_hot(theta, t, chosen)
@@ -279,8 +282,10 @@ def multiplier(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_temperature(time, "time")
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, t, K = _floats(temperature, time, num_outcomes)
-    return 1 - _excess(T) * jnp.expm1(-t / K)
+    lost = jnp.where(t < jnp.inf, jnp.expm1(-jnp.where(t < jnp.inf, t, 0) / K), -1)
+    return 1 - _excess(T) * lost
 
 
 def off_ray(
@@ -360,7 +365,10 @@ def finite_training(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     checks.check_positive(time, "time")
+    checks.check_positive(generation, "generation")
+    _check_modes(num_modes, num_outcomes)
     K, t, n, m = _floats(num_outcomes, time, generation, num_modes)
     return m * (K - m) / (K * n * t)
 
@@ -395,6 +403,8 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
     References:
         Derived here, from `frozen_two_outcomes`.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_initial, "gap_initial")
     checks.check_temperature(temperature, positive=True)
     z, start, T = _floats(gap, gap_initial, temperature)
     start, z = start * jnp.sign(z), jnp.abs(z)
@@ -445,6 +455,7 @@ def online_two_outcomes(
     References:
         Derived here.
     """
+    checks.check_real(gap, "gap")
     checks.check_nonnegative(time, "time")
     if not isinstance(temperature, Tracer):
         T = np.asarray(temperature, dtype=float)
@@ -458,7 +469,10 @@ def online_two_outcomes(
     sinh = jnp.sinh(z / (2 * s))
     start = m * 2 * sinh**2 + _tiny(z)
     now = special.lambertw_exp(jnp.log(start) + start + (1 / T - 1) * t)
-    return 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start))
+    # Not √(now/start), whose slope has start² and, where nothing is left, 1/0.
+    left = now > 0
+    ratio = jnp.exp((jnp.log(jnp.where(left, now, 1)) - jnp.log(start)) / 2)
+    return 2 * s * jnp.arcsinh(sinh * jnp.where(left, ratio, 0))
 
 
 def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
@@ -494,6 +508,8 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     References:
         Derived here.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_initial, "gap_initial")
     size = abs(checks.check_count(order, "order", minimum=-(2**31)))
     if size < 2:
         raise ValueError(f"`order` must not be -1, 0 or 1; got {order}.")
@@ -540,6 +556,8 @@ def online_block(
     """
     checks.check_positive(gap, "gap")
     checks.check_positive(gap_initial, "gap_initial")
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    _check_modes(num_modes, num_outcomes)
     z, start, K, m = _floats(gap, gap_initial, num_outcomes, num_modes)
     r = (K - m) / m
 
@@ -615,7 +633,9 @@ def collapse_tail(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     checks.check_positive(time, "time")
+    _check_modes(num_modes, num_outcomes)
     K, t, m = _floats(num_outcomes, time, num_modes)
     return m * (K - m) / (K * t)
 
@@ -642,6 +662,8 @@ def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Arra
     References:
         Derived here.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
+    _check_modes(num_modes, num_outcomes)
     K, m = _floats(num_outcomes, num_modes)
     return m / K
 
@@ -674,6 +696,7 @@ def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*
         Derived here.
     """
     checks.check_temperature(temperature, positive=True)
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, K = _floats(temperature, num_outcomes)
     return -_excess(T) / K
 
@@ -713,7 +736,9 @@ def majorisation(
         chapter 5.
     """
     checks.check_temperature(temperature, positive=True)
-    theta, T, m = _per_distribution(checks.check_logits(logits), temperature, num_top)
+    checks.check_logits(logits)
+    checks.check_range(num_top, "num_top", f"[1, {jnp.shape(logits)[-1]})", whole=True)
+    theta, T, m = _per_distribution(logits, temperature, num_top)
     p = -jnp.sort(-simplex.probabilities(theta), -1)
     top = _outcomes(p) < m
     log_ratio = jnp.log(jnp.where(p > 0, p, 1) / p[..., :1])
@@ -756,6 +781,7 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
         Derived here.
     """
     checks.check_positive(gap, "gap")
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
     z, K = _floats(gap, num_outcomes)
     return K * _log_remainder(z)
 
@@ -940,7 +966,8 @@ def reverse_kl_tail(
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_range(temperature, "temperature", "(0, 1)")
     checks.check_positive(time, "time")
     K, T, t = _floats(num_outcomes, temperature, time)
     return _late_reverse_kl(K, K * _excess(T) * t)
@@ -997,6 +1024,10 @@ def potential(
         Neural Computation 15 (2003) 915; D. R. Hunter, K. Lange, A tutorial on MM algorithms, Am.
         Stat. 58 (2004) 30.
     """
+    checks.check_logits(logits)
+    checks.check_temperature(temperature, positive=True)
+    checks.check_logits(logits_real, "logits_real")
+    checks.check_range(natural, "natural", "[0, 1]", whole=True)
     theta, T, a, nu = _per_distribution(logits, temperature, fraction, natural)
     real = jnp.broadcast_to(simplex.probabilities(logits_real), theta.shape)
     slope = gradient(theta, T[..., 0], real, a[..., 0])
@@ -1006,6 +1037,13 @@ def potential(
 
 
 # -------------------------------------------------------------------------------------------------
+
+
+def _check_modes(num_modes: Scalars, num_outcomes: Scalars) -> None:
+    """Check that the modes are one at least and no more than the outcomes."""
+    known = not isinstance(num_outcomes, Tracer)
+    interval = f"[1, {np.min(num_outcomes)}]" if known else "[1, inf)"
+    checks.check_range(num_modes, "num_modes", interval, whole=True)
 
 
 def _floats(*values: ArrayLike) -> tuple[Array, ...]:

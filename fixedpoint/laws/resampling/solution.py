@@ -1,6 +1,10 @@
 """The closed forms of refits to finitely many own samples, in stable JAX.
 
 n is the number of samples a generation, T the temperature they are drawn at.
+
+Every function works under `jax.jit`, `jax.vmap` and `jax.grad` and follows the dtype of its
+arguments. Derivatives are exact where they exist; where a value jumps, is infinite or has an
+infinite slope they are 0 or infinite, never NaN (`tests/laws/test_solutions.py`).
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Real
 
 from fixedpoint import checks, simplex, special
@@ -50,10 +55,12 @@ def heterozygosity(
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    n, generation = jnp.asarray(num_samples), jnp.asarray(generation)
-    first = simplex.heterozygosity(logits0)
-    decay = jnp.exp(generation * jnp.log1p(-1 / n.astype(first.dtype)))
-    return first * jnp.where(generation > 0, decay, 1).astype(first.dtype)
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    checks.check_nonnegative(generation, "generation")
+    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, t = simplex.per_distribution(theta, generation)
+    return simplex.heterozygosity(theta) * special.power_of_complement(1 / n, t)[..., 0]
 
 
 def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]:
@@ -76,7 +83,7 @@ def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    return simplex.probabilities(logits0)
+    return simplex.probabilities(checks.check_logits(logits0, "logits0"))
 
 
 def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
@@ -100,7 +107,9 @@ def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
     References:
         Feller, Diffusion processes in genetics, Proc. 2nd Berkeley Symp. (1951), p. 227.
     """
-    n, order = jnp.asarray(num_samples, float), jnp.asarray(order)
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    checks.check_range(order, "order", "[0, inf)", whole=True)
+    (n,), order = simplex.scalars(num_samples), jnp.asarray(order)
 
     def factor(i: Array, log_product: Array) -> Array:
         return log_product + jnp.where(i < order, jnp.log1p(-jnp.minimum(i / n, 1)), 0)
@@ -141,6 +150,7 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
         Derived here (`laws/resampling/derivation.py`), by duality with the ancestors.
     """
     n = checks.check_count(num_samples, "num_samples")
+    checks.check_logits(logits0, "logits0")
     log_p = simplex.log_probabilities(logits0)
     sizes, times = _time_with_ancestors(n)
     # Beyond k = 64 no power p^k but the mode's matters.
@@ -194,7 +204,10 @@ def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array
     References:
         Kimura and Ohta, Genetics 61:763 (1969), for two outcomes.
     """
-    return -2 * jnp.asarray(num_samples) * _complement_terms(simplex.probabilities(logits0))
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    theta, n = simplex.per_distribution(logits0, num_samples)
+    return -2 * n[..., 0] * _complement_terms(simplex.probabilities(theta))
 
 
 @jax.jit
@@ -232,7 +245,9 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    n, z = jnp.asarray(num_samples), jnp.asarray(logit_gap, float)
+    checks.check_real(logit_gap, "logit_gap")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    n, z = simplex.scalars(num_samples, logit_gap)
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     return 2 * n * S - (jnp.log(n) + log_p + log_q + S) / 3 - FIXATION_CONSTANT
@@ -277,7 +292,7 @@ def survivors(
     """
     n = checks.check_count(num_samples, "num_samples")
     asked = [checks.check_count(t, "generation", minimum=0) for t in np.ravel(generation).tolist()]
-    p = simplex.probabilities(logits0)
+    p = simplex.probabilities(checks.check_logits(logits0, "logits0"))
     found = {0: jnp.sum(p > 0, -1).astype(p.dtype)}
     for t, law in enumerate(islice(_ancestors(n), max(asked)), start=1):
         if t in asked:
@@ -315,12 +330,16 @@ def survivors_power_law(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    alpha, n = jnp.asarray(exponent, float), jnp.asarray(num_samples)
+    checks.check_range(exponent, "exponent", "(1, inf)")
+    checks.check_range(top_probability, "top_probability", "(0, 1]")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    checks.check_range(generation, "generation", "[1, inf)", whole=True)
+    alpha, C, n = simplex.scalars(exponent, top_probability, num_samples)
     a = jax.lax.fori_loop(
         1, jnp.asarray(generation), lambda _, a: -jnp.expm1(-a), jnp.ones_like(alpha)
     )
     gamma = jnp.exp(jax.scipy.special.gammaln(1 - 1 / alpha))
-    return gamma * (top_probability * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
+    return gamma * (C * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
 
 
 def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -349,10 +368,12 @@ def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Littler, Loss of variability at one locus in a finite population, Math. Biosci. 25:151
         (1975), in the form of a sum over all subsets.
     """
-    log_p = simplex.log_probabilities(logits0)
-    if log_p.shape[-1] == 1:
-        return jnp.full(log_p.shape[:-1], jnp.inf, log_p.dtype)
-    return 2 * jnp.asarray(num_samples) * _presence(log_p)
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    theta, n = simplex.per_distribution(logits0, num_samples)
+    if theta.shape[-1] == 1:
+        return jnp.full(theta.shape[:-1], jnp.inf, theta.dtype)
+    return 2 * n[..., 0] * _presence(simplex.log_probabilities(theta))
 
 
 @jax.jit
@@ -383,14 +404,16 @@ def _presence(log_p: Array) -> Array:
 @jax.jit
 def _alive(p: Array, sizes: Array, weights: Array) -> Array:
     """Σ_i (1 − E(1 − p_i)^A) for a law of A."""
-    log_others = jnp.log1p(-p)
+    certain = p == 1  # p of a single outcome, which does not move: 0 · inf would be its slope
+    log_others = jnp.log1p(-jnp.where(certain, 0, p))
     entries = jnp.asarray(sizes, p.dtype), jnp.asarray(weights, p.dtype)
 
     def one(seen: Array, entry: tuple[Array, Array]) -> tuple[Array, None]:
         size, weight = entry
         return seen - weight * jnp.expm1(size * log_others), None
 
-    return jnp.sum(jax.lax.scan(one, jnp.zeros_like(p), entries)[0], -1)
+    seen = jax.lax.scan(one, jnp.zeros_like(p), entries)[0]
+    return jnp.sum(jnp.where(certain, jnp.sum(entries[1]), seen), -1)
 
 
 def _padded(sizes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -528,7 +551,7 @@ def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    return simplex.entropy(logits0)
+    return simplex.entropy(checks.check_logits(logits0, "logits0"))
 
 
 def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -553,9 +576,10 @@ def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]
     References:
         Miller, Note on the bias of information estimates (1955).
     """
-    alive = simplex.num_surviving(logits0)
-    dtype = simplex.log_probabilities(logits0).dtype
-    return (alive - 1).astype(dtype) / (2 * jnp.asarray(num_samples))
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    theta, n = simplex.per_distribution(logits0, num_samples)
+    return (simplex.num_surviving(theta) - 1) / (2 * n[..., 0])
 
 
 def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -581,7 +605,10 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, Genes 14:1751
         (2023).
     """
-    return 2 * jnp.asarray(num_samples) * simplex.entropy(logits0)
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    theta, n = simplex.per_distribution(logits0, num_samples)
+    return 2 * n[..., 0] * simplex.entropy(theta)
 
 
 # --- Truncation -----------------------------------------------------------------------------------
@@ -619,7 +646,7 @@ def truncation(
         Derived here (`laws/resampling/derivation.py`).
     """
     kept = checks.check_count(kept, "kept")
-    theta = simplex.log_probabilities(logits0)
+    theta = simplex.log_probabilities(checks.check_logits(logits0, "logits0"))
     rank = jnp.argsort(jnp.argsort(-theta, -1, stable=True), -1)
     left = survivors(jnp.where(rank < kept, theta, -jnp.inf), num_samples, generation)
     whole = simplex.num_surviving(theta).astype(theta.dtype)
@@ -655,6 +682,7 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
+    checks.check_logits(logits0, "logits0")
     checks.check_fraction(mass, "mass")
     p, mass = simplex.per_distribution(simplex.probabilities(logits0), mass)
     return _staying(p, mass)
@@ -695,8 +723,11 @@ def nucleus_boundary(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    z, n = jnp.asarray(logit_gap, float), jnp.asarray(num_samples)
-    delta = 1 - jnp.asarray(mass, z.dtype)
+    checks.check_real(logit_gap, "logit_gap")
+    checks.check_range(mass, "mass", "(0.5, 1]")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
+    delta = 1 - mass
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     edge = -jax.scipy.special.xlogy(delta, delta) - jax.scipy.special.xlog1py(1 - delta, -delta)
@@ -735,10 +766,13 @@ def scale_function(
         Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
         (1962), of which it is an instance; the entropy in its exponent: derived here.
     """
-    x, T, n = (jnp.asarray(value, float) for value in (probability, temperature, num_samples))
+    checks.check_fraction(probability, "probability")
+    checks.check_positive(temperature, "temperature")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    x, T, n = simplex.scalars(probability, temperature, num_samples)
     kappa = n * (1 / T - 1)
     # Beyond 1/2 the complement is integrated, so that each part keeps its relative accuracy.
-    part, half = _log_entropic(jnp.minimum(x, 1 - x), kappa), _log_entropic(0.5, kappa)
+    part, half = _log_entropic(jnp.minimum(x, 1 - x), kappa), _log_entropic(0 * x + 0.5, kappa)
     minor = jnp.exp(part - half) / 2
     return jnp.where(x <= 0.5, minor, 1 - minor)
 
@@ -780,13 +814,15 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    theta = jnp.asarray(logits, jnp.result_type(jnp.asarray(logits), float))
+    checks.check_logits(logits)
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    theta, n = simplex.per_distribution(logits, num_samples)
     p = simplex.probabilities(theta)
     # Relative to the mode, so that equal outcomes have a variance of exactly 0.
     gap = jnp.where(p > 0, theta - jnp.max(theta, -1, keepdims=True), 0)
     mean = jnp.sum(p * gap, -1, keepdims=True)
     variance = jnp.sum(p * (gap - mean) ** 2, -1)
-    toll = (simplex.num_surviving(theta) - 1) / (2 * jnp.asarray(num_samples, theta.dtype))
+    toll = (simplex.num_surviving(theta) - 1) / (2 * n[..., 0])
     return 1 + jnp.where(toll > 0, toll / variance, 0)
 
 
@@ -843,7 +879,8 @@ def action_series(temperature: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    eps = 1 - 1 / jnp.asarray(temperature, float)
+    (T,) = simplex.scalars(checks.check_range(temperature, "temperature", "[1, inf]"))
+    eps = 1 - 1 / T
     ln2, zeta3 = np.log(2), 1.2020569031595942
     return eps * (2 * ln2 - eps * (ln2 / 3 + eps * (2 / 9 * ln2 + zeta3 / 12)))
 
@@ -875,7 +912,9 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    K, T = jnp.broadcast_arrays(jnp.asarray(num_outcomes, float), jnp.asarray(temperature, float))
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_temperature(temperature)
+    K, T = simplex.scalars(num_outcomes, temperature)
     hot = (T > 1) & jnp.isfinite(T)
     action = _action(jnp.where(hot, 1 / T, 0.5), jnp.log(K - 1))
     return jnp.where(hot, action, jnp.where(T > 1, jnp.log(K / (K - 1)), 0))
@@ -960,7 +999,9 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
     References:
         T = 1: Feller, Diffusion processes in genetics (1951); T ≠ 1: derived here.
     """
-    T, n = jnp.asarray(temperature, float), jnp.asarray(num_samples)
+    checks.check_temperature(temperature)
+    checks.check_range(num_samples, "num_samples", "[2, inf)")
+    T, n = simplex.scalars(temperature, num_samples)
     return jnp.where(T == 1, 1 - 1 / n, jnp.minimum(T, 1))
 
 
@@ -994,6 +1035,9 @@ def immigration(
     References:
         Wright 1931 (migration into a finite population).
     """
+    checks.check_logits(logits_real, "logits_real")
+    checks.check_fraction(fraction, "fraction")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, n = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
@@ -1028,6 +1072,9 @@ def immigration_pseudo(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
+    checks.check_logits(logits_real, "logits_real")
+    checks.check_fraction(fraction, "fraction")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, m = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
@@ -1060,6 +1107,11 @@ def immigration_stratified(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
+    checks.check_logits(logits_real, "logits_real")
+    checks.check_range(num_real, "num_real", "[1, inf)", whole=True)
+    checks.check_range(num_samples, "num_samples", "[1, inf)", whole=True)
+    if not isinstance(num_real, Tracer) and not isinstance(num_samples, Tracer):
+        checks.check_range(np.divide(num_real, num_samples), "num_real / num_samples", "(0, 1]")
     theta, k = simplex.per_distribution(logits_real, num_real)
     theta, n = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
@@ -1089,7 +1141,9 @@ def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batc
     References:
         Wright 1931 (migration into a finite population).
     """
-    a, n = jnp.asarray(fraction, float), jnp.asarray(num_samples)
+    checks.check_fraction(fraction, "fraction")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    a, n = simplex.scalars(fraction, num_samples)
     theta = (n - 1) * a * (2 - a)
     return theta / (1 + theta)
 
@@ -1117,7 +1171,7 @@ def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
         The rule of one migrant a generation: Wright 1931; Spieth, Gene flow and genetic
         differentiation, Genetics 78:961 (1974).
     """
-    m = jnp.asarray(num_real, float)
+    (m,) = simplex.scalars(checks.check_nonnegative(num_real, "num_real"))
     return 2 * m / (1 + 2 * m)
 
 
@@ -1150,7 +1204,10 @@ def immigration_dirichlet(
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    x, q, m = (jnp.asarray(value, float) for value in (share, real_probability, num_real))
+    checks.check_fraction(share, "share")
+    checks.check_range(real_probability, "real_probability", "(0, 1)")
+    checks.check_positive(num_real, "num_real")
+    x, q, m = simplex.scalars(share, real_probability, num_real)
     return jax.scipy.special.betainc(2 * m * q, 2 * m * (1 - q), x)
 
 
@@ -1184,8 +1241,11 @@ def partial_refit(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    eta, B, m = (jnp.asarray(value, float) for value in (step_size, batch_size, num_steps))
-    return -eta * jnp.expm1(2 * m * jnp.log1p(-eta)) / ((2 - eta) * B)
+    checks.check_range(step_size, "step_size", "(0, 1]")
+    checks.check_range(batch_size, "batch_size", "[1, inf)", whole=True)
+    checks.check_range(num_steps, "num_steps", "[1, inf)", whole=True)
+    eta, B, m = simplex.scalars(step_size, batch_size, num_steps)
+    return eta * special.complement_of_power(eta, 2 * m) / ((2 - eta) * B)
 
 
 def partial_refit_data(
@@ -1217,9 +1277,10 @@ def partial_refit_data(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    eta, m, n = (jnp.asarray(value, float) for value in (step_size, num_steps, num_samples))
-    moved = -jnp.expm1(m * jnp.log1p(-eta))
-    return moved**2 / n + (1 - 1 / n) * partial_refit(eta, batch_size, m)
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    eta, m, n = simplex.scalars(step_size, num_steps, num_samples)
+    moved = special.complement_of_power(eta, m)
+    return moved**2 / n + (1 - 1 / n) * partial_refit(step_size, batch_size, num_steps)
 
 
 # --- A verifier -----------------------------------------------------------------------------------
@@ -1249,7 +1310,9 @@ def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     References:
         Bayes's rule.
     """
-    p, r = jnp.asarray(probability, float), jnp.asarray(ratio, float)
+    checks.check_fraction(probability, "probability")
+    checks.check_positive(ratio, "ratio")
+    p, r = simplex.scalars(probability, ratio)
     return r * p / (1 - p + r * p)
 
 
@@ -1279,7 +1342,10 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
         Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
         (1962), haploid form.
     """
-    p, r, n = (jnp.asarray(value, float) for value in (probability, ratio, num_samples))
+    checks.check_fraction(probability, "probability")
+    checks.check_range(ratio, "ratio", "(1, inf)")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    p, r, n = simplex.scalars(probability, ratio, num_samples)
     strength = 2 * n * jnp.log(r)
     return jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
 
@@ -1308,6 +1374,8 @@ def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
         Haldane, A mathematical theory of natural and artificial selection V (1927); Harris, The
         theory of branching processes (1963).
     """
-    k, r = jnp.asarray(num_right, float), jnp.asarray(ratio, float)
+    checks.check_nonnegative(num_right, "num_right")
+    checks.check_positive(ratio, "ratio")
+    k, r = simplex.scalars(num_right, ratio)
     extinct = jnp.where(r > 1, -special.lambertw(-r * jnp.exp(-r)) / r, 1)
     return extinct**k
