@@ -727,11 +727,12 @@ def nucleus_boundary(
     checks.check_range(mass, "mass", "(0.5, 1]")
     checks.check_range(num_samples, "num_samples", "[1, inf)")
     z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
-    delta = 1 - mass
+    whole = mass == 1  # nothing is cut; the slope is infinite there
+    delta = jnp.where(whole, 0.5, 1 - mass)
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     edge = -jax.scipy.special.xlogy(delta, delta) - jax.scipy.special.xlog1py(1 - delta, -delta)
-    return 2 * n * (S - edge)
+    return 2 * n * (S - jnp.where(whole, 0, edge))
 
 
 # --- A temperature --------------------------------------------------------------------------------
@@ -772,9 +773,30 @@ def scale_function(
     x, T, n = simplex.scalars(probability, temperature, num_samples)
     kappa = n * (1 / T - 1)
     # Beyond 1/2 the complement is integrated, so that each part keeps its relative accuracy.
-    part, half = _log_entropic(jnp.minimum(x, 1 - x), kappa), _log_entropic(0 * x + 0.5, kappa)
-    minor = jnp.exp(part - half) / 2
+    minor = _minor_share(jnp.where(x <= 0.5, x, 1 - x), kappa)
     return jnp.where(x <= 0.5, minor, 1 - minor)
+
+
+@jax.custom_jvp
+def _minor_share(x: Array, kappa: Array) -> Array:
+    """∫₀ˣ e^{2κS(y)} dy / ∫₀¹ e^{2κS(y)} dy for x ≤ 1/2; its slope in x is the integrand itself."""
+    return jnp.exp(_log_entropic(x, kappa) - _log_entropic(0 * x + 0.5, kappa)) / 2
+
+
+@_minor_share.defjvp
+def _minor_share_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    (x, kappa), (dx, dkappa) = primals, tangents
+
+    def log_integral(x: Array) -> tuple[Array, Array]:
+        along = (jnp.ones_like(kappa),)
+        return jax.jvp(lambda kappa: _log_entropic(x, kappa), (kappa,), along)
+
+    half, half_slope = log_integral(0 * x + 0.5)
+    _, part_slope = log_integral(jnp.where(x > 0, x, 0.5))
+    share = _minor_share(x, kappa)
+    entropy = jax.scipy.special.entr(x) + jax.scipy.special.entr(1 - x)
+    by_x = jnp.exp(2 * kappa * entropy - half) / 2
+    return share, by_x * dx + share * (part_slope - half_slope) * dkappa
 
 
 @partial(jnp.vectorize, signature="(),()->()")
@@ -783,9 +805,10 @@ def _log_entropic(x: Array, kappa: Array) -> Array:
     t = np.linspace(-4.5, 4.5, 1201)
     u = np.pi / 2 * np.sinh(t)
     log_weight = np.log(np.pi / 4 * (t[1] - t[0]) * np.cosh(t)) - 2 * np.log(np.cosh(u))
-    y = x * jnp.asarray(1 / (1 + np.exp(-2 * u)))
+    y = x * jnp.asarray(1 / (1 + np.exp(-2 * u)), x.dtype)
     entropy = jax.scipy.special.entr(y) + jax.scipy.special.entr(1 - y)
-    return jnp.log(x) + jax.scipy.special.logsumexp(2 * kappa * entropy + jnp.asarray(log_weight))
+    exponents = 2 * kappa * entropy + jnp.asarray(log_weight, x.dtype)
+    return jnp.log(x) + jax.scipy.special.logsumexp(exponents)
 
 
 def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
@@ -823,7 +846,9 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     mean = jnp.sum(p * gap, -1, keepdims=True)
     variance = jnp.sum(p * (gap - mean) ** 2, -1)
     toll = (simplex.num_surviving(theta) - 1) / (2 * n[..., 0])
-    return 1 + jnp.where(toll > 0, toll / variance, 0)
+    spread = variance > 0
+    ratio = jnp.where(spread, toll / jnp.where(spread, variance, 1), jnp.inf)
+    return 1 + jnp.where(toll > 0, ratio, 0)
 
 
 def metastability(temperature: Number) -> Float[Array, "*batch"]:
@@ -845,8 +870,7 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     Validity:
         The limit is formal (large deviations) and agrees with the slopes of exact chains. A law
         C e^{cn} with a constant C is seen only where n^{1−1/T} ≫ 1 (at least 8): at T = 1.25 the
-        prefactor still falls between n = 50 and 800. Numerically accurate to 1e-9 for T > 1.02; it
-        has no reverse-mode derivative.
+        prefactor still falls between n = 50 and 800. Numerically accurate to 1e-9 for T > 1.02.
 
     Example:
         >>> round(float(metastability(2.0)), 6)  # the exact chain between n = 200 and 300: 0.55155
@@ -916,14 +940,27 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
     checks.check_temperature(temperature)
     K, T = simplex.scalars(num_outcomes, temperature)
     hot = (T > 1) & jnp.isfinite(T)
-    action = _action(jnp.where(hot, 1 / T, 0.5), jnp.log(K - 1))
+    action = _action(1 / jnp.where(hot, T, 2), jnp.log(K - 1))
     return jnp.where(hot, action, jnp.where(T > 1, jnp.log(K / (K - 1)), 0))
 
 
-@jax.jit
-@partial(jnp.vectorize, signature="(),()->()")
+@jax.custom_jvp
 def _action(beta: Array, depth: Array) -> Array:
-    """The least action from z = −depth, z the logit of the outcome that is to be lost.
+    """The least action from z = −depth, z the logit of the outcome that is to be lost."""
+    return _least_action(beta, depth)[0]
+
+
+@_action.defjvp
+def _action_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    # The path is stationary: the slopes are those of the action along the path as it is.
+    action, by_beta, by_depth = _least_action(*primals)
+    return action, by_beta * tangents[0] + by_depth * tangents[1]
+
+
+@jax.jit
+@partial(jnp.vectorize, signature="(),()->(),(),()")
+def _least_action(beta: Array, depth: Array) -> tuple[Array, Array, Array]:
+    """The least action, and its slopes in β and in the depth.
 
     The Euler–Lagrange equation gives each point of the path from the two after it. Starting with
     the last point before the loss and going back, the path ends in the fixed point for the right
@@ -931,14 +968,15 @@ def _action(beta: Array, depth: Array) -> Array:
     """
     softplus, sigmoid, rest = jax.nn.softplus, jax.nn.sigmoid, -depth
 
-    def retrace(last: Array) -> tuple[Array, Array, Array]:
+    def retrace(last: Array) -> tuple[Array, Array, tuple[Array, Array, Array]]:
         """Whether the path passes the fixed point, how closely it misses it, and its action.
 
-        Points are logits relative to the fixed point.
+        Points are logits relative to the fixed point. With the action come its slopes: what is
+        drawn at a point z has the logit rest + β z, and D(x ‖ y) the slope y − x in logit y.
         """
 
         def before(state: tuple[Any, ...]) -> tuple[Any, ...]:
-            u, x_next, action, _, _ = state
+            u, x_next, action, by_beta, by_rest, _, _ = state
             gap = x_next - sigmoid(rest + beta * u)
             drawn = u - beta * gap * (2 + 2 * jnp.cosh(rest + u))
             previous, x = drawn / beta, sigmoid(rest + u)
@@ -946,14 +984,20 @@ def _action(beta: Array, depth: Array) -> Array:
             cost = x * (u - drawn) + softplus(rest + drawn) - softplus(rest + u)
             miss = jnp.maximum(jnp.abs(u), jnp.abs(previous))
             action = jnp.where(ended, action, action + cost)
+            excess = jnp.where(ended, 0, sigmoid(rest + drawn) - x)
+            by_beta, by_rest = by_beta + excess * previous, by_rest + excess * (1 - beta)
             passed = jnp.where(ended, previous >= 0, -1.0)
-            return jnp.where(ended, u, previous), x, action, miss, passed
+            return jnp.where(ended, u, previous), x, action, by_beta, by_rest, miss, passed
 
-        start = last, 0 * last, softplus(rest + beta * last), 0 * last, 0 * last - 1
-        end, _, action, miss, passed = lax.while_loop(lambda state: state[-1] < 0, before, start)
+        lost = sigmoid(rest + beta * last)
+        slopes = lost * last, lost * (1 - beta)
+        start = last, 0 * last, softplus(rest + beta * last), *slopes, 0 * last, 0 * last - 1
+        found = lax.while_loop(lambda state: state[-1] < 0, before, start)
+        end, _, action, by_beta, by_rest, miss, passed = found
         # What is left from the fixed point to the turning point, where the action is quadratic.
-        curvature = (1 - beta**2) * sigmoid(rest) * sigmoid(-rest)
-        return passed > 0, miss, action + curvature * end**2 / 2
+        spread = sigmoid(rest) * sigmoid(-rest)
+        action += (1 - beta**2) * spread * end**2 / 2
+        return passed > 0, miss, (action, by_beta - beta * spread * end**2, -by_rest)
 
     scale = jnp.log(beta), jnp.log(6 / (1 - beta))
     candidates = -jnp.exp(jnp.linspace(*scale, 200))
@@ -1377,5 +1421,6 @@ def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
     checks.check_nonnegative(num_right, "num_right")
     checks.check_positive(ratio, "ratio")
     k, r = simplex.scalars(num_right, ratio)
-    extinct = jnp.where(r > 1, -special.lambertw(-r * jnp.exp(-r)) / r, 1)
+    safe = jnp.where(r > 1, r, 2)  # at r = 1 the slope of W is infinite
+    extinct = jnp.where(r > 1, -special.lambertw(-safe * jnp.exp(-safe)) / safe, 1)
     return extinct**k
