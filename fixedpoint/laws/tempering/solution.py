@@ -92,7 +92,7 @@ def logits(
     checks.check_logits(logits)
     checks.check_temperature(temperature)
     checks.check_nonnegative(generation, "generation")
-    return simplex.temper(logits, _total_temperature(temperature, generation))
+    return simplex.temper(logits, _power(temperature, generation))
 
 
 def composition(
@@ -881,9 +881,11 @@ def exponential_family(
     checks.check_real(parameter, "parameter")
     checks.check_real(base_slope, "base_slope")
     eta, c, T, n = simplex.scalars(parameter, base_slope, temperature, generation)
-    # At η = -c every generation is the same, also where T⁻ⁿ overflows.
-    most = jnp.where(eta + c == 0, jnp.finfo(T.dtype).max, jnp.inf)
-    return (eta + c) * jnp.minimum(_power(T, -n), most) - c
+    # At η = -c every generation is the same, also where T⁻ⁿ overflows: 0 · inf would be NaN.
+    B = _power(T, -n)
+    moved = (eta + c) * jnp.where(B < jnp.inf, B, 0) - c
+    beyond = jnp.where(eta + c > 0, jnp.inf, -jnp.inf)
+    return jnp.where((B < jnp.inf) | (eta + c == 0), moved, beyond)
 
 
 def gaussian(
@@ -1312,18 +1314,21 @@ def final_answer(
     checks.check_nonnegative(generation, "generation")
     dtype = jnp.result_type(logits, float)
     alpha, H = jnp.broadcast_arrays(jnp.asarray(logits, dtype), jnp.asarray(entropies, dtype))
-    tempered = simplex.temper(alpha - H, _total_temperature(temperature, generation))
+    tempered = simplex.temper(alpha - H, _power(temperature, generation))
     return tempered + jnp.broadcast_to(H, tempered.shape)
 
 
 def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
-    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds."""
-    return jnp.power(*simplex.scalars(temperature, exponent))
+    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds.
+
+    Where it has become 0 or inf its slopes are 0: they would overflow, and 0 · inf is NaN.
+    """
+    return _saturated_power(*simplex.scalars(temperature, exponent))
 
 
 @jax.custom_jvp
 def _saturated_power(T: Array, n: Array) -> Array:
-    """Tⁿ, which rests where it has become 0 or inf: no slope of it overflows."""
+    """T to a power; what has become 0 or inf moves no more."""
     return jnp.power(T, n)
 
 
@@ -1335,14 +1340,9 @@ def _saturated_power_jvp(
     power = _saturated_power(T, n)
     moves = (T > 0) & (T < jnp.inf) & (power > 0) & (power < jnp.inf)
     safe, most = jnp.where(moves, T, 1), jnp.finfo(T.dtype).max
-    by_T = jnp.clip(jnp.where(moves, n * (power / safe), 0), max=most)
+    by_T = jnp.clip(jnp.where(moves, n * (power / safe), 0), -most, most)
     by_n = jnp.clip(jnp.where(moves, power * jnp.log(safe), 0), -most, most)
     return power, by_T * dT + by_n * dn
-
-
-def _total_temperature(temperature: PerDistribution, generation: PerDistribution) -> Array:
-    """Tⁿ, the one temperature that n generations amount to."""
-    return _saturated_power(*simplex.scalars(temperature, generation))
 
 
 def _scale(temperature: PerDistribution, generation: PerDistribution) -> Array:
