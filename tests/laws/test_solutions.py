@@ -7,6 +7,7 @@ by hand are in `SLOPES`.
 
 import math
 import random
+import re
 from typing import Any
 
 import jax
@@ -137,8 +138,8 @@ def shifted(at, direction, step):
 def test_slopes_are_those_of_the_equation(label):
     equation, rng = equations()[label], random.Random(label)
     programs: dict[Any, Any] = {}
-    compared = 0
-    for arguments, expected in points(label):
+    compared, chosen = 0, points(label)
+    for arguments, expected in rng.sample(chosen, min(len(chosen), 12)):
         moving, staying = split(label, arguments)
         if not moving:
             continue
@@ -272,7 +273,7 @@ def test_single_precision_stays():
             if name not in staying
         }
         if any(x.dtype == jnp.float32 for x in moving.values()):
-            found = jax.eval_shape(lambda x, s=staying, f=solution(label): f(**x, **s), moving)
+            found = jax.eval_shape(lambda x, y=label, s=staying: solution(y)(**x, **s), moving)
             widened += [label] * (found.dtype != jnp.float32)
     assert not widened
 
@@ -398,17 +399,16 @@ assert set(OUTSIDE_IN) <= set(equations()), "a label in OUTSIDE_IN is not regist
 
 @each_label
 def test_arguments_outside_their_range_are_refused(label):
-    arguments = points(label)[0][0]
+    arguments, accepted = points(label)[0][0], []
     for name in equations()[label].symbols:
         for value in OUTSIDE[name] + OUTSIDE_IN.get(label, {}).get(name, ()):
             entries = arguments[name]
             wrong = jnp.array([value, *entries[1:]]) if np.ndim(entries) else value
-            with pytest.raises(ValueError, match=rf"`.*\b{name}\b.*` must .*; got"):
-                call(label, {**arguments, name: wrong})
-                pytest.fail(f"{name} = {value} is accepted")
-
-
-def call(label, arguments):
-    return solution(label)(
-        **{name: jnp.asarray(v) if np.ndim(v) else v for name, v in arguments.items()}
-    )
+            given = {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
+            try:
+                solution(label)(**{**given, name: wrong})
+            except ValueError as refusal:
+                assert re.search(rf"`.*\b{name}\b.*` must .*; got", str(refusal)), refusal
+            else:
+                accepted.append((name, value))
+    assert not accepted
