@@ -399,16 +399,15 @@ assert set(OUTSIDE_IN) <= set(equations()), "a label in OUTSIDE_IN is not regist
 
 @each_label
 def test_arguments_outside_their_range_are_refused(label):
-    arguments, accepted = points(label)[0][0], []
+    arguments, answers = points(label)[0][0], {}
     for name in equations()[label].symbols:
         for value in OUTSIDE[name] + OUTSIDE_IN.get(label, {}).get(name, ()):
             entries = arguments[name]
             wrong = jnp.array([value, *entries[1:]]) if np.ndim(entries) else value
             given = {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
             try:
-                solution(label)(**{**given, name: wrong})
+                answers[name, value] = solution(label)(**{**given, name: wrong})
             except ValueError as refusal:
-                assert re.search(rf"`.*\b{name}\b.*` must .*; got", str(refusal)), refusal
-            else:
-                accepted.append((name, value))
-    assert not accepted
+                if not re.search(rf"`.*\b{name}\b.*` must .*; got", str(refusal)):
+                    answers[name, value] = refusal
+    assert not answers

@@ -882,10 +882,11 @@ def exponential_family(
     checks.check_real(base_slope, "base_slope")
     eta, c, T, n = simplex.scalars(parameter, base_slope, temperature, generation)
     # At η = -c every generation is the same, also where T⁻ⁿ overflows: 0 · inf would be NaN.
-    B = _power(T, -n)
-    moved = (eta + c) * jnp.where(B < jnp.inf, B, 0) - c
+    factor = _power(T, -n)
+    finite = factor < jnp.inf
+    moved = (eta + c) * jnp.where(finite, factor, 0) - c
     beyond = jnp.where(eta + c > 0, jnp.inf, -jnp.inf)
-    return jnp.where((B < jnp.inf) | (eta + c == 0), moved, beyond)
+    return jnp.where(finite | (eta + c == 0), moved, beyond)
 
 
 def gaussian(
@@ -1338,7 +1339,7 @@ def _saturated_power_jvp(
 ) -> tuple[Array, Array]:
     (T, n), (dT, dn) = primals, tangents
     power = _saturated_power(T, n)
-    moves = (T > 0) & (T < jnp.inf) & (power > 0) & (power < jnp.inf)
+    moves = (T > 0) & jnp.isfinite(T) & (power > 0) & (power < jnp.inf)
     safe, most = jnp.where(moves, T, 1), jnp.finfo(T.dtype).max
     by_T = jnp.clip(jnp.where(moves, n * (power / safe), 0), -most, most)
     by_n = jnp.clip(jnp.where(moves, power * jnp.log(safe), 0), -most, most)
