@@ -1,8 +1,8 @@
 """Every registered solution, from its equation alone: slopes, transformations, precision, refusals.
 
 The slopes are compared with differences of the equation itself, to 50 digits. Where the equation
-has no value, as where a temperature is infinite, the slopes must at least be numbers; those known
-by hand are in `SLOPES`.
+has no value, as where a temperature is infinite, the slopes must at least be numbers; a few are
+known by hand.
 """
 
 import math
@@ -23,16 +23,7 @@ from fixedpoint.laws.equation import equations
 INF, NAN = math.inf, math.nan
 
 # Of the labels a few stand for all; the others are `long`.
-SHORT = [
-    "flow.multiplier",
-    "resampling.heterozygosity",
-    "resampling.partial_refit_data",
-    "tempering.cone",
-    "tempering.entropy_slope",
-    "tempering.generations_to_collapse",
-    "tempering.mode_limit",
-    "traces.two_charts",
-]
+SHORT = ["flow.multiplier", "tempering.cone", "tempering.mode_limit", "traces.two_charts"]
 assert set(SHORT) <= set(equations()), "a label in SHORT is not registered"
 
 each_label = pytest.mark.parametrize("label", sorted(equations()))
@@ -191,6 +182,7 @@ def test_slopes_are_those_of_the_equation(label):
     assert compared or not split(label, points(label)[0][0])[0]
 
 
+@pytest.mark.long
 def test_slopes_known_by_hand():
     """Where the equation has no value, or none that 50 digits could tell from a limit."""
     theta = jnp.array([1.3, -0.4, 0.2, -2.1])
