@@ -4,6 +4,8 @@ The oracles are the textbook definitions, summed in mpmath from the exact values
 650 digits, because a textbook's 1 - p cancels and one state has an outcome of probability 1e-587.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -624,8 +626,8 @@ def test_gradients_are_the_slopes_across_every_gap(name):
                 slope = float((ends[0] - ends[1]) / (2 * step))
             arrays = (jnp.array(theta), jnp.array(phi), jnp.asarray(order))
             back, forward = compiled(*arrays, tuple(map(jnp.asarray, moved)))
-            backward = sum(jnp.vdot(a, jnp.asarray(b)) for a, b in zip(back, moved, strict=True))
-            np.testing.assert_allclose([forward, backward], slope, rtol=1e-9, atol=1e-15)
+            backward = math.fsum(np.vdot(a, b) for a, b in zip(back, moved, strict=True))
+            np.testing.assert_allclose([float(forward), backward], slope, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.slow
