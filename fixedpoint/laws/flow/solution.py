@@ -220,8 +220,8 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
 
     Validity:
         Exact for every K; relative error below 1e-12 in float64
-        (`fixedpoint verify flow.relaxation_rate`). Its derivative is undefined where the two
-        smallest probabilities tie.
+        (`fixedpoint verify flow.relaxation_rate`). Where the three smallest probabilities tie it
+        has no derivative, only finite slopes on each side.
 
     Example:
         >>> print(f"{relaxation_rate(jnp.log(jnp.array([0.9, 0.1]))):.12f}")  # 2 · 0.9 · 0.1
@@ -244,7 +244,8 @@ def _second_eigenvalue(theta: Array) -> Array:
 
     def secular(rate: Array) -> Array:
         # Multiplied by (rate - low)(high - rate): no poles at the ends.
-        inner = _total(rest / (rest - rate)) if rest.shape[-1] else 0.0
+        apart = rest > rate
+        inner = _total(jnp.where(apart, rest / jnp.where(apart, rest - rate, 1), 0))
         return high * (rate - low) - low * (high - rate) + (rate - low) * (high - rate) * inner
 
     return special.increasing_root(secular, low, high)[..., 0]
