@@ -677,7 +677,8 @@ def winner(
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
         diffusion with the same drift and noise has another exponent and is wrong by a factor that
-        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3.
+        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3,
+        in float64 alone.
 
     Example:
         >>> round(float(winner(1.0, 0.5, 0.1)), 6)  # the functional equation itself: 8.199e-4
@@ -691,10 +692,15 @@ def winner(
     checks.check_positive(step_size, "step_size")
     checks.check_range(num_samples, "num_samples", "[1, inf)")
     z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
+    if z.dtype != jnp.float64:
+        raise ValueError(
+            "`logit_gap` and the other arguments must be float64 (`jax.enable_x64`), or nothing is "
+            f"left of the functional equation; got {z.dtype}."
+        )
     nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
     y = jnp.multiply.outer((nodes + 1) / 2, z)
-    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T)
-    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T)
+    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T[None])
+    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T[None])
 
     def newton(_: Any, m: Array) -> Array:
         shared = p_T + q_T * jnp.exp(m)
@@ -704,10 +710,10 @@ def winner(
     m = jax.lax.fori_loop(0, 40, newton, -jnp.log(q_T) / p)
     fall = q_T * jnp.exp(m * p)
     first, second = q - fall, q**2 + fall * (p**2 - q**2)
-    slope = (p_T * q_T / T * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
+    slope = (p_T * q_T / T[None] * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
     weights = weights / 2
     W = z / 2 * jnp.tensordot(weights, m, 1)
-    spread = second + (B - 1) * first**2
+    spread = second + (B - 1)[None] * first**2
     log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
     tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
