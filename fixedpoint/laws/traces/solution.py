@@ -674,6 +674,9 @@ def winner(
     Returns:
         The probability that the other outcome is drawn for ever in the end.
 
+    Raises:
+        ValueError: If an argument is out of its range, or in single precision.
+
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
         diffusion with the same drift and noise has another exponent and is wrong by a factor that
