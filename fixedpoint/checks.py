@@ -24,6 +24,8 @@ __all__ = [
     "check_outcomes",
     "check_positive",
     "check_probabilities",
+    "check_range",
+    "check_real",
     "check_temperature",
 ]
 
@@ -171,6 +173,65 @@ def check_fraction(value: Any, name: str) -> Any:
     return _check_entries(
         value, name, "be between 0 and 1", lambda entries: (entries >= 0) & (entries <= 1)
     )
+
+
+def check_range(value: Any, name: str, interval: str, whole: bool = False) -> Any:
+    """Check that a number or every entry of an array lies in an interval.
+
+    Args:
+        value: The number or array.
+        name: Name of the argument, for the message.
+        interval: The interval as one writes it: "(0, 1)", "[1, inf)", "(1, inf]".
+        whole: Whether it must be a whole number as well (of any type: 3.0 is one).
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If an entry is outside the interval, NaN, or not whole although it must be.
+
+    Example:
+        >>> check_range(1.0, "temperature", "(0, 1)")
+        Traceback (most recent call last):
+        ...
+        ValueError: `temperature` must be in (0, 1); got 1.0.
+        >>> check_range(2.5, "num_outcomes", "[2, inf)", whole=True)
+        Traceback (most recent call last):
+        ...
+        ValueError: `num_outcomes` must be a whole number in [2, inf); got 2.5.
+    """
+    low, high = (float(end) for end in interval[1:-1].split(","))
+
+    def allowed(entries: Any) -> Any:
+        above = entries >= low if interval[0] == "[" else entries > low
+        below = entries <= high if interval[-1] == "]" else entries < high
+        return above & below & ((entries == np.floor(entries)) if whole else True)
+
+    return _check_entries(
+        value, name, f"be {'a whole number ' if whole else ''}in {interval}", allowed
+    )
+
+
+def check_real(value: Any, name: str) -> Any:
+    """Check that a number or every entry of an array is a finite real number.
+
+    Args:
+        value: The number or array.
+        name: Name of the argument, for the message.
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If an entry is infinite or NaN.
+
+    Example:
+        >>> check_real(float("nan"), "logit_gap")
+        Traceback (most recent call last):
+        ...
+        ValueError: `logit_gap` must be a finite number; got nan.
+    """
+    return _check_entries(value, name, "be a finite number", np.isfinite)
 
 
 def check_count(value: Any, name: str, minimum: int = 1) -> int:

@@ -48,6 +48,7 @@ __all__ = [
     "renyi_divergence",
     "renyi_entropy",
     "rounding",
+    "scalars",
     "tail_probability",
     "temper",
 ]
@@ -729,8 +730,10 @@ def renyi_divergence(
     r = jnp.where(shared, jnp.where(swap, -ratio, ratio), 0)
     u, v = jnp.where(shared, first, 0), jnp.where(shared, second, 0)
     mixed = jnp.where(shared, u + d * r, -jnp.inf)
-    together = jnp.exp(u) * (_gap(d * r) / d + _gap(-r))
-    apart = _weighted_gap(u, u + d * r, d * r) / d + _weighted_gap(u, v, -r)
+    # A term above e² is not near, and must not overflow: 0 · inf would be the slope.
+    tilt = jnp.minimum(d * r, 2 - u)
+    together = jnp.exp(u) * (_gap(tilt) / d + _gap(-r))
+    apart = _weighted_gap(u, u + tilt, tilt) / d + _weighted_gap(u, v, -r)
     within = (jnp.abs(r) < _FAR) & (jnp.abs(d * r) < _FAR)
     terms = jnp.where(within, together, apart)
     unshared = jnp.exp(second) - (1 + d) / d * jnp.exp(first)
@@ -904,6 +907,29 @@ def per_distribution(
         jnp.broadcast_to(theta, (*joint, theta.shape[-1])),
         jnp.broadcast_to(parameter, joint)[..., None],
     )
+
+
+def scalars(*values: Real[ArrayLike, "..."]) -> tuple[Float[Array, "..."], ...]:
+    """Numbers as arrays of one shape and of the one floating dtype that holds them.
+
+    Args:
+        values: Numbers or arrays whose shapes broadcast.
+
+    Returns:
+        The arrays; integers alone become the default float, beside a float they take its dtype.
+
+    Raises:
+        ValueError: If the shapes do not broadcast.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> temperature, num_samples = scalars(jnp.float32(0.5), jnp.array([10, 20]))
+        >>> temperature.shape, num_samples.dtype
+        ((2,), dtype('float32'))
+    """
+    dtype = jnp.result_type(*values)
+    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+    return tuple(jnp.broadcast_arrays(*(jnp.asarray(value).astype(dtype) for value in values)))
 
 
 def _pair(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array]:
@@ -1086,7 +1112,9 @@ def _divide_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Ar
     (x, temperature), (dx, dtemperature) = primals, tangents
     scaled = _divide(x, temperature)
     finite = jnp.where(jnp.isfinite(scaled), scaled, 0)
-    return scaled, _divide(dx - finite * dtemperature, temperature)
+    # At T = inf nothing moves, however T depends on what is varied: 0 · inf would be NaN.
+    moved = jnp.where(jnp.isinf(temperature), 0, dx - finite * dtemperature)
+    return scaled, _divide(moved, temperature)
 
 
 # The temperature part of a change ----------------------------------------------------------------

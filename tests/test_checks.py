@@ -24,6 +24,8 @@ REJECTED = [
     (checks.check_nonnegative, jnp.array([1.0, NAN]), "`value` must be >= 0 and finite; got nan."),
     (checks.check_fraction, 1.5, "`value` must be between 0 and 1; got 1.5."),
     (checks.check_fraction, -1e-9, "`value` must be between 0 and 1; got -1e-09."),
+    (checks.check_real, INF, "`value` must be a finite number; got inf."),
+    (checks.check_real, np.array([0.0, NAN]), "`value` must be a finite number; got nan."),
     (checks.check_count, 0, "`value` must be an integer >= 1; got 0."),
     (checks.check_count, 1e9, "`value` must be an integer >= 1; got 1000000000.0. Write int(1000"),
     (checks.check_count, 2.5, "`value` must be an integer >= 1; got 2.5."),
@@ -123,3 +125,33 @@ def test_the_names_of_the_arguments_are_the_usual_ones():
         checks.check_probabilities([0.1])
     with pytest.raises(ValueError, match="`temperature` must be"):
         checks.check_temperature(-1)
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "whole", "message"),
+    [
+        (0.0, "(0, 1]", False, "`value` must be in (0, 1]; got 0.0."),
+        (np.array([1.0, 1.5]), "(0, 1]", False, "`value` must be in (0, 1]; got 1.5."),
+        (INF, "[2, inf)", False, "`value` must be in [2, inf); got inf."),
+        (NAN, "[0, inf]", False, "`value` must be in [0, inf]; got nan."),
+        (2.5, "[2, inf)", True, "`value` must be a whole number in [2, inf); got 2.5."),
+        (1, "[2, inf)", True, "`value` must be a whole number in [2, inf); got 1.0."),
+    ],
+)
+def test_a_range_is_what_its_interval_says(value, interval, whole, message):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        checks.check_range(value, "value", interval, whole)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "whole"),
+    [
+        (1.0, "(0, 1]", False),
+        (INF, "(1, inf]", False),
+        (2, "[2, inf)", True),
+        (3.0, "[2, 3]", True),
+    ],
+)
+def test_a_range_holds_its_closed_ends(value, interval, whole):
+    assert checks.check_range(value, "value", interval, whole) is value

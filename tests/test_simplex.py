@@ -4,6 +4,8 @@ The oracles are the textbook definitions, summed in mpmath from the exact values
 650 digits, because a textbook's 1 - p cancels and one state has an outcome of probability 1e-587.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import mpmath as mp
@@ -563,6 +565,71 @@ class TestEveryFunction:
         if name != "kl_divergence nearby":  # 1 + 1e-6 is another number in float32
             expected = COMPILED[name](theta.astype(float))
             np.testing.assert_allclose(value, expected, rtol=2e-6, atol=1e-7)
+
+
+def by_definition(name, theta, phi, order):
+    """The same quantities from their definitions, at the working precision."""
+    p, q = ([mp.exp(x) for x in logits] for logits in (theta, phi))
+    p, q = ([x / mp.fsum(w) for x in w] for w in (p, q))
+    if name == "renyi_divergence":
+        mean = mp.fsum(x**order * y ** (1 - order) for x, y in zip(p, q, strict=True))
+        return mp.log(mean) / (order - 1)
+    if name == "renyi_entropy":
+        return mp.log(mp.fsum(x**order for x in p)) / (1 - order)
+    terms = {
+        "kl_divergence": [x * mp.log(x / y) for x, y in zip(p, q, strict=True)],
+        "entropy": [-x * mp.log(x) for x in p],
+        "heterozygosity": [x * (1 - x) for x in p],
+        "tail_probability": [x for x, t in zip(p, theta, strict=True) if t < max(theta)],
+        "mode_probability": [max(p)],
+    }
+    return mp.fsum(terms[name])
+
+
+QUANTITIES = {
+    "renyi_divergence": simplex.renyi_divergence,
+    "renyi_entropy": lambda theta, phi, order: simplex.renyi_entropy(theta, order),
+    "kl_divergence": lambda theta, phi, order: simplex.kl_divergence(theta, phi),
+    "entropy": lambda theta, phi, order: simplex.entropy(theta),
+    "heterozygosity": lambda theta, phi, order: simplex.heterozygosity(theta),
+    "tail_probability": lambda theta, phi, order: simplex.tail_probability(theta),
+    "mode_probability": lambda theta, phi, order: simplex.mode_probability(theta),
+}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", QUANTITIES)
+def test_gradients_are_the_slopes_across_every_gap(name):
+    def differentiate(theta, phi, order, moved):
+        given = (theta, phi, order)
+        back = jax.grad(QUANTITIES[name], argnums=(0, 1, 2))(*given)
+        return back, jax.jvp(QUANTITIES[name], given, moved)[1]
+
+    compiled = jax.jit(differentiate)
+    moved = ([1.0, -0.7, 0.4], [0.3, 0.9, -0.5], 0.2)
+    for theta, phi in [
+        ([1.3, -0.4, -2.0], [0.2, 0.3, 1.0]),
+        ([0.0, -800.0, -3.0], [-800.0, 0.0, 1.0]),
+        ([400.0, -400.0, 0.3], [0.1, 0.0, 0.4]),
+        ([-1.0, 2.0, -40.0], [-1.0, 2.000001, -40.0]),
+    ]:
+        for order in (0.3, 0.6, 2.5):
+            with mp.workdps(800):  # e⁻⁸⁰⁰ is seen beside 1
+                step = mp.mpf(10) ** -20
+                ends = [
+                    by_definition(
+                        name,
+                        [x + s * step * d for x, d in zip(theta, moved[0], strict=True)],
+                        [x + s * step * d for x, d in zip(phi, moved[1], strict=True)],
+                        order + s * step * moved[2],
+                    )
+                    for s in (1, -1)
+                ]
+                slope = float((ends[0] - ends[1]) / (2 * step))
+            arrays = (jnp.array(theta), jnp.array(phi), jnp.asarray(order))
+            back, forward = compiled(*arrays, tuple(map(jnp.asarray, moved)))
+            backward = math.fsum(np.vdot(a, b) for a, b in zip(back, moved, strict=True))
+            np.testing.assert_allclose([float(forward), backward], slope, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.slow

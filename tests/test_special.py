@@ -112,3 +112,19 @@ def test_root_at_the_ends_of_the_bracket_and_in_single_precision():
     root = special.increasing_root(lambda x: x - ends, jnp.full(2, 2.0, jnp.float32), ends)
     assert root.dtype == jnp.float32
     np.testing.assert_allclose(root, ends, rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-20, 0.3, 1.0])
+@pytest.mark.parametrize("n", [0.0, 1.0, 2.5, 1e6])
+def test_powers_of_what_is_left_and_their_slopes(x, n):
+    with mpmath.workdps(60):
+        left = (1 - mpmath.mpf(x)) ** mpmath.mpf(n)
+        by_x = -n * (1 - mpmath.mpf(x)) ** (mpmath.mpf(n) - 1) if n else mpmath.mpf(0)
+        by_n = left * mpmath.log(1 - mpmath.mpf(x)) if x < 1 else mpmath.mpf(0)
+        wanted = np.array([left, by_x, by_n, 1 - left, -by_x, -by_n], float)
+    found = []
+    for function in (special.power_of_complement, special.complement_of_power):
+        found += [function(x, n), *jax.grad(function, argnums=(0, 1))(x, n)]
+    np.testing.assert_allclose(found, wanted, rtol=1e-13)
+    single = special.complement_of_power(jnp.float32(x), jnp.float32(n))
+    assert single.dtype == jnp.float32

@@ -68,8 +68,8 @@ def compute(num_generations: int = 1000, num_replicates: int = 64) -> dict[str, 
         "switches": np.asarray(softmax.num_switches),
         # In units of the diffusion's time (step size)² n, which is 1 when it begins to switch.
         "switches by the law": np.asarray(
-            traces.switches(LEVEL, np.log(10) * decades + 2 * np.log(STEP_SIZE))
-        ).clip(0),
+            traces.switches(LEVEL, (np.log(10) * decades + 2 * np.log(STEP_SIZE)).clip(0))
+        ),
     }
 
 

@@ -54,6 +54,8 @@ def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Flo
     References:
         Derived here. The limit a → 1, z + e^z = 2t + const, is the flow of the logistic loss.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_target, "gap_target")
     checks.check_nonnegative(time, "time")
     z, target, t = _floats(gap, gap_target, time)
     return _frozen_gap(z, target, t)
@@ -166,6 +168,7 @@ def frozen_one_hot_target(
         Derived here; K = 2 is the flow of the logistic loss.
     """
     checks.check_nonnegative(time, "time")
+    checks.check_range(target, "target", f"[0, {jnp.shape(logits)[-1]})", whole=True)
     theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
     chosen = _outcomes(theta) == chosen
     alive = jnp.any(chosen & (theta > -jnp.inf), -1)
@@ -226,8 +229,8 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
         Exact for every K; relative error below 1e-12 in float64
         (`fixedpoint verify flow.relaxation_rate`). A model that differs from the teacher in faster
         directions alone (one that ties where the teacher's two least probable outcomes do) is
-        quicker. Its derivative is undefined where the two
-        smallest probabilities tie.
+        quicker. Where the three smallest probabilities tie it has no derivative, only finite
+        slopes on each side.
 
     Example:
         >>> print(f"{relaxation_rate(jnp.log(jnp.array([0.9, 0.1]))):.12f}")  # 2 · 0.9 · 0.1
@@ -252,7 +255,8 @@ def _second_eigenvalue(theta: Array) -> Array:
 
     def secular(rate: Array) -> Array:
         # Multiplied by (rate - low)(high - rate): no poles at the ends.
-        inner = _total(rest / (rest - rate)) if rest.shape[-1] else 0.0
+        apart = rest > rate
+        inner = _total(jnp.where(apart, rest / jnp.where(apart, rest - rate, 1), 0))
         return high * (rate - low) - low * (high - rate) + (rate - low) * (high - rate) * inner
 
     return special.increasing_root(secular, low, high)[..., 0]
@@ -290,8 +294,10 @@ def multiplier(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_temperature(time, "time")
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, t, K = _floats(temperature, time, num_outcomes)
-    return 1 - _excess(T) * jnp.expm1(-t / K)
+    lost = jnp.where(t < jnp.inf, jnp.expm1(-jnp.where(t < jnp.inf, t, 0) / K), -1)
+    return 1 - _excess(T) * lost
 
 
 def off_ray(
@@ -377,7 +383,10 @@ def finite_training(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     checks.check_positive(time, "time")
+    checks.check_positive(generation, "generation")
+    _check_modes(num_modes, num_outcomes)
     K, t, n, m = _floats(num_outcomes, time, generation, num_modes)
     return m * (K - m) / (K * n * t)
 
@@ -425,6 +434,8 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
     References:
         Derived here, from `frozen_two_outcomes`.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_initial, "gap_initial")
     checks.check_temperature(temperature, positive=True)
     z, start, T = _floats(gap, gap_initial, temperature)
     return _lineage_at_rest(jnp.abs(z), start * jnp.sign(z), T)
@@ -526,6 +537,7 @@ def online_two_outcomes(
     References:
         Derived here.
     """
+    checks.check_real(gap, "gap")
     checks.check_nonnegative(time, "time")
     if not isinstance(temperature, Tracer):
         T = np.asarray(temperature, dtype=float)
@@ -545,7 +557,10 @@ def online_two_outcomes(
     sinh = jnp.sinh(jnp.where(far, 1, u))
     start = m * 2 * sinh**2 + _tiny(z)
     now = special.lambertw_exp(jnp.log(start) + start + change)
-    return jnp.where(far, moved, 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start)))
+    # Not √(now/start), whose slope has start² and, where nothing is left, 1/0.
+    left = now > 0
+    ratio = jnp.exp((jnp.log(jnp.where(left, now, 1)) - jnp.log(start)) / 2)
+    return jnp.where(far, moved, 2 * s * jnp.arcsinh(sinh * jnp.where(left, ratio, 0)))
 
 
 def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
@@ -581,6 +596,8 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     References:
         Derived here.
     """
+    checks.check_real(gap, "gap")
+    checks.check_real(gap_initial, "gap_initial")
     size = abs(checks.check_count(order, "order", minimum=-(2**31)))
     if size < 2:
         raise ValueError(f"`order` must not be -1, 0 or 1; got {order}.")
@@ -627,6 +644,8 @@ def online_block(
     """
     checks.check_positive(gap, "gap")
     checks.check_positive(gap_initial, "gap_initial")
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    _check_modes(num_modes, num_outcomes)
     z, start, K, m = _floats(gap, gap_initial, num_outcomes, num_modes)
     r = (K - m) / m
 
@@ -702,7 +721,9 @@ def collapse_tail(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     checks.check_positive(time, "time")
+    _check_modes(num_modes, num_outcomes)
     K, t, m = _floats(num_outcomes, time, num_modes)
     return m * (K - m) / (K * t)
 
@@ -729,6 +750,8 @@ def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Arra
     References:
         Derived here.
     """
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
+    _check_modes(num_modes, num_outcomes)
     K, m = _floats(num_outcomes, num_modes)
     return m / K
 
@@ -761,6 +784,7 @@ def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*
         Derived here.
     """
     checks.check_temperature(temperature, positive=True)
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, K = _floats(temperature, num_outcomes)
     return -_excess(T) / K
 
@@ -800,7 +824,9 @@ def majorisation(
         chapter 5.
     """
     checks.check_temperature(temperature, positive=True)
-    theta, T, m = _per_distribution(checks.check_logits(logits), temperature, num_top)
+    checks.check_logits(logits)
+    checks.check_range(num_top, "num_top", f"[1, {jnp.shape(logits)[-1]})", whole=True)
+    theta, T, m = _per_distribution(logits, temperature, num_top)
     p = -jnp.sort(-simplex.probabilities(theta), -1)
     top = _outcomes(p) < m
     log_ratio = jnp.log(jnp.where(p > 0, p, 1) / p[..., :1])
@@ -843,6 +869,7 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
         Derived here.
     """
     checks.check_positive(gap, "gap")
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
     z, K = _floats(gap, num_outcomes)
     return K * _log_remainder(z)
 
@@ -1037,7 +1064,8 @@ def reverse_kl_tail(
     References:
         Derived here.
     """
-    checks.check_positive(checks.check_below_one(temperature), "temperature")
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_range(temperature, "temperature", "(0, 1)")
     checks.check_positive(time, "time")
     K, T, t = _floats(num_outcomes, temperature, time)
     rate = K * _excess(T) * t
@@ -1095,6 +1123,10 @@ def potential(
         Neural Computation 15 (2003) 915; D. R. Hunter, K. Lange, A tutorial on MM algorithms, Am.
         Stat. 58 (2004) 30.
     """
+    checks.check_logits(logits)
+    checks.check_temperature(temperature, positive=True)
+    checks.check_logits(logits_real, "logits_real")
+    checks.check_range(natural, "natural", "[0, 1]", whole=True)
     theta, T, a, nu = _per_distribution(logits, temperature, fraction, natural)
     real = jnp.broadcast_to(simplex.probabilities(logits_real), theta.shape)
     slope = gradient(theta, T[..., 0], real, a[..., 0])
@@ -1104,6 +1136,13 @@ def potential(
 
 
 # -------------------------------------------------------------------------------------------------
+
+
+def _check_modes(num_modes: Scalars, num_outcomes: Scalars) -> None:
+    """Check that the modes are one at least and no more than the outcomes."""
+    known = not isinstance(num_outcomes, Tracer)
+    interval = f"[1, {np.min(num_outcomes)}]" if known else "[1, inf)"
+    checks.check_range(num_modes, "num_modes", interval, whole=True)
 
 
 def _floats(*values: ArrayLike) -> tuple[Array, ...]:

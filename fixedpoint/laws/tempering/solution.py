@@ -3,7 +3,9 @@ r"""Closed forms of tempering: generation n of a loop at temperature T has the l
 Notation: θ logits, p = softmax(θ), T temperature, n generation, β = T⁻ⁿ inverse temperature,
 p_β ∝ e^{βθ}. The claims and their proofs are in `derivation`, the loop that they describe in
 `process`. Every function works under `jax.jit`, `jax.vmap` and `jax.grad` and follows the dtype of
-the logits; -inf marks a lost outcome.
+the logits; -inf marks a lost outcome. Derivatives are exact where they exist; where a value jumps,
+is infinite or has an infinite slope they are 0 or infinite, never NaN
+(`tests/laws/test_solutions.py`).
 """
 
 import math
@@ -53,7 +55,7 @@ def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
     References:
         The family p^{1/T}/Σp^{1/T}: escort distributions of Beck & Schlögl (1993).
     """
-    return simplex.temper(logits, temperature)
+    return simplex.temper(checks.check_logits(logits), temperature)
 
 
 def logits(
@@ -88,6 +90,7 @@ def logits(
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1 (two
         generations).
     """
+    checks.check_logits(logits)
     checks.check_temperature(temperature)
     checks.check_nonnegative(generation, "generation")
     return simplex.temper(logits, _power(temperature, generation))
@@ -124,10 +127,12 @@ def composition(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1.
     """
+    checks.check_logits(logits)
     checks.check_temperature(temperatures, "temperatures")
     T = jnp.append(jnp.asarray(temperatures), 1.0)  # one more generation, which changes nothing
     extreme = (T == 0) | jnp.isinf(T)
-    product = jnp.where(jnp.any(extreme), T[jnp.argmax(extreme)], jnp.prod(T))
+    product = jnp.prod(jnp.where(jnp.any(extreme), 1, T))  # 0 · inf has no slope
+    product = jnp.where(jnp.any(extreme), lax.stop_gradient(T[jnp.argmax(extreme)]), product)
     return simplex.temper(logits, product)
 
 
@@ -166,6 +171,7 @@ def fixed_point(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9 (T = 1).
     """
+    checks.check_logits(logits)
     return -potentials.gradient(logits, temperature)
 
 
@@ -195,6 +201,7 @@ def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
     References:
         Elementary.
     """
+    checks.check_logits(logits)
     T = jnp.asarray(checks.check_temperature(temperature))
     return simplex.temper(logits, jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)))
 
@@ -227,7 +234,7 @@ def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
     References:
         Elementary.
     """
-    x = simplex.temper(logits, 1.0)
+    x = simplex.temper(checks.check_logits(logits), 1.0)
     second = jnp.max(jnp.where(x < 0, x, -jnp.inf), -1, keepdims=True)
     return -second[..., 0], jnp.sum(x == 0, -1), jnp.sum((x == second) & (x > -jnp.inf), -1)
 
@@ -246,7 +253,7 @@ def mode_limit(
     Args:
         gap: Δ > 0, from the modes' logit to the next one (`runners_up`).
         num_modes: m >= 1, how many outcomes share the largest logit.
-        num_runners_up: k₂ >= 1, how many share the next one.
+        num_runners_up: k₂ >= 0, how many share the next one.
         temperature: T in [0, 1).
         generation: n >= 0.
 
@@ -267,11 +274,16 @@ def mode_limit(
     References:
         Derived here.
     """
-    checks.check_below_one(temperature)
-    checks.check_temperature(gap, "gap", positive=True)
-    B = _power(temperature, -jnp.asarray(checks.check_nonnegative(generation, "generation")))
-    ratio = jnp.asarray(num_runners_up) / jnp.asarray(num_modes)
-    return ratio * jnp.exp(-jnp.asarray(gap) * B)
+    checks.check_range(gap, "gap", "(0, inf]")
+    checks.check_range(num_modes, "num_modes", "[1, inf)", whole=True)
+    checks.check_range(num_runners_up, "num_runners_up", "[0, inf)", whole=True)
+    checks.check_range(temperature, "temperature", "[0, 1)")
+    checks.check_nonnegative(generation, "generation")
+    gap, m, k, T, n = simplex.scalars(gap, num_modes, num_runners_up, temperature, generation)
+    exponent = gap * _power(T, -n)
+    gone = exponent > 800  # nothing is left and nothing moves: 0 · inf would be its slope
+    B = _power(jnp.where(gone, 1, T), -n)
+    return jnp.where(gone, 0, k / m * jnp.exp(-jnp.where(gone, 1, gap) * B))
 
 
 def tail(
@@ -321,7 +333,7 @@ def generations_to_collapse(
     Args:
         gap: Δ > 0, from the modes' logit to the next one (`runners_up`).
         num_modes: m >= 1, how many outcomes share the largest logit.
-        num_runners_up: k₂ >= 1, how many share the next one.
+        num_runners_up: k₂ >= 0, how many share the next one.
         temperature: Sampling temperature T; inf is returned for T >= 1.
         tolerance: ε in (0, 1).
 
@@ -341,13 +353,19 @@ def generations_to_collapse(
     References:
         Derived here.
     """
-    T = jnp.asarray(checks.check_temperature(temperature))
-    checks.check_temperature(gap, "gap", positive=True)
-    checks.check_positive(tolerance, "tolerance")
-    excess = jnp.log(num_runners_up / jnp.asarray(num_modes)) - jnp.log(tolerance)
-    ahead = excess > gap
-    n = jnp.log(jnp.where(ahead, excess / gap, 1)) / -jnp.log(jnp.where(T < 1, T, 0.5))
-    return jnp.where(ahead, jnp.where(T < 1, n, jnp.inf), 0)
+    checks.check_range(gap, "gap", "(0, inf]")
+    checks.check_range(num_modes, "num_modes", "[1, inf)", whole=True)
+    checks.check_range(num_runners_up, "num_runners_up", "[0, inf)", whole=True)
+    checks.check_temperature(temperature)
+    checks.check_range(tolerance, "tolerance", "(0, 1)")
+    gap, m, k, T, tolerance = simplex.scalars(
+        gap, num_modes, num_runners_up, temperature, tolerance
+    )
+    excess = jnp.log(jnp.where(k > 0, k, 1) / m) - jnp.log(tolerance)
+    ahead = (k > 0) & (excess > gap)
+    cold = (T > 0) & (T < 1)
+    n = jnp.log(jnp.where(ahead, excess / gap, 1)) / -jnp.log(jnp.where(cold, T, 0.5))
+    return jnp.where(ahead, jnp.where(cold, n, jnp.where(T < 1, 0, jnp.inf)), 0)
 
 
 def divergence(
@@ -385,6 +403,7 @@ def divergence(
     References:
         Derived here.
     """
+    checks.check_logits(logits)
     checks.check_temperature(inverse_temperature, "inverse_temperature")
     checks.check_temperature(inverse_temperature_other, "inverse_temperature_other")
     return simplex.kl_divergence(
@@ -465,7 +484,8 @@ def _series(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> tuple[Any, ...]:
     """Size of the logits times B, and κ₂ and κ₃ over its powers, under the uniform law."""
-    checks.check_above_one(temperature)
+    checks.check_logits(logits)
+    checks.check_range(temperature, "temperature", "(1, inf]")
     checks.check_nonnegative(generation, "generation")
     theta, B = simplex.per_distribution(logits, _power(temperature, -jnp.asarray(generation)))
     x = simplex.centre(theta)
@@ -509,6 +529,7 @@ def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float
     References:
         Textbook thermodynamics: the heat capacity is β² times the variance of the energy.
     """
+    checks.check_logits(logits)
     checks.check_nonnegative(inverse_temperature, "inverse_temperature")
     theta, beta = simplex.per_distribution(logits, inverse_temperature)
     p = simplex.probabilities(_cooled(theta, beta[..., 0]))
@@ -549,6 +570,7 @@ def majorisation(
         A. W. Marshall, I. Olkin, B. C. Arnold, Inequalities: theory of majorization and its
         applications, 2nd ed., Springer (2011), chapter 5.
     """
+    checks.check_logits(logits)
     checks.check_nonnegative(inverse_temperature, "inverse_temperature")
     checks.check_count(num_top, "num_top")
     theta, beta = simplex.per_distribution(logits, inverse_temperature)
@@ -586,7 +608,7 @@ def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float
 
     Example:
         >>> recovery(0.5, 3)
-        Array(8., dtype=float64, weak_type=True)
+        Array(8., dtype=float64)
 
     References:
         Derived here.
@@ -632,8 +654,10 @@ def storage_cold(
         Derived here.
     """
     checks.check_positive(logit_range, "logit_range")
-    T = jnp.asarray(checks.check_below_one(temperature))
-    return jnp.log(jnp.maximum(log_smallest / jnp.asarray(logit_range), 1)) / -jnp.log(T)
+    checks.check_range(temperature, "temperature", "(0, 1)")
+    checks.check_positive(log_smallest, "log_smallest")
+    R, T, smallest = simplex.scalars(logit_range, temperature, log_smallest)
+    return jnp.log(jnp.maximum(smallest / R, 1)) / -jnp.log(T)
 
 
 def storage_hot(
@@ -673,12 +697,14 @@ def storage_hot(
     References:
         Derived here.
     """
-    T = jnp.asarray(checks.check_temperature(temperature, positive=True)) * 1.0
-    growth = tolerance * (T - 1) / (T * roundoff)
-    ends = growth > -1
-    moving = jnp.where(T == 1, 2.0, T)
-    horizon = jnp.log1p(jnp.where(ends, growth, 0)) / jnp.log(moving)
-    return jnp.where(T == 1, tolerance / roundoff, jnp.where(ends, horizon, jnp.inf))
+    checks.check_temperature(temperature, positive=True)
+    checks.check_range(roundoff, "roundoff", "(0, 1)")
+    checks.check_positive(tolerance, "tolerance")
+    T, u, tolerance = simplex.scalars(temperature, roundoff, tolerance)
+    growth = tolerance * (T - 1) / (T * u)
+    ends, still = growth > -1, T == 1
+    horizon = jnp.log1p(jnp.where(ends, growth, 0)) / jnp.log(jnp.where(still, 2, T))
+    return jnp.where(still, tolerance / u, jnp.where(ends, horizon, jnp.inf))
 
 
 def storage_horizon(
@@ -732,15 +758,17 @@ def storage_horizon(
     """
     if stored_as not in ("probabilities", "logits"):
         raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
-    R = jnp.asarray(checks.check_positive(logit_range, "logit_range"))
-    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    checks.check_positive(logit_range, "logit_range")
+    checks.check_positive(temperature, "temperature")
     checks.check_positive(tolerance, "tolerance")
+    R, T, tolerance = simplex.scalars(logit_range, temperature, tolerance)
     info = jnp.finfo(dtype)
     u = float(info.eps) / 2
     # In Python's floats: compiled JAX on a CPU takes a subnormal number for 0.
     log_smallest = math.log(2) - math.log(float(info.smallest_subnormal))
     cools, heats = T < 1, T > 1
-    cold, hot = jnp.where(cools, T, 0.5), jnp.where(heats, T, 2.0)
+    # On its own side each law is at home; elsewhere it stands in for nothing, and has slopes.
+    cold, hot = jnp.where(cools, T, 0.5), jnp.where(heats, T, 2)
     if stored_as == "probabilities":
         left = tolerance - u * cold / (1 - cold)
         lost = jnp.log1p(-1 / (R * jnp.log(cold))) - jnp.log(jnp.where(left > 0, left, 1))
@@ -785,7 +813,8 @@ def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*ba
     References:
         Thermodynamic integration, dF/dT = -S; its use for self-training is derived here.
     """
-    return potentials.potential(logits, temperature)
+    checks.check_nonnegative(temperature, "temperature")
+    return potentials.potential(checks.check_logits(logits), temperature)
 
 
 def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
@@ -817,7 +846,8 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
     References:
         Derived here.
     """
-    T = jnp.asarray(checks.check_temperature(temperature, positive=True))
+    checks.check_logits(logits)
+    T = jnp.asarray(checks.check_positive(temperature, "temperature"))
     start, first, second = (simplex.temper(logits, power) for power in (1.0, T, T**2))
     return simplex.kl_divergence(first, start) + T * simplex.kl_divergence(first, second)
 
@@ -864,8 +894,15 @@ def exponential_family(
     """
     checks.check_temperature(temperature, positive=True)
     checks.check_nonnegative(generation, "generation")
-    c = jnp.asarray(base_slope)
-    return (jnp.asarray(parameter) + c) * _power(temperature, -jnp.asarray(generation)) - c
+    checks.check_real(parameter, "parameter")
+    checks.check_real(base_slope, "base_slope")
+    eta, c, T, n = simplex.scalars(parameter, base_slope, temperature, generation)
+    # At η = -c every generation is the same, also where T⁻ⁿ overflows: 0 · inf would be NaN.
+    factor = _power(T, -n)
+    finite = factor < jnp.inf
+    moved = (eta + c) * jnp.where(finite, factor, 0) - c
+    beyond = jnp.where(eta + c > 0, jnp.inf, -jnp.inf)
+    return jnp.where(finite | (eta + c == 0), moved, beyond)
 
 
 def gaussian(
@@ -900,6 +937,7 @@ def gaussian(
     References:
         With λ = T: Alemohammad et al., arXiv:2307.01850.
     """
+    checks.check_real(mean, "mean")
     checks.check_positive(variance, "variance")
     return jnp.asarray(mean), jnp.asarray(variance) * _scale(temperature, generation)
 
@@ -937,6 +975,7 @@ def log_normal(
     References:
         Elementary.
     """
+    checks.check_real(location, "location")
     checks.check_positive(variance, "variance")
     scale = _scale(temperature, generation)
     mu, v = jnp.asarray(location), jnp.asarray(variance)
@@ -1013,7 +1052,7 @@ def geometric(
     References:
         Elementary.
     """
-    checks.check_fraction(ratio, "ratio")
+    checks.check_range(ratio, "ratio", "(0, 1)")
     return jnp.exp(exponential_family(jnp.log(ratio), 0.0, temperature, generation))
 
 
@@ -1045,7 +1084,7 @@ def pareto(
     References:
         Elementary.
     """
-    checks.check_above_one(checks.check_positive(exponent, "exponent"), "exponent")
+    checks.check_range(exponent, "exponent", "(1, inf)")
     return exponential_family(exponent, 0.0, temperature, generation)
 
 
@@ -1079,12 +1118,11 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
         Derived here.
     """
     checks.check_positive(mean, "mean")
-    checks.check_temperature(temperature, positive=True)
-    x = jnp.arange(checks.check_count(num_terms, "num_terms"), dtype=float)
-    log_mean = jnp.asarray(jnp.log(mean))[..., None]
-    T = jnp.asarray(temperature)[..., None]
-    x = jnp.expand_dims(x, tuple(range(max(log_mean.ndim, T.ndim) - 1)))
-    p = simplex.probabilities((x * log_mean - gammaln(x + 1)) / T)
+    checks.check_positive(temperature, "temperature")
+    checks.check_count(num_terms, "num_terms")
+    mean, T = simplex.scalars(mean, temperature)
+    x = jnp.expand_dims(jnp.arange(num_terms, dtype=T.dtype), tuple(range(T.ndim)))
+    p = simplex.probabilities((x * jnp.log(mean)[..., None] - gammaln(x + 1)) / T[..., None])
     enough = p[..., -1] * num_terms < 1e-3 * jnp.finfo(p.dtype).eps
     return jnp.where(enough, jnp.sum(x * p, -1), jnp.nan)
 
@@ -1114,7 +1152,8 @@ def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
     References:
         Derived here.
     """
-    return (jnp.asarray(checks.check_temperature(temperature)) - 1) / 2
+    (T,) = simplex.scalars(checks.check_nonnegative(temperature, "temperature"))
+    return (T - 1) / 2
 
 
 # --- which students obey it ----------------------------------------------------------------------
@@ -1147,8 +1186,8 @@ def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     References:
         Derived here.
     """
-    beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
-    return 4 * beta / (2 + jnp.exp2(beta))
+    (beta,) = simplex.scalars(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
+    return 4 * beta * jnp.exp2(-beta) / (1 + 2 * jnp.exp2(-beta))
 
 
 def cone_two_contexts(
@@ -1180,8 +1219,9 @@ def cone_two_contexts(
     References:
         Derived here.
     """
-    beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
-    x = jnp.abs(jnp.asarray(offset)) / 2
+    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
+    beta, offset = simplex.scalars(inverse_temperature, checks.check_real(offset, "offset"))
+    x = jnp.abs(offset) / 2
     # cosh x = e^x (1 + e^{-2x})/2: the exponentials are taken together, or they overflow.
     ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * beta * x))
     return beta * ratio**2
@@ -1226,6 +1266,7 @@ def answers_and_reasonings(
     References:
         Elementary.
     """
+    checks.check_logits(logits)
     checks.check_temperature(temperature)
     labels = np.unique(np.asarray(answers), return_inverse=True)[1]
     if labels.shape != jnp.shape(logits)[-1:]:
@@ -1299,6 +1340,8 @@ def final_answer(
     References:
         Derived here, from Dempster, Laird & Rubin (1977) for the step of the learner.
     """
+    checks.check_logits(logits)
+    checks.check_real(entropies, "entropies")
     checks.check_temperature(temperature)
     checks.check_nonnegative(generation, "generation")
     dtype = jnp.result_type(logits, float)
@@ -1421,8 +1464,30 @@ def _with_answers(
 
 
 def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
-    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds."""
-    return jnp.power(jnp.asarray(temperature) * 1.0, jnp.asarray(exponent) * 1.0)
+    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds.
+
+    Where it has become 0 or inf its slopes are 0: they would overflow, and 0 · inf is NaN.
+    """
+    return _saturated_power(*simplex.scalars(temperature, exponent))
+
+
+@jax.custom_jvp
+def _saturated_power(T: Array, n: Array) -> Array:
+    """T to a power; what has become 0 or inf moves no more."""
+    return jnp.power(T, n)
+
+
+@_saturated_power.defjvp
+def _saturated_power_jvp(
+    primals: tuple[Any, ...], tangents: tuple[Any, ...]
+) -> tuple[Array, Array]:
+    (T, n), (dT, dn) = primals, tangents
+    power = _saturated_power(T, n)
+    moves = (T > 0) & jnp.isfinite(T) & (power > 0) & (power < jnp.inf)
+    safe, most = jnp.where(moves, T, 1), jnp.finfo(T.dtype).max
+    by_T = jnp.clip(jnp.where(moves, n * (power / safe), 0), -most, most)
+    by_n = jnp.clip(jnp.where(moves, power * jnp.log(safe), 0), -most, most)
+    return power, by_T * dT + by_n * dn
 
 
 def _scale(temperature: PerDistribution, generation: PerDistribution) -> Array:
@@ -1438,4 +1503,10 @@ def _generation(logits_initial: Logits, temperature: PerDistribution, n: PerDist
 
 def _cooled(logits: Logits, inverse_temperature: PerDistribution) -> Array:
     """Logits at an inverse temperature, 0 and inf included."""
-    return simplex.temper(logits, 1 / (jnp.asarray(inverse_temperature) * 1.0))
+    theta, beta = simplex.per_distribution(logits, inverse_temperature)
+    x = simplex.temper(theta, 1.0)
+    finite = beta < jnp.inf
+    # Not θ/(1/β), which has no slope at β = 0.
+    cooled = jnp.where(x > -jnp.inf, x, 0) * jnp.where(finite, beta, 0)
+    coldest = jnp.where(x < 0, -jnp.inf, jnp.zeros_like(x))
+    return jnp.where((x > -jnp.inf) & finite, cooled, coldest)

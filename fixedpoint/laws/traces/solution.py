@@ -1,6 +1,10 @@
 """Closed forms for a model that takes one gradient step a generation on B fresh samples.
 
 η is the step size, B the number of samples, T the sampling temperature, λ the weight decay.
+
+Every function works under `jax.jit`, `jax.vmap` and `jax.grad` and follows the dtype of its
+arguments. Derivatives are exact where they exist; where a value jumps, is infinite or has an
+infinite slope they are 0 or infinite, never NaN (`tests/laws/test_solutions.py`).
 """
 
 from __future__ import annotations
@@ -50,6 +54,8 @@ def martingale(
         Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, REINFORCE Converges to Optimal Policies
         with Any Learning Rate, NeurIPS 2025, Proposition 3.2 (T = 1).
     """
+    checks.check_logits(logits)
+    checks.check_positive(step_size, "step_size")
     theta, eta = simplex.per_distribution(logits, step_size)
     return eta * potential.gradient(theta, temperature)
 
@@ -78,8 +84,12 @@ def displacement(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    total = jnp.sum(jnp.asarray(heterozygosity), -1)
-    return jnp.asarray(step_size) ** 2 / num_samples * total
+    checks.check_fraction(heterozygosity, "heterozygosity")
+    checks.check_positive(step_size, "step_size")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    h, eta = simplex.per_distribution(heterozygosity, step_size)
+    h, B = simplex.per_distribution(h, num_samples)
+    return jnp.sum(eta**2 / B * h, -1)
 
 
 def displacement_bound(
@@ -107,7 +117,12 @@ def displacement_bound(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    return (1 - 1 / jnp.asarray(num_outcomes)) * step_size * time / num_samples
+    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
+    checks.check_nonnegative(time, "time")
+    checks.check_positive(step_size, "step_size")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    K, S, eta, B = simplex.scalars(num_outcomes, time, step_size, num_samples)
+    return (1 - 1 / K) * eta * S / B
 
 
 # --- T = 1: the price in log-loss, and two biases -------------------------------------------------
@@ -138,6 +153,8 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
+    checks.check_logits(logits)
+    checks.check_positive(step_size, "step_size")
     theta, eta = simplex.per_distribution(logits, step_size)
     p = simplex.probabilities(theta)
     # E[θ'] = θ: subtracting the mean exponent, which is 0, leaves only the second order.
@@ -180,7 +197,7 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    p = simplex.probabilities(logits)
+    p = simplex.probabilities(checks.check_logits(logits))
     fitness = p * (1 + 2 * jnp.sum(p**2, -1, keepdims=True) - 3 * p)
     # f_i − Σ p f = Σ_j p_j (f_i − f_j), written so that equal outcomes cancel exactly.
     return p * (fitness - jnp.sum(p * fitness, -1, keepdims=True)) / 2
@@ -209,7 +226,7 @@ def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    log_p = simplex.log_probabilities(logits)
+    log_p = simplex.log_probabilities(checks.check_logits(logits))
     p = jnp.exp(log_p)
     log_p = jnp.where(p > 0, log_p, 0)
     s2, s3, mean = jnp.sum(p**2, -1), jnp.sum(p**3, -1), jnp.sum(p * log_p, -1)
@@ -242,8 +259,10 @@ def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"
     References:
         The diffusion: Lattimore, arXiv:2603.10219, at zero gap. The catenoid: derived here.
     """
-    z = jnp.asarray(logit_gap)
-    return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * diffusion_time
+    checks.check_real(logit_gap, "logit_gap")
+    checks.check_nonnegative(diffusion_time, "diffusion_time")
+    z, s = simplex.scalars(logit_gap, diffusion_time)
+    return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * s
 
 
 def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
@@ -272,10 +291,9 @@ def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    if order < 0:
-        raise ValueError(f"`order` must be >= 0; got {order}.")
-    j = jnp.arange(1, order + 1, dtype=jnp.result_type(step_size, float))
-    psi = _beyond_linear(2 * jnp.multiply.outer(jnp.asarray(step_size), j))
+    order = checks.check_count(order, "order", minimum=0)
+    (eta,) = simplex.scalars(checks.check_positive(step_size, "step_size"))
+    psi = _beyond_linear(2 * jnp.multiply.outer(eta, jnp.arange(1, order + 1, dtype=eta.dtype)))
     return jnp.exp(jnp.sum(jnp.log(psi), -1) - math.lgamma(order + 1))
 
 
@@ -317,8 +335,11 @@ def first_surprise(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    eta = jnp.asarray(step_size)
-    return jnp.exp(-jnp.log1p(2 * eta * generation * jnp.exp(-jnp.asarray(logit_gap))) / (2 * eta))
+    checks.check_real(logit_gap, "logit_gap")
+    checks.check_positive(step_size, "step_size")
+    checks.check_nonnegative(generation, "generation")
+    z, eta, n = simplex.scalars(logit_gap, step_size, generation)
+    return jnp.exp(-jnp.log1p(2 * eta * n * jnp.exp(-z)) / (2 * eta))
 
 
 # --- Two charts, weight decay ---------------------------------------------------------------------
@@ -353,9 +374,13 @@ def two_charts(
         Known as genetic drift of a neutral bit: Doerr and Zheng, arXiv:1910.14389, and as linear
         reward-inaction.
     """
-    decay = jnp.log1p(-(jnp.asarray(step_size) ** 2) / num_samples)
-    kept = jnp.where(jnp.asarray(generation) > 0, jnp.exp(generation * decay), 1.0)
-    return simplex.heterozygosity(logits0) * kept
+    checks.check_logits(logits0, "logits0")
+    checks.check_range(step_size, "step_size", "(0, 1]")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    checks.check_nonnegative(generation, "generation")
+    eta, B, n = simplex.scalars(step_size, num_samples, generation)
+    theta, kept = simplex.per_distribution(logits0, special.power_of_complement(eta**2 / B, n))
+    return simplex.heterozygosity(theta) * kept[..., 0]
 
 
 def weight_decay(
@@ -382,8 +407,13 @@ def weight_decay(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    eta, lam = jnp.asarray(step_size), jnp.asarray(weight_decay)
-    return eta * heterozygosity / (num_samples * lam * (2 - eta * lam))
+    checks.check_fraction(heterozygosity, "heterozygosity")
+    checks.check_positive(step_size, "step_size")
+    checks.check_positive(weight_decay, "weight_decay")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    h, eta, lam, B = simplex.scalars(heterozygosity, step_size, weight_decay, num_samples)
+    _check_decay(eta, lam)
+    return eta * h / (B * lam * (2 - eta * lam))
 
 
 def memory_time(
@@ -411,9 +441,20 @@ def memory_time(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    kept = (1 - jnp.asarray(step_size) * jnp.asarray(weight_decay)) ** generation
-    theta, kept = simplex.per_distribution(logits0, kept)
-    return theta * kept
+    checks.check_logits(logits0, "logits0")
+    checks.check_positive(step_size, "step_size")
+    checks.check_nonnegative(weight_decay, "weight_decay")
+    checks.check_nonnegative(generation, "generation")
+    eta, lam, n = simplex.scalars(step_size, weight_decay, generation)
+    _check_decay(eta, lam)
+    theta, kept = simplex.per_distribution(logits0, jnp.power(1 - eta * lam, n))
+    alive = theta > -jnp.inf
+    return jnp.where(alive, jnp.where(alive, theta, 0) * kept, -jnp.inf)
+
+
+def _check_decay(step_size: Array, weight_decay: Array) -> None:
+    """Check that a step of decay does not turn the logits' signs round: ηλ < 1."""
+    checks.check_range(step_size * weight_decay, "step_size · weight_decay", "[0, 1)")
 
 
 def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
@@ -440,12 +481,15 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    z = jnp.abs(jnp.asarray(logit_gap))
+    checks.check_real(logit_gap, "logit_gap")
+    checks.check_positive(noise_ratio, "noise_ratio")
+    z, kappa = simplex.scalars(logit_gap, noise_ratio)
+    z = jnp.abs(z)
     u = z / 2
     near = jnp.log1p(jnp.sinh(jnp.minimum(u, 1)) ** 2)
     log_cosh_square = jnp.where(u < 1, near, z + 2 * jnp.log1p(jnp.expm1(-z) / 2))
     pull = u**2 + jnp.sinh(u) * jnp.cosh(u) * (z - jnp.tanh(u))
-    return log_cosh_square - 2 * pull / noise_ratio
+    return log_cosh_square - 2 * pull / kappa
 
 
 def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch"]:
@@ -469,7 +513,10 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    return jnp.asarray(chart) / 2 - 2 / jnp.asarray(noise_ratio)
+    checks.check_positive(noise_ratio, "noise_ratio")
+    checks.check_range(chart, "chart", "[1, 2]", whole=True)
+    kappa, c = simplex.scalars(noise_ratio, chart)
+    return c / 2 - 2 / kappa
 
 
 def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
@@ -501,7 +548,7 @@ def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
         Derived here (`laws/traces/derivation.py`).
     """
     checks.check_positive(weight_decay, "weight_decay")
-    return _lowest_probability(jnp.asarray(weight_decay, float))
+    return _lowest_probability(*simplex.scalars(weight_decay))
 
 
 @jax.jit
@@ -543,6 +590,9 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     References:
         Derived here (`laws/traces/derivation.py`).
     """
+    checks.check_logits(checks.check_real(logits, "logits"))
+    checks.check_fraction(subset, "subset")
+    checks.check_positive(exponent, "exponent")
     theta, alpha = simplex.per_distribution(logits, exponent)
     alpha = alpha[..., 0]
     chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
@@ -583,10 +633,13 @@ def transience_every_step(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    eta, size = jnp.asarray(step_size), jnp.asarray(num_alive)
+    checks.check_positive(step_size, "step_size")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    checks.check_range(num_alive, "num_alive", "[2, inf)", whole=True)
+    eta, B, size = simplex.scalars(step_size, num_samples, num_alive)
     # Divided by η², which underflows.
     square = (jnp.expm1(eta) / eta) ** 2 + size * jnp.exp(eta)
-    ratio = (size - 2) * _over_square(2 * eta) / (num_samples * square)
+    ratio = (size - 2) * _over_square(2 * eta) / (B * square)
     return special.lambertw(2 * eta * ratio) / eta
 
 
@@ -617,8 +670,11 @@ def absorption(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    K = jnp.asarray(num_outcomes)
-    return (K - 1) / (K * step_size * generation)
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_positive(step_size, "step_size")
+    checks.check_positive(generation, "generation")
+    K, eta, n = simplex.scalars(num_outcomes, step_size, generation)
+    return (K - 1) / (K * eta * n)
 
 
 def winner(
@@ -638,8 +694,7 @@ def winner(
         The probability that the other outcome is drawn for ever in the end.
 
     Raises:
-        ValueError: If the temperature is not between 0 and 1, the gap is not positive, or JAX is
-            not in float64.
+        ValueError: If an argument is out of its range, or in single precision.
 
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
@@ -655,15 +710,15 @@ def winner(
         Derived here (`laws/traces/derivation.py`).
     """
     checks.check_positive(logit_gap, "logit_gap")
-    checks.check_positive(checks.check_below_one(temperature), "temperature")
-    z, T, eta, B = (
-        jnp.asarray(value, float) for value in (logit_gap, temperature, step_size, num_samples)
-    )
+    checks.check_range(temperature, "temperature", "(0, 1)")
+    checks.check_positive(step_size, "step_size")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
     checks.check_float64(z, "logit_gap")
-    nodes, weights = np.polynomial.legendre.leggauss(32)
+    nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
     y = jnp.multiply.outer((nodes + 1) / 2, z)
-    q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T)
-    p, log_p_T = jax.nn.sigmoid(y), jax.nn.log_sigmoid(y / T)
+    q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T[None])
+    p, log_p_T = jax.nn.sigmoid(y), jax.nn.log_sigmoid(y / T[None])
 
     def newton(_: Any, m: Array) -> Array:
         # In logarithms where m is large: at a low temperature q_T underflows, and e^m overflows.
@@ -675,10 +730,10 @@ def winner(
     m = jax.lax.fori_loop(0, 40, newton, -log_q_T / p)
     fall = jnp.exp(log_q_T + m * p)
     first, second = q - fall, q**2 + fall * (p**2 - q**2)
-    slope = (jnp.exp(log_p_T) / T * (jnp.exp(log_q_T - m * q) - fall) + m * p * q) / first
-    weights = jnp.asarray(weights / 2)
+    slope = (jnp.exp(log_p_T) / T[None] * (jnp.exp(log_q_T - m * q) - fall) + m * p * q) / first
+    weights = weights / 2
     W = z / 2 * jnp.tensordot(weights, m, 1)
-    spread = second + (B - 1) * first**2
+    spread = second + (B - 1)[None] * first**2
     log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
     tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
@@ -714,8 +769,12 @@ def stationary(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    T, eta = jnp.asarray(checks.check_above_one(temperature)), jnp.asarray(step_size)
-    return eta * T / (2 * num_samples * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * num_outcomes))
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_range(temperature, "temperature", "(1, inf)")
+    checks.check_positive(step_size, "step_size")
+    checks.check_range(num_samples, "num_samples", "[1, inf)")
+    K, T, eta, B = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
+    return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
 
 
 def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "*batch"]:
@@ -742,7 +801,9 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    K, v = jnp.asarray(num_outcomes), jnp.asarray(variance)
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_positive(variance, "variance")
+    K, v = simplex.scalars(num_outcomes, variance)
     edges = (K - 1) * jnp.exp(-v / 2)
     centres = ((1 - 1 / K) + edges * (0.5 - 1 / K)) / (1 + edges)
     return (K - 1) * v / 2 + v**2 * centres
@@ -774,6 +835,8 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
     References:
         Derived here (`laws/traces/derivation.py`).
     """
+    checks.check_logits(checks.check_real(logits0, "logits0"), "logits0")
+    checks.check_positive(log_generation, "log_generation")
     theta, log_n = simplex.per_distribution(logits0, log_generation)
     return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
 
@@ -802,8 +865,11 @@ def survival(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    ratio = jnp.asarray(logit_gap) / jnp.asarray(log_generation)
-    return ratio ** (2 - 2 / jnp.asarray(num_outcomes))
+    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
+    checks.check_positive(logit_gap, "logit_gap")
+    checks.check_positive(log_generation, "log_generation")
+    K, z, log_n = simplex.scalars(num_outcomes, logit_gap, log_generation)
+    return (z / log_n) ** (2 - 2 / K)
 
 
 def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
@@ -827,5 +893,7 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    p = jnp.asarray(level)
-    return jnp.asarray(log_ratio) / (2 * (jnp.log1p(-p) - jnp.log(p)))
+    checks.check_range(level, "level", "(0, 0.5)")
+    checks.check_nonnegative(log_ratio, "log_ratio")
+    p, elapsed = simplex.scalars(level, log_ratio)
+    return elapsed / (2 * (jnp.log1p(-p) - jnp.log(p)))

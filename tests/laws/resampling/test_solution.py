@@ -263,52 +263,9 @@ def test_the_power_law_is_the_tail_of_the_exact_survivors():
     np.testing.assert_allclose(exact[0] / exact[1], np.sqrt(10), rtol=0.1)
 
 
-CALLS = {
-    "fixation_time": lambda x: resampling.fixation_time(x, 9),
-    "fixation_time_diffusion": lambda x: resampling.fixation_time_diffusion(x, 9),
-    "survivors": lambda x: resampling.survivors(x, 9, 3),
-    "first_extinction": lambda x: resampling.first_extinction(x, 9),
-    "heterozygosity": lambda x: resampling.heterozygosity(x, 9, 3),
-    "entropy_lifetime": lambda x: resampling.entropy_lifetime(x, 9),
-    "truncation": lambda x: resampling.truncation(x, 9, 3, 2),
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_batches_compilation_and_precision(name):
-    call = CALLS[name]
-    batch = jnp.stack([LOGITS, 2 * LOGITS])
-    one_by_one = jnp.stack([call(x) for x in batch])
-    np.testing.assert_allclose(call(batch), one_by_one, rtol=1e-12)
-    np.testing.assert_allclose(jax.jit(jax.vmap(call))(batch), one_by_one, rtol=1e-12)
-    single = call(LOGITS.astype(jnp.float32))
-    assert single.dtype == jnp.float32
-    np.testing.assert_allclose(single, call(LOGITS), rtol=1e-5)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CALLS)
-def test_slopes_are_those_of_differences(name):
-    call = CALLS[name]
-    nudge = jnp.array([1e-5, 0.0, 0.0])
-    slope = (call(LOGITS + nudge) - call(LOGITS - nudge)) / 2e-5
-    np.testing.assert_allclose(jax.grad(call)(LOGITS)[0], slope, rtol=1e-6)
-
-
 def test_several_generations_are_the_last_axis():
     batch = jnp.stack([LOGITS, 2 * LOGITS])
     generations: Any = [[1, 2], [0, 3]]
     found = resampling.survivors(batch, 9, generations)
     assert found.shape == (2, 2, 2)
     np.testing.assert_allclose(found[1, 1, 1], resampling.survivors(2 * LOGITS, 9, 3), rtol=1e-14)
-
-
-def test_refusals():
-    with pytest.raises(ValueError, match=r"`num_samples` must be an integer >= 1; got 0"):
-        resampling.fixation_time(LOGITS, 0)
-    with pytest.raises(ValueError, match=r"`generation` must be an integer >= 0; got -1"):
-        resampling.survivors(LOGITS, 3, -1)
-    with pytest.raises(ValueError, match=r"`kept` must be an integer >= 1; got 0"):
-        resampling.truncation(LOGITS, 3, 1, 0)
-    with pytest.raises(ValueError, match=r"`mass` must be between 0 and 1; got 1.5"):
-        resampling.nucleus_support(LOGITS, 1.5)

@@ -1,6 +1,5 @@
-"""The closed forms of tempering: transformations of JAX, precision, bad input, invariances."""
+"""The closed forms of tempering: bad input, invariances, edges, the families."""
 
-import dataclasses
 import math
 
 import hypothesis
@@ -11,95 +10,12 @@ import mpmath
 import numpy as np
 import pytest
 
-from fixedpoint import confront, simplex
+from fixedpoint import simplex
 from fixedpoint.laws import tempering
-from fixedpoint.laws.equation import equations
 
 pytestmark = pytest.mark.slow
 
-EQUATIONS = {
-    label: equation for label, equation in equations().items() if label.startswith("tempering.")
-}
-WHOLE = ("num_terms", "num_top")
 THETA = jnp.array([1.3, -0.4, 0.2, -2.1])
-
-
-def example(equation):
-    """Arguments at which an equation may be evaluated."""
-    points = confront.draw(equation) or [edge.arguments for edge in equation.edges]
-    return {
-        name: jnp.asarray(value) if np.ndim(value) else value for name, value in points[3].items()
-    }
-
-
-def solution(label):
-    return confront.implementation(EQUATIONS[label], "solution")
-
-
-@pytest.mark.parametrize("label", EQUATIONS)
-def test_jit_changes_nothing(label):
-    arguments = example(EQUATIONS[label])
-    static = {name: arguments.pop(name) for name in WHOLE if name in arguments}
-
-    def compute(arguments):
-        return solution(label)(**arguments, **static)
-
-    np.testing.assert_allclose(jax.jit(compute)(arguments), compute(arguments), rtol=1e-13)
-
-
-@pytest.mark.parametrize(
-    ("label", "name"),
-    [
-        (label, name)
-        for label, equation in EQUATIONS.items()
-        for name, (kind, *_) in equation.domain.items()
-        if kind == "real"
-    ],
-)
-def test_the_gradient_is_the_derivative_of_the_equation(label, name):
-    equation = EQUATIONS[label]
-    arguments = example(equation)
-    slope = dataclasses.replace(equation, rhs=equation.rhs.diff(equation.symbols[name]))
-    expected = slope.evaluate(arguments, digits=30)
-
-    def compute(value):
-        return solution(label)(**{**arguments, name: value})
-
-    found = np.asarray(jax.jit(jax.jacfwd(compute))(jnp.asarray(float(arguments[name]))))
-    assert confront.relative_error(found, expected, equation.up_to_shift) < 1e-11
-
-
-@pytest.mark.parametrize(
-    "label", [label for label, e in EQUATIONS.items() if "logits" in e.symbols]
-)
-def test_float32_stays_float32(label):
-    arguments = example(EQUATIONS[label])
-    exact = solution(label)(**arguments)
-    single = solution(label)(**{**arguments, "logits": arguments["logits"].astype(jnp.float32)})
-    assert single.dtype == jnp.float32
-    np.testing.assert_allclose(single, exact, rtol=2e-4, atol=2e-5 * float(jnp.max(jnp.abs(exact))))
-
-
-def test_batches_are_loops():
-    theta = jax.random.normal(jax.random.key(1), (3, 5))
-    T, n = jnp.array([0.7, 1.0, 1.8]), jnp.array([4, 5, 6])
-    cases = {
-        tempering.logits: (theta, T, n),
-        tempering.uniform_limit: (theta, T, n),
-        tempering.limit: (theta, T),
-        tempering.fixed_point: (theta, T),
-        tempering.potential: (theta, T),
-        tempering.ascent: (theta, T),
-        tempering.entropy_slope: (theta, T),
-        tempering.recovery: (T, n),
-        tempering.poisson: (T, T),
-    }
-    for function, arguments in cases.items():
-        compiled = jax.jit(function)
-        apart = jnp.stack([compiled(*(a[i] for a in arguments)) for i in range(3)])
-        np.testing.assert_allclose(compiled(*arguments), apart, rtol=1e-13)
-        mapped = jax.jit(jax.vmap(function))(*arguments)
-        np.testing.assert_allclose(mapped, apart, rtol=1e-13)
 
 
 def test_gradients_are_finite_with_lost_outcomes():
@@ -276,27 +192,13 @@ def test_late_generations_of_the_families():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tempering.refit(THETA, -0.5), r"`temperature` must be >= 0; got -0.5"),
-        (lambda: tempering.refit(THETA, math.nan), r"`temperature` must be >= 0; got nan"),
-        (lambda: tempering.logits(THETA, 0.5, -1), r"`generation` must be >= 0"),
-        (lambda: tempering.logits(jnp.array([]), 0.5, 1), r"at least one outcome"),
-        (lambda: tempering.composition(THETA, jnp.array([0.5, -1.0])), r"`temperatures` must be"),
-        (lambda: tempering.tail(THETA, 0.5, -3), r"`generation` must be >= 0"),
-        (lambda: tempering.uniform_limit(THETA, 0.0, 3), r"`temperature` must be above 1"),
-        (lambda: tempering.divergence(THETA, -1.0, 0.0), r"`inverse_temperature` must be"),
-        (lambda: tempering.entropy_slope(THETA, -1.0), r"`inverse_temperature` must be"),
-        (lambda: tempering.majorisation(THETA, 1.0, 0), r"`num_top` must be an integer >= 1"),
-        (lambda: tempering.generations_to_collapse(1, 1, 1, 0.5, 0), r"`tolerance` must be"),
-        (lambda: tempering.recovery(0.5, -1), r"`generation` must be >= 0"),
-        (lambda: tempering.ascent(THETA, 0.0), r"`temperature` must be > 0"),
         (lambda: tempering.gaussian(0.0, -1.0, 0.5, 1), r"`variance` must be positive"),
         (lambda: tempering.gamma(-1.0, 1.0, 0.5, 1), r"`shape` must be positive"),
-        (lambda: tempering.geometric(1.5, 0.5, 1), r"`ratio` must be between 0 and 1"),
-        (lambda: tempering.pareto(0.0, 0.5, 1), r"`exponent` must be positive"),
-        (lambda: tempering.poisson(-1.0, 0.5), r"`mean` must be positive"),
-        (lambda: tempering.poisson(1.0, 0.5, num_terms=0), r"`num_terms` must be an integer"),
-        (lambda: tempering.cone(-1.0), r"`inverse_temperature` must be"),
-        (lambda: tempering.storage_cold(0.0, 0.5, 745.0), r"`logit_range` must be positive"),
+        (lambda: tempering.geometric(1.5, 0.5, 1), r"`ratio` must be in"),
+        (lambda: tempering.pareto(0.0, 0.5, 1), r"`exponent` must be in"),
+        (lambda: tempering.tail(THETA, 0.5, -3), r"`generation` must be >= 0"),
+        (lambda: tempering.logits(jnp.array([]), 0.5, 1), r"at least one outcome"),
+        (lambda: tempering.refit(THETA, math.nan), r"`temperature` must be >= 0; got nan"),
         (
             lambda: tempering.storage_horizon(7.0, 0.5, "f4", "text"),  # pyright: ignore[reportArgumentType]
             r'`stored_as` must be "probabilities" or "logits"; got \'text\'',
