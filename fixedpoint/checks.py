@@ -14,8 +14,6 @@ import numpy as np
 from jax.core import Tracer
 
 __all__ = [
-    "check_above_one",
-    "check_below_one",
     "check_count",
     "check_float64",
     "check_fraction",
@@ -55,52 +53,6 @@ def check_temperature(value: Any, name: str = "temperature", positive: bool = Fa
     if positive:
         return _check_entries(value, name, "be > 0", lambda entries: entries > 0)
     return _check_entries(value, name, "be >= 0", lambda entries: entries >= 0)
-
-
-def check_below_one(value: Any, name: str = "temperature") -> Any:
-    """Check a number or an array in [0, 1): a temperature that cools.
-
-    Args:
-        value: The number or array.
-        name: Name of the argument, for the message.
-
-    Returns:
-        The value, unchanged.
-
-    Raises:
-        ValueError: If an entry is outside [0, 1) or NaN.
-
-    Example:
-        >>> check_below_one(1.2)
-        Traceback (most recent call last):
-        ...
-        ValueError: `temperature` must be >= 0 and below 1; got 1.2.
-    """
-    return _check_entries(
-        value, name, "be >= 0 and below 1", lambda entries: (entries >= 0) & (entries < 1)
-    )
-
-
-def check_above_one(value: Any, name: str = "temperature") -> Any:
-    """Check a number or an array in (1, inf]: a temperature that heats, an exponent.
-
-    Args:
-        value: The number or array.
-        name: Name of the argument, for the message.
-
-    Returns:
-        The value, unchanged.
-
-    Raises:
-        ValueError: If an entry is not above 1.
-
-    Example:
-        >>> check_above_one(0.8)
-        Traceback (most recent call last):
-        ...
-        ValueError: `temperature` must be above 1; got 0.8.
-    """
-    return _check_entries(value, name, "be above 1", lambda entries: entries > 1)
 
 
 def check_positive(value: Any, name: str) -> Any:

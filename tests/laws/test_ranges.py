@@ -13,23 +13,24 @@ LOST = jnp.array([0.4, -jnp.inf, 0.0])
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tempering.mode_limit(0.7, 2, 3, 1.5, 3), "`temperature` must be .* below 1"),
-        (lambda: tempering.mode_limit(-0.7, 2, 3, 0.5, 3), "`gap` must be > 0"),
+        (lambda: tempering.mode_limit(0.7, 2, 3, 1.5, 3), r"`temperature` must be in .*1\)"),
+        (lambda: tempering.mode_limit(-0.7, 2, 3, 0.5, 3), r"`gap` must be in \(0"),
         (
             lambda: tempering.generations_to_collapse(-0.7, 2, 3, 0.5, 0.1),
-            "`gap` must be > 0",
+            r"`gap` must be in \(0",
         ),
-        (lambda: tempering.uniform_limit(THETA, 1.0, 3), "`temperature` must be above 1"),
-        (lambda: tempering.uniform_limit_reverse(THETA, 0.5, 3), "`temperature` must be above 1"),
-        (lambda: tempering.storage_cold(7.0, 1.5, 745.0), "`temperature` must be .* below 1"),
-        (lambda: tempering.pareto(0.5, 2.0, 1), "`exponent` must be above 1"),
-        (lambda: flow.reverse_kl_tail(3, 2.0, 100.0), "`temperature` must be .* below 1"),
+        (lambda: tempering.uniform_limit(THETA, 1.0, 3), r"`temperature` must be in \(1"),
+        (lambda: tempering.uniform_limit_reverse(THETA, 0.5, 3), r"`temperature` must be in \(1"),
+        (lambda: tempering.storage_cold(7.0, 1.5, 745.0), r"`temperature` must be in .*1\)"),
+        (lambda: tempering.pareto(0.5, 2.0, 1), r"`exponent` must be in \(1"),
+        (lambda: flow.reverse_kl_tail(3, 2.0, 100.0), r"`temperature` must be in .*1\)"),
         (lambda: flow.relaxation_rate(LOST), "`logits_target` must be finite"),
         (lambda: flow.frozen_one_hot_target(LOST, 1.0, 1), "`target` .* not lost; got 1"),
-        (lambda: flow.frozen_one_hot_target(THETA, 1.0, 7), "`target` .* not lost; got 7"),
-        (lambda: traces.winner(1.0, 1.5, 0.1), "`temperature` must be .* below 1"),
+        (lambda: flow.frozen_one_hot_target(THETA, 1.0, 7), r"`target` must be .* in \[0, 3\)"),
+        (lambda: tempering.poisson(5.0, jnp.inf, num_terms=100), "`temperature` must be"),
+        (lambda: traces.winner(1.0, 1.5, 0.1), r"`temperature` must be in .*1\)"),
         (lambda: traces.winner(-1.0, 0.5, 0.1), "`logit_gap` must be positive"),
-        (lambda: traces.stationary(3, 0.5, 0.1, 1), "`temperature` must be above 1"),
+        (lambda: traces.stationary(3, 0.5, 0.1, 1), r"`temperature` must be in \(1"),
     ],
 )
 def test_a_refusal_names_the_rule(call, message):
@@ -41,7 +42,6 @@ def test_a_refusal_names_the_rule(call, message):
     "call",
     [
         lambda: tempering.poisson(500.0, 0.8, num_terms=100),
-        lambda: tempering.poisson(5.0, jnp.inf, num_terms=100),
         lambda: flow.reverse_kl_tail(3, 0.5, 0.1),
         lambda: resampling.staircase(3, 1.005),
     ],

@@ -849,7 +849,7 @@ def nucleus_boundary(
         Derived here (`laws/resampling/derivation.py`).
     """
     checks.check_real(logit_gap, "logit_gap")
-    checks.check_range(mass, "mass", "(0.5, 1]")
+    checks.check_range(mass, "mass", "[0, 1]")
     checks.check_range(num_samples, "num_samples", "[1, inf)")
     z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
     whole = mass == 1  # nothing is cut; the slope is infinite there
@@ -1543,7 +1543,7 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
         (1962), haploid form.
     """
     checks.check_fraction(probability, "probability")
-    checks.check_range(ratio, "ratio", "(1, inf)")
+    checks.check_range(ratio, "ratio", "[1, inf)")
     checks.check_range(num_samples, "num_samples", "[1, inf)")
     p, r, n = simplex.scalars(probability, ratio, num_samples)
     strength = 2 * n * jnp.log(r)

@@ -697,7 +697,7 @@ def storage_hot(
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
+    checks.check_range(temperature, "temperature", "(0, inf)")
     checks.check_range(roundoff, "roundoff", "(0, 1)")
     checks.check_positive(tolerance, "tolerance")
     T, u, tolerance = simplex.scalars(temperature, roundoff, tolerance)
