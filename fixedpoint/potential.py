@@ -20,6 +20,7 @@ from . import checks, simplex
 __all__ = ["gradient", "potential"]
 
 
+@checks.arguments(real="probabilities")
 def potential(
     logits: Real[ArrayLike, "*#batch num_outcomes"],
     temperature: Real[ArrayLike, "*#batch"],
@@ -71,6 +72,7 @@ def potential(
     return ((1 - a) * synthetic + a * fit)[..., 0]
 
 
+@checks.arguments(real="probabilities")
 def gradient(
     logits: Real[ArrayLike, "*#batch num_outcomes"],
     temperature: Real[ArrayLike, "*#batch"],

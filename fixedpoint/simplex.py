@@ -64,7 +64,7 @@ def _compiled(function: Callable[[Logits], Array]) -> Callable[[Logits], Array]:
 
     @wraps(function)
     def call(logits: Logits) -> Array:
-        return compiled(jnp.asarray(logits))
+        return compiled(jnp.asarray(checks.check_logits(logits)))
 
     return call
 
@@ -180,6 +180,7 @@ def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return x - mean
 
 
+@checks.arguments()
 def temper(
     logits: Logits, temperature: PerDistribution
 ) -> Float[Array, "*tempered_batch num_outcomes"]:
@@ -250,6 +251,7 @@ def entropy(logits: Logits) -> Float[Array, "*batch"]:
     return (jnp.log1p(excess) - _expectation(p, x))[..., 0]
 
 
+@checks.arguments()
 def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*ordered_batch"]:
     """Rényi entropy: H_a(p) = log(Σ p_i^a) / (1 - a), in nats.
 
@@ -324,6 +326,7 @@ def heterozygosity(logits: Logits) -> Float[Array, "*batch"]:
     return jnp.sum(p * complement, -1)
 
 
+@checks.arguments()
 def effective_number(logits: Logits, order: PerDistribution = 1) -> Float[Array, "*batch"]:
     """Effective number of outcomes (Hill number): N_a = exp(H_a(p)) = (Σ p_i^a)^{1/(1-a)}.
 
@@ -384,6 +387,7 @@ def num_surviving(logits: Logits) -> Int[Array, "*batch"]:
 # The mode and the rest ---------------------------------------------------------------------------
 
 
+@checks.arguments()
 def mode(logits: Logits) -> Int[Array, "*batch"]:
     """Index of the mode: the first outcome with the largest logit.
 
@@ -407,6 +411,7 @@ def mode(logits: Logits) -> Int[Array, "*batch"]:
     return jnp.argmax(_floating_logits(logits), -1)
 
 
+@checks.arguments()
 def modes(logits: Logits) -> Bool[Array, "*batch num_outcomes"]:
     """Mask of the modes: all outcomes whose logit equals the largest one exactly.
 
@@ -481,6 +486,7 @@ def tail_probability(logits: Logits) -> Float[Array, "*batch"]:
     return (_total(jnp.where(x < 0, jnp.exp(x), 0)) / (1 + excess))[..., 0]
 
 
+@checks.arguments()
 def fisher_matrix(logits: Logits) -> Float[Array, "*batch num_outcomes num_outcomes"]:
     """Fisher information of the logits: F = diag(p) - p pᵀ, the covariance of one draw.
 
@@ -515,6 +521,7 @@ def fisher_matrix(logits: Logits) -> Float[Array, "*batch num_outcomes num_outco
 # Two distributions -------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def kl_divergence(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence: KL(p||q) = Σ p_i log(p_i/q_i), in nats.
 
@@ -541,6 +548,7 @@ def kl_divergence(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*b
     return _divergence(*_log_ratio(logits, logits_other))
 
 
+@checks.arguments()
 def renyi_divergence(
     logits: Logits, logits_other: OtherLogits, order: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -609,6 +617,7 @@ def renyi_divergence(
     return jnp.where(regular, value, limit)[..., 0]
 
 
+@checks.arguments(tolerance="[0, inf)")
 def majorises(
     logits: Logits, logits_other: OtherLogits, tolerance: float = 0.0
 ) -> Bool[Array, "*batch"]:
@@ -668,6 +677,7 @@ class Decomposition(NamedTuple):
     recovery_temperature: Float[Array, "*batch"]
 
 
+@checks.arguments()
 def decomposition(logits: Logits, logits_initial: OtherLogits) -> Decomposition:
     """Split the change p₀ → p into lost modes, temperature and the rest.
 

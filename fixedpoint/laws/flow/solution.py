@@ -25,6 +25,7 @@ Scalars = Real[ArrayLike, "*#shape"]
 # A frozen teacher ---------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Float[Array, "*shape"]:
     r"""Logit gap of two outcomes trained on a frozen teacher (`flow.frozen_two_outcomes`).
 
@@ -78,6 +79,7 @@ def _frozen_gap(z: Array, target: Array, t: Array) -> Array:
     return target + offset * jnp.exp(log_ratio)
 
 
+@checks.arguments()
 def frozen_uniform_target(
     logits: Logits, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -129,6 +131,7 @@ def _to_uniform(theta: Array, t: Array) -> Array:
     return simplex.centre(jnp.where(alive, moved, -jnp.inf))
 
 
+@checks.arguments(target=">= 0")
 def frozen_one_hot_target(
     logits: Logits, time: PerDistribution, target: Int[ArrayLike, "*#batch"]
 ) -> Float[Array, "*out num_outcomes"]:
@@ -200,6 +203,7 @@ def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
     return simplex.centre(jnp.where(others | chosen, moved, -jnp.inf))
 
 
+@checks.arguments()
 def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
     r"""Rate at which gradient flow reaches a frozen teacher in the end (`flow.relaxation_rate`).
 
@@ -247,6 +251,7 @@ def _second_eigenvalue(theta: Array) -> Array:
     return special.increasing_root(secular, low, high)[..., 0]
 
 
+@checks.arguments(temperature="(0, inf]", time="[0, inf]")
 def multiplier(
     temperature: Scalars, time: Scalars, num_outcomes: Scalars
 ) -> Float[Array, "*shape"]:
@@ -283,6 +288,7 @@ def multiplier(
     return 1 - _excess(T) * jnp.expm1(-t / K)
 
 
+@checks.arguments(temperature="(0, inf]")
 def off_ray(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -328,6 +334,7 @@ def off_ray(
     return jnp.exp(-elapsed) * growth * transverse
 
 
+@checks.arguments(time="(0, inf)", generation=">= 1")
 def finite_training(
     num_outcomes: Scalars, time: Scalars, generation: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -365,6 +372,7 @@ def finite_training(
     return m * (K - m) / (K * n * t)
 
 
+@checks.arguments(temperature="(0, inf)")
 def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[Array, "*shape"]:
     r"""Training time with which a lineage of two outcomes comes to rest at a gap (`flow.lineage`).
 
@@ -412,6 +420,7 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
 # The model as its own teacher ---------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)")
 def online_two_outcomes(
     gap: Scalars, temperature: Scalars, time: Scalars
 ) -> Float[Array, "*shape"]:
@@ -461,6 +470,7 @@ def online_two_outcomes(
     return 2 * s * jnp.arcsinh(sinh * jnp.sqrt(now / start))
 
 
+@checks.arguments(order="")
 def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
     r"""Time in which the gap of two outcomes goes from one value to another.
 
@@ -506,6 +516,7 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     return (order - 1) / 2 * total
 
 
+@checks.arguments(gap="(0, inf)", gap_initial="(0, inf)")
 def online_block(
     gap: Scalars, gap_initial: Scalars, num_outcomes: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -550,6 +561,7 @@ def online_block(
     return m**2 / K * (coordinate(z) - coordinate(start))
 
 
+@checks.arguments(temperature="(0, inf)")
 def duality(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -584,6 +596,7 @@ def duality(
     return _per_distribution(checks.check_logits(logits), temperature, time)[0]
 
 
+@checks.arguments(time="(0, inf)")
 def collapse_tail(
     num_outcomes: Scalars, time: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -620,6 +633,7 @@ def collapse_tail(
     return m * (K - m) / (K * t)
 
 
+@checks.arguments()
 def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Array, "*shape"]:
     r"""Exponent with which losing outcomes become equal, T < 1 (`flow.losers_equalise`).
 
@@ -646,6 +660,7 @@ def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Arra
     return m / K
 
 
+@checks.arguments(temperature="(0, inf]")
 def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     r"""Rate at which small logits of a model that teaches itself decay (`flow.uniform_rate`).
 
@@ -678,6 +693,7 @@ def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*
     return -_excess(T) / K
 
 
+@checks.arguments(temperature="(0, inf]", num_top=">= 1")
 def majorisation(
     logits: Logits, temperature: PerDistribution, num_top: PerDistribution
 ) -> Float[Array, "*out"]:
@@ -730,6 +746,7 @@ def majorisation(
     return (mass * rest * lead * (mean(p, top) - mean(p, ~top)))[..., 0]
 
 
+@checks.arguments(gap="(0, inf)")
 def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     r"""When one leader among many equal outcomes takes over, T = 1/2 (`flow.blow_up`).
 
@@ -763,6 +780,7 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
 # Other geometries ---------------------------------------------------------------------------------
 
 
+@checks.arguments(time="[0, inf]")
 def mixture_frozen(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -810,6 +828,7 @@ def _mixed_with_teacher(theta: Array, T: Array, t: Array) -> Array:
     return jnp.where(mixture > 0, jnp.log(jnp.where(mixture > 0, mixture, 1)) + larger, -jnp.inf)
 
 
+@checks.arguments(temperature="(0, inf]")
 def mixture_online(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -873,6 +892,7 @@ def _mixed_with_itself(theta: Array, T: Array, t: Array) -> Array:
     return moved(gain)
 
 
+@checks.arguments(temperature="(0, inf]")
 def natural(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -909,6 +929,7 @@ def natural(
     return jnp.where(alive, simplex.centre(theta) * jnp.where(alive, factor, 1), -jnp.inf)
 
 
+@checks.arguments(temperature="(0, 1)", time="(0, inf)")
 def reverse_kl_tail(
     num_outcomes: Scalars, temperature: Scalars, time: Scalars
 ) -> Float[Array, "*shape"]:
@@ -958,6 +979,7 @@ def _late_reverse_kl(K: Array, rate: Array) -> Array:
 # One potential ------------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)", natural="[0, 1]")
 def potential(
     logits: Logits,
     temperature: PerDistribution,

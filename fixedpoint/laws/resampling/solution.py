@@ -25,6 +25,7 @@ Number = Real[ArrayLike, "*#batch"]
 # --- T = 1: moments, fixation, survivors ----------------------------------------------------------
 
 
+@checks.arguments()
 def heterozygosity(
     logits0: Logits, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -56,6 +57,7 @@ def heterozygosity(
     return first * jnp.where(generation > 0, decay, 1).astype(first.dtype)
 
 
+@checks.arguments()
 def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Chance that an outcome is the last one left: p_i (`resampling.fixation_probability`).
 
@@ -79,6 +81,7 @@ def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]
     return simplex.probabilities(logits0)
 
 
+@checks.arguments(order=">= 0")
 def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
     """Eigenvalues of the chain: λ_j = n(n − 1)…(n − j + 1)/n^j (`resampling.spectrum`).
 
@@ -109,6 +112,7 @@ def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
     return jnp.exp(jax.lax.fori_loop(0, jnp.max(order), factor, start))
 
 
+@checks.arguments(num_samples="")
 def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     """Mean number of generations until one outcome is left (`resampling.fixation_time`).
 
@@ -170,6 +174,7 @@ def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
     return -jnp.expm1(jnp.multiply.outer(jnp.max(log_p, -1), sizes)) @ times
 
 
+@checks.arguments()
 def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Leading term of the time until one is left (`resampling.fixation_time_diffusion`).
 
@@ -210,6 +215,7 @@ FIXATION_CONSTANT = 0.72170251
 """The constant of `fixation_time_expansion`, extrapolated from exact times."""
 
 
+@checks.arguments()
 def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Time until one of two is left, to the constant term (`resampling.fixation_time_expansion`).
 
@@ -238,6 +244,7 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
     return 2 * n * S - (jnp.log(n) + log_p + log_q + S) / 3 - FIXATION_CONSTANT
 
 
+@checks.arguments(num_samples="", generation="")
 def survivors(
     logits0: Logits, num_samples: int, generation: int | Sequence[int]
 ) -> Float[Array, "*batch"]:
@@ -285,6 +292,7 @@ def survivors(
     return jnp.stack([found[t] for t in asked], -1).reshape(*p.shape[:-1], *np.shape(generation))
 
 
+@checks.arguments(exponent="(1, inf)", top_probability="(0, 1]", generation=">= 1")
 def survivors_power_law(
     exponent: Number, top_probability: Number, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -323,6 +331,7 @@ def survivors_power_law(
     return gamma * (top_probability * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
 
 
+@checks.arguments()
 def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean time until the first outcome is lost (`resampling.first_extinction`).
 
@@ -506,6 +515,7 @@ def _skewed(z: np.ndarray, variance: float, third: float) -> np.ndarray:
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     """Sum of the divergences of all generations: the initial entropy (`resampling.entropy_budget`).
 
@@ -531,6 +541,7 @@ def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     return simplex.entropy(logits0)
 
 
+@checks.arguments()
 def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean loss of entropy in one generation: d/(2n) (`resampling.entropy_toll`).
 
@@ -558,6 +569,7 @@ def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]
     return (alive - 1).astype(dtype) / (2 * jnp.asarray(num_samples))
 
 
+@checks.arguments()
 def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Generations times live parameters: E Σ_t d_t ≃ 2nS₀ (`resampling.entropy_lifetime`).
 
@@ -587,6 +599,7 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
 # --- Truncation -----------------------------------------------------------------------------------
 
 
+@checks.arguments(num_samples="", generation="")
 def truncation(
     logits0: Logits, num_samples: int, generation: int | Sequence[int], kept: int
 ) -> Float[Array, "*batch"]:
@@ -627,6 +640,7 @@ def truncation(
     return jnp.where(np.asarray(generation) == 0, whole, left)
 
 
+@checks.arguments()
 def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     """Outcomes that nucleus sampling leaves in the end (`resampling.nucleus_support`).
 
@@ -669,6 +683,7 @@ def _staying(p: Array, mass: Array) -> Array:
     return jnp.maximum(jnp.sum(stays, -1), 1).astype(p.dtype)
 
 
+@checks.arguments(mass="(0.5, 1]")
 def nucleus_boundary(
     logit_gap: Number, mass: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -706,6 +721,7 @@ def nucleus_boundary(
 # --- A temperature --------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)")
 def scale_function(
     probability: Number, temperature: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -754,6 +770,7 @@ def _log_entropic(x: Array, kappa: Array) -> Array:
     return jnp.log(x) + jax.scipy.special.logsumexp(2 * kappa * entropy + jnp.asarray(log_weight))
 
 
+@checks.arguments()
 def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Temperature at which the mean entropy stands still (`resampling.critical_temperature`).
 
@@ -790,6 +807,7 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     return 1 + jnp.where(toll > 0, toll / variance, 0)
 
 
+@checks.arguments()
 def metastability(temperature: Number) -> Float[Array, "*batch"]:
     """Exponent c(T) of the time until one of two outcomes is lost (`resampling.metastability`).
 
@@ -822,6 +840,7 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     return staircase(2, temperature)
 
 
+@checks.arguments(temperature="[1, inf]")
 def action_series(temperature: Number) -> Float[Array, "*batch"]:
     """Expansion of c(T) near T = 1 (`resampling.action_series`).
 
@@ -848,6 +867,7 @@ def action_series(temperature: Number) -> Float[Array, "*batch"]:
     return eps * (2 * ln2 - eps * (ln2 / 3 + eps * (2 / 9 * ln2 + zeta3 / 12)))
 
 
+@checks.arguments(num_outcomes=">= 2")
 def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch"]:
     """Exponent of the time until one of K equal outcomes is lost (`resampling.staircase`).
 
@@ -935,6 +955,7 @@ def _action(beta: Array, depth: Array) -> Array:
     return retrace(low)[2]
 
 
+@checks.arguments(num_samples=">= 2")
 def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Factor by which two outcomes' chance to be undecided falls (`resampling.slow_eigenvalue`).
 
@@ -967,6 +988,7 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
 # --- Real data and partial refits -----------------------------------------------------------------
 
 
+@checks.arguments(fraction="(0, 1]")
 def immigration(
     logits_real: Logits, fraction: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1000,6 +1022,7 @@ def immigration(
     return q * (1 - q) / (1 + (n - 1) * a * (2 - a))
 
 
+@checks.arguments(fraction="(0, 1]")
 def immigration_pseudo(
     logits_real: Logits, fraction: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1034,6 +1057,7 @@ def immigration_pseudo(
     return q * (1 - q) * (1 - a) ** 2 / (m - (m - 1) * (1 - a) ** 2)
 
 
+@checks.arguments(num_real=">= 1")
 def immigration_stratified(
     logits_real: Logits, num_real: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1067,6 +1091,7 @@ def immigration_stratified(
     return q * (1 - q) / (1 - a + n * a * (2 - a))
 
 
+@checks.arguments()
 def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Share of the real data's diversity that is kept for ever (`resampling.kept_diversity`).
 
@@ -1094,6 +1119,7 @@ def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batc
     return theta / (1 + theta)
 
 
+@checks.arguments(num_real="[0, inf)")
 def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
     """Share of the diversity kept by few real samples among many (`resampling.one_real_sample`).
 
@@ -1121,6 +1147,7 @@ def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
     return 2 * m / (1 + 2 * m)
 
 
+@checks.arguments(share="[0, 1]", real_probability="(0, 1)", num_real="(0, inf)")
 def immigration_dirichlet(
     share: Number, real_probability: Number, num_real: Number
 ) -> Float[Array, "*batch"]:
@@ -1154,6 +1181,7 @@ def immigration_dirichlet(
     return jax.scipy.special.betainc(2 * m * q, 2 * m * (1 - q), x)
 
 
+@checks.arguments(step_size="(0, 1]")
 def partial_refit(
     step_size: Number, batch_size: Number, num_steps: Number
 ) -> Float[Array, "*batch"]:
@@ -1188,6 +1216,7 @@ def partial_refit(
     return -eta * jnp.expm1(2 * m * jnp.log1p(-eta)) / ((2 - eta) * B)
 
 
+@checks.arguments(step_size="(0, 1]")
 def partial_refit_data(
     step_size: Number, batch_size: Number, num_steps: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -1225,6 +1254,7 @@ def partial_refit_data(
 # --- A verifier -----------------------------------------------------------------------------------
 
 
+@checks.arguments(ratio="(0, inf)")
 def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     """Chance that an accepted sample is right (`resampling.verifier`).
 
@@ -1253,6 +1283,7 @@ def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     return r * p / (1 - p + r * p)
 
 
+@checks.arguments(ratio="(1, inf)")
 def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Chance that the wrong answer is learnt for ever, weak verifier (`resampling.lock_in_weak`).
 
@@ -1284,6 +1315,7 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
     return jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
 
 
+@checks.arguments(num_right=">= 0", ratio="(0, inf)")
 def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
     """Chance that k right samples die out among many (`resampling.lock_in_strong`).
 

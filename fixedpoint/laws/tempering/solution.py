@@ -24,6 +24,7 @@ from fixedpoint.simplex import Logits, PerDistribution
 # --- one generation, and n of them ---------------------------------------------------------------
 
 
+@checks.arguments()
 def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
     """Logits after one generation: trained to the minimum on samples at a temperature.
 
@@ -54,6 +55,7 @@ def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
     return simplex.temper(logits, temperature)
 
 
+@checks.arguments()
 def logits(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -91,6 +93,7 @@ def logits(
     return simplex.temper(logits, _power(temperature, generation))
 
 
+@checks.arguments(temperatures="each [0, inf]")
 def composition(
     logits: Logits, temperatures: Float[ArrayLike, " generations"]
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -129,6 +132,7 @@ def composition(
     return simplex.temper(logits, product)
 
 
+@checks.arguments()
 def fixed_point(
     logits: Logits, temperature: PerDistribution
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -176,6 +180,7 @@ def fixed_point(
     return jnp.where(near, -p * jnp.expm1(log_ratio), far)
 
 
+@checks.arguments()
 def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
     """Logits after infinitely many generations.
 
@@ -209,6 +214,7 @@ def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
 # --- where it leads ------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
     """What collapse depends on: the gap below the modes, and how many outcomes tie on each side.
 
@@ -239,6 +245,7 @@ def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
     return -second[..., 0], jnp.sum(x == 0, -1), jnp.sum((x == second) & (x > -jnp.inf), -1)
 
 
+@checks.arguments(gap="(0, inf]", num_runners_up=">= 0", temperature="[0, 1)")
 def mode_limit(
     gap: PerDistribution,
     num_modes: PerDistribution,
@@ -279,6 +286,7 @@ def mode_limit(
     return ratio * jnp.exp(-jnp.asarray(gap) * B)
 
 
+@checks.arguments()
 def tail(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -312,6 +320,7 @@ def tail(
     return simplex.tail_probability(_generation(logits, temperature, generation))
 
 
+@checks.arguments(gap="(0, inf]", num_runners_up=">= 0", tolerance="(0, 1)")
 def generations_to_collapse(
     gap: PerDistribution,
     num_modes: PerDistribution,
@@ -354,6 +363,7 @@ def generations_to_collapse(
     return jnp.where(ahead, jnp.where(T < 1, n, jnp.inf), 0)
 
 
+@checks.arguments()
 def divergence(
     logits: Logits,
     inverse_temperature: PerDistribution,
@@ -396,6 +406,7 @@ def divergence(
     )
 
 
+@checks.arguments(temperature="(1, inf]")
 def uniform_limit(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -431,6 +442,7 @@ def uniform_limit(
     return second / 2 + third / 3
 
 
+@checks.arguments(temperature="(1, inf]")
 def uniform_limit_reverse(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -482,6 +494,7 @@ def _series(
 # --- how it goes there ---------------------------------------------------------------------------
 
 
+@checks.arguments(inverse_temperature="[0, inf)")
 def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Slope of the entropy in the inverse temperature.
 
@@ -517,6 +530,7 @@ def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float
     return -beta[..., 0] * variance
 
 
+@checks.arguments(inverse_temperature="[0, inf)", num_top=">= 1")
 def majorisation(
     logits: Logits, inverse_temperature: PerDistribution, num_top: ArrayLike
 ) -> Float[Array, "*batch"]:
@@ -565,6 +579,7 @@ def majorisation(
 # --- the way back --------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float[Array, "*batch"]:
     """Temperature at which sampling a generation gives back the initial model.
 
@@ -596,6 +611,7 @@ def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float
     return _power(temperature, -jnp.asarray(generation))
 
 
+@checks.arguments(logit_range="(0, inf)", temperature="(0, 1)", log_smallest="(0, inf)")
 def storage_cold(
     logit_range: PerDistribution, temperature: PerDistribution, log_smallest: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -632,6 +648,7 @@ def storage_cold(
     return jnp.log(jnp.maximum(log_smallest / jnp.asarray(logit_range), 1)) / -jnp.log(T)
 
 
+@checks.arguments(temperature="(1, inf)", roundoff="(0, inf)")
 def storage_hot(
     temperature: PerDistribution, roundoff: PerDistribution, tolerance: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -668,6 +685,7 @@ def storage_hot(
     return jnp.log1p(tolerance * (T - 1) / (T * roundoff)) / jnp.log(T)
 
 
+@checks.arguments(logit_range="(0, inf)", temperature="(0, inf)")
 def storage_horizon(
     logit_range: PerDistribution,
     temperature: PerDistribution,
@@ -736,6 +754,7 @@ def storage_horizon(
 # --- what it climbs ------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="[0, inf)")
 def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Potential of self-training: the entropy integrated over temperature.
 
@@ -767,6 +786,7 @@ def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*ba
     return potentials.potential(logits, temperature)
 
 
+@checks.arguments(temperature="(0, inf)")
 def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Gain of the potential in one generation.
 
@@ -804,6 +824,7 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
 # --- which families it keeps ---------------------------------------------------------------------
 
 
+@checks.arguments(parameter="(-inf, inf)", base_slope="(-inf, inf)", temperature="(0, inf)")
 def exponential_family(
     parameter: PerDistribution,
     base_slope: PerDistribution,
@@ -847,6 +868,7 @@ def exponential_family(
     return (jnp.asarray(parameter) + c) * _power(temperature, -jnp.asarray(generation)) - c
 
 
+@checks.arguments(mean="(-inf, inf)", temperature="(0, inf)")
 def gaussian(
     mean: PerDistribution,
     variance: PerDistribution,
@@ -883,6 +905,7 @@ def gaussian(
     return jnp.asarray(mean), jnp.asarray(variance) * _scale(temperature, generation)
 
 
+@checks.arguments(location="(-inf, inf)", temperature="(0, inf)")
 def log_normal(
     location: PerDistribution,
     variance: PerDistribution,
@@ -922,6 +945,7 @@ def log_normal(
     return mu - v * (1 - scale), v * scale
 
 
+@checks.arguments(shape="(0, inf)", rate="(0, inf)", temperature="(0, inf)")
 def gamma(
     shape: PerDistribution,
     rate: PerDistribution,
@@ -964,6 +988,7 @@ def gamma(
     )
 
 
+@checks.arguments(ratio="(0, 1)", temperature="(0, inf)")
 def geometric(
     ratio: PerDistribution, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -996,6 +1021,7 @@ def geometric(
     return jnp.exp(exponential_family(jnp.log(ratio), 0.0, temperature, generation))
 
 
+@checks.arguments(exponent="(1, inf)", temperature="(0, inf)")
 def pareto(
     exponent: PerDistribution, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -1028,6 +1054,7 @@ def pareto(
     return exponential_family(exponent, 0.0, temperature, generation)
 
 
+@checks.arguments(mean="(0, inf)", temperature="(0, inf)")
 def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int = 1000) -> Array:
     """Mean of the next generation of a Poisson student.
 
@@ -1067,6 +1094,7 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
     return jnp.sum(x * p, -1)
 
 
+@checks.arguments(temperature="[0, inf)")
 def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Change of a large Poisson mean in one generation.
 
@@ -1098,6 +1126,7 @@ def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
 # --- which students obey it ----------------------------------------------------------------------
 
 
+@checks.arguments(inverse_temperature="[0, inf)")
 def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Multiplier of a student with a frozen base, where a cone's would be 1/T.
 
@@ -1129,6 +1158,7 @@ def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     return 4 * beta / (2 + jnp.exp2(beta))
 
 
+@checks.arguments(inverse_temperature="[0, inf)", offset="(-inf, inf)")
 def cone_two_contexts(
     inverse_temperature: PerDistribution, offset: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -1171,6 +1201,7 @@ def cone_two_contexts(
 # --- trained on the final answers alone ----------------------------------------------------------
 
 
+@checks.arguments()
 def answers_and_reasonings(
     logits: Logits, answers: Sequence[Any] | ArrayLike, temperature: PerDistribution
 ) -> tuple[Array, Array]:
@@ -1224,6 +1255,7 @@ def answers_and_reasonings(
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
 
 
+@checks.arguments(entropies="values")
 def final_answer(
     logits: Logits, entropies: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch num_answers"]:

@@ -22,6 +22,7 @@ Number = Real[ArrayLike, "*#batch"]
 # --- T = 1: the martingale ------------------------------------------------------------------------
 
 
+@checks.arguments()
 def martingale(
     logits: Logits, temperature: Number, step_size: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -54,6 +55,7 @@ def martingale(
     return eta * potential.gradient(theta, temperature)
 
 
+@checks.arguments(heterozygosity="each [0, 1]")
 def displacement(
     heterozygosity: Real[ArrayLike, "*#batch generations"], step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -82,6 +84,7 @@ def displacement(
     return jnp.asarray(step_size) ** 2 / num_samples * total
 
 
+@checks.arguments()
 def displacement_bound(
     num_outcomes: Number, time: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -113,6 +116,7 @@ def displacement_bound(
 # --- T = 1: the price in log-loss, and two biases -------------------------------------------------
 
 
+@checks.arguments()
 def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     """Fall of the expected log-likelihood of *any* outcome in one generation (`traces.log_loss`).
 
@@ -147,6 +151,7 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     return jnp.sum(p * (jnp.log1p(excess + hit) - linear), -1)
 
 
+@checks.arguments()
 def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Drift of the probabilities at T = 1, in units of η²/B (`traces.bias`).
 
@@ -177,6 +182,7 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return p * (fitness - jnp.sum(p * fitness, -1, keepdims=True)) / 2
 
 
+@checks.arguments()
 def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
     """Drift of the entropy at T = 1, in units of η²/B (`traces.entropy_bias`).
 
@@ -212,6 +218,7 @@ def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
 # --- T = 1, two outcomes: the catenoid and the vertex ---------------------------------------------
 
 
+@checks.arguments()
 def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
     """Mean of 1/(pq) + z² in the limit of small steps: 4cosh²(z/2) + z² + 2s (`traces.catenoid`).
 
@@ -237,6 +244,7 @@ def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"
     return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * diffusion_time
 
 
+@checks.arguments(order="")
 def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
     """Moments of X = lim (p/q)/t near a vertex: ∏_{j≤k} ψ(j) / k! (`traces.envelope`).
 
@@ -276,6 +284,7 @@ def _beyond_linear(x: Array) -> Array:
     return jnp.where(x < 0.02, series, x + jnp.expm1(-x))
 
 
+@checks.arguments()
 def first_surprise(
     logit_gap: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -307,6 +316,7 @@ def first_surprise(
 # --- Two charts, weight decay ---------------------------------------------------------------------
 
 
+@checks.arguments(step_size="(0, 1]")
 def two_charts(
     logits0: Logits, step_size: Number, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -341,6 +351,7 @@ def two_charts(
     return simplex.heterozygosity(logits0) * kept
 
 
+@checks.arguments(weight_decay="(0, inf)")
 def weight_decay(
     heterozygosity: Number, step_size: Number, weight_decay: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -369,6 +380,7 @@ def weight_decay(
     return eta * heterozygosity / (num_samples * lam * (2 - eta * lam))
 
 
+@checks.arguments()
 def memory_time(
     logits0: Logits, step_size: Number, weight_decay: Number, generation: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -399,6 +411,7 @@ def memory_time(
     return theta * kept
 
 
+@checks.arguments(noise_ratio="(0, inf)")
 def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
     """Log density of the gap under weight decay, over that at the tie (`traces.decay_density`).
 
@@ -431,6 +444,7 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
     return log_cosh_square - 2 * pull / noise_ratio
 
 
+@checks.arguments(noise_ratio="(0, inf)", chart=">= 1")
 def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch"]:
     """Curvature of the log density at the tie: c/2 − 2/κ (`traces.decay_thresholds`).
 
@@ -455,6 +469,7 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     return jnp.asarray(chart) / 2 - 2 / jnp.asarray(noise_ratio)
 
 
+@checks.arguments(weight_decay="(0, inf)")
 def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
     """Floor of the rarer probability under weight decay, λ log((1 − q)/q) = 2q.
 
@@ -500,6 +515,7 @@ def _lowest_probability(decay: Array) -> Array:
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
+@checks.arguments(logits="finite logits", subset="values", exponent="(0, inf)")
 def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array, "*batch"]:
     """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/B (`traces.transience`).
 
@@ -536,6 +552,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     return alpha / 2 * Y ** (-alpha - 1) / partition * bracket
 
 
+@checks.arguments(num_alive=">= 2")
 def transience_every_step(
     step_size: Number, num_samples: Number, num_alive: Number
 ) -> Float[Array, "*batch"]:
@@ -574,6 +591,7 @@ def transience_every_step(
 # --- Other temperatures ---------------------------------------------------------------------------
 
 
+@checks.arguments(num_outcomes=">= 2", generation=">= 1")
 def absorption(
     num_outcomes: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -602,6 +620,7 @@ def absorption(
     return (K - 1) / (K * step_size * generation)
 
 
+@checks.arguments(logit_gap="(0, inf)", temperature="(0, 1)")
 def winner(
     logit_gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
 ) -> Float[Array, "*batch"]:
@@ -655,6 +674,7 @@ def winner(
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
+@checks.arguments(num_outcomes=">= 2", temperature="(1, inf]")
 def stationary(
     num_outcomes: Number, temperature: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -686,6 +706,7 @@ def stationary(
     return eta * T / (2 * num_samples * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * num_outcomes))
 
 
+@checks.arguments(num_outcomes=">= 2")
 def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "*batch"]:
     """Mean square of the logits just above T = 1 (`traces.stationary_mixture`).
 
@@ -719,6 +740,7 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
 # --- Astronomic horizons --------------------------------------------------------------------------
 
 
+@checks.arguments(logits0="finite logits")
 def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
     """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`traces.memory`).
 
@@ -746,6 +768,7 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
     return 1 / theta.shape[-1] + (theta - jnp.mean(theta, -1, keepdims=True)) / log_n
 
 
+@checks.arguments(num_outcomes=">= 2")
 def survival(
     num_outcomes: Number, logit_gap: Number, log_generation: Number
 ) -> Float[Array, "*batch"]:
@@ -774,6 +797,7 @@ def survival(
     return ratio ** (2 - 2 / jnp.asarray(num_outcomes))
 
 
+@checks.arguments(level="(0, 0.5)", log_ratio="[0, inf)")
 def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     """Mean number of changes of the leading outcome: ℓ/(2 log(1/p₀ − 1)) (`traces.switches`).
 
