@@ -59,26 +59,22 @@ def test_the_clock_follows_the_generations_of_the_leader_alone():
     learner = fp.GradientSteps(step_size)
     leader = fp.loop.Target(jnp.array([0.0, -jnp.inf, -jnp.inf]), 1)
     end = jax.lax.fori_loop(0, generations, lambda _, x: learner(x, leader, None), start)
-    is_leader = [jnp.asarray(number == 0) for number in range(3)]
-    clock = jnp.exp(-end[1]) - jnp.exp(-start[1])
-    passed = vertex._generations_passed(tuple(start), is_leader, clock, jnp.asarray(step_size))
-    np.testing.assert_allclose(passed, generations, rtol=2e-3)
-    flowed = vertex._flow(tuple(start), is_leader, clock)
-    np.testing.assert_allclose(jnp.stack(flowed), end, atol=2e-3)
+    is_leader = jnp.array([[True], [False], [False]])
+    clock = jnp.exp(-end[1:2]) - jnp.exp(-start[1:2])
+    passed = vertex._generations_passed(start[:, None], is_leader, clock, jnp.asarray(step_size))
+    np.testing.assert_allclose(passed, [generations], rtol=2e-3)
+    flowed = vertex._flow(start[:, None], is_leader, clock)
+    np.testing.assert_allclose(flowed[:, 0], end, atol=2e-3)
 
 
 def test_the_rest_until_a_saved_time_is_exact():
     # Two outcomes: the odds grow by 2η a generation.
-    lane = vertex._Lane(
-        (jnp.asarray(5.0), jnp.asarray(-5.0)),
-        jnp.asarray(7.0),
-        (jnp.uint64(1), jnp.uint64(2)),
-        jnp.asarray(0),
-        jnp.asarray(0),
-    )
+    zero = jnp.zeros(1, int)
+    words = jnp.ones(1, jnp.uint64), 2 * jnp.ones(1, jnp.uint64)
+    lane = vertex._Lanes(jnp.array([[5.0], [-5.0]]), jnp.array([7.0]), words, zero, zero)
     for left in (1.0, 1e6, 1e40):
         rest = vertex._rest(lane, jnp.asarray(7.0 + left), jnp.asarray(0.3))
-        odds = jnp.exp(rest.logits[0] - rest.logits[1])
+        odds = jnp.exp(rest.logits[0, 0] - rest.logits[1, 0])
         waited = (7.0 + left) - 7.0
         np.testing.assert_allclose(odds, jnp.exp(10.0) + 0.6 * waited, rtol=1e-10)
 
