@@ -26,6 +26,7 @@ __all__ = [
     "check_concrete",
     "check_count",
     "check_devices",
+    "check_dtype",
     "check_fraction",
     "check_functions",
     "check_generations",
@@ -374,6 +375,7 @@ _RULES = {
     **dict.fromkeys(["num_samples", "num_outcomes", "num_modes", "num_runners_up"], ">= 1"),
     **dict.fromkeys(["batch_size", "num_steps"], ">= 1"),
     "generation": ">= 0",
+    "probabilities": "probabilities",
 }
 """What the names of arguments stand for in all laws, unless a law says otherwise."""
 
@@ -382,7 +384,8 @@ def arguments(**rules: str) -> Callable[[Function], Function]:
     """Check the arguments of a function of one or many distributions, by their names.
 
     A rule is an interval ("[0, 1)"), the smallest of the whole numbers allowed (">= 1"), or
-    "logits", "finite logits", "probabilities" or "values" of each outcome; "" is no rule. The usual
+    "logits", "finite logits", "probabilities" or "values" of each outcome, or "dtype" for a type of
+    floats; "" is no rule. The usual
     names have theirs. Lists become arrays, the shapes of numbers must fit those of the
     distributions, unless the rule begins with "each", and distributions have equally many outcomes.
 
@@ -408,7 +411,7 @@ def arguments(**rules: str) -> Callable[[Function], Function]:
         assert not unknown, f"{function} has no argument {unknown}"
         found = {name: {**_RULES, **rules}.get(name, "") for name in signature.parameters}
         ruled = {name: rule for name, rule in found.items() if rule}
-        own_axis = {name for name, rule in ruled.items() if rule.startswith("each ")}
+        own_axis = {name for name, rule in ruled.items() if rule.startswith(("each ", "dtype"))}
         optional = {name for name, one in signature.parameters.items() if one.default is None}
 
         @functools.wraps(function)
@@ -430,6 +433,8 @@ def arguments(**rules: str) -> Callable[[Function], Function]:
 
 
 def _checked(value: Any, name: str, rule: str) -> Any:
+    if rule == "dtype":
+        return check_dtype(value, name)
     rule = rule.removeprefix("each ")
     if rule in _OF_DISTRIBUTIONS:
         _OF_DISTRIBUTIONS[rule](value, name)
@@ -437,7 +442,7 @@ def _checked(value: Any, name: str, rule: str) -> Any:
         check_whole(value, name, int(rule[2:]))
     else:
         check_range(value, name, rule)
-    return jnp.asarray(value) if isinstance(value, list | tuple) else value
+    return jnp.asarray(value) if isinstance(value, list | tuple | range) else value
 
 
 def _check_shapes(shapes: dict[str, tuple[int, ...]], rules: dict[str, str]) -> None:
@@ -458,6 +463,36 @@ def _check_shapes(shapes: dict[str, tuple[int, ...]], rules: dict[str, str]) -> 
                 f"`{name}` must have a shape that fits the other arguments, {batch} (one number "
                 f"for each distribution, or one for all); got {shape}."
             ) from None
+
+
+def check_dtype(value: Any, name: str = "dtype") -> Any:
+    """Check a type of floats.
+
+    Args:
+        value: The type, as JAX and NumPy write it.
+        name: Name of the argument, for the message.
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If it is no type of floats.
+
+    Example:
+        >>> check_dtype("int8")
+        Traceback (most recent call last):
+        ...
+        ValueError: `dtype` must be a type of floats (float32, jnp.bfloat16); got 'int8'.
+    """
+    try:
+        floats = jnp.issubdtype(jnp.dtype(value), jnp.floating) and value is not None
+    except (TypeError, ValueError):
+        floats = False
+    if not floats:
+        raise ValueError(
+            f"`{name}` must be a type of floats (float32, jnp.bfloat16); got {_shown(value)}."
+        )
+    return value
 
 
 # --- The arguments of what runs loops -------------------------------------------------------------

@@ -60,12 +60,15 @@ def cite(labels: Iterable[str] = ()) -> str:
 
     Raises:
         KeyError: no equation has that label.
+        ValueError: `labels` is no list of labels.
 
     Example:
         >>> print(cite(["tempering.cone", "flow.natural"]).partition("@")[0].strip())
         % tempering.cone: derived here
         % flow.natural: derived here; natural gradient of Amari (1998)
     """
+    if isinstance(labels, str) or not isinstance(labels, Iterable):
+        raise ValueError(f"`labels` must be a list of labels; got {labels!r}.")
     chosen = [equations()[label] for label in labels]
     comments = [f"% {equation.label}: {equation.source}" for equation in chosen]
     keys = dict.fromkeys(key for equation in chosen for key in equation.cites)

@@ -64,9 +64,9 @@ def _compiled(function: Callable[[Logits], Array]) -> Callable[[Logits], Array]:
 
     @wraps(function)
     def call(logits: Logits) -> Array:
-        return compiled(jnp.asarray(checks.check_logits(logits)))
+        return compiled(jnp.asarray(logits))
 
-    return call
+    return checks.arguments()(call)
 
 
 # Logits and probabilities -----------------------------------------------------------------------
@@ -123,6 +123,7 @@ def probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return jnp.exp(x) / (1 + excess)
 
 
+@checks.arguments()
 def logits(
     probabilities: Real[ArrayLike, "*batch num_outcomes"],
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -619,7 +620,7 @@ def renyi_divergence(
 
 @checks.arguments(tolerance="[0, inf)")
 def majorises(
-    logits: Logits, logits_other: OtherLogits, tolerance: float = 0.0
+    logits: Logits, logits_other: OtherLogits, tolerance: PerDistribution = 0.0
 ) -> Bool[Array, "*batch"]:
     """Whether p majorises q: the k least likely outcomes of p have no more mass than those of q.
 

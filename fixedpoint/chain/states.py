@@ -189,12 +189,15 @@ def from_loop(
     References:
         Ewens (2004), Mathematical population genetics, section 3.2 (at T = 1).
     """
-    checks.check_count(num_outcomes, "num_outcomes", minimum=2)
+    num_outcomes = checks.check_count(num_outcomes, "num_outcomes", minimum=2)
+    checks.check_kind(exchangeable, bool, "exchangeable", "True or False")
     if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError(
             "`jax_enable_x64` must be on for an exact chain, whose probabilities span hundreds of "
             'orders of magnitude (jax.config.update("jax_enable_x64", True)); got False.'
         )
+    if initial is not None and np.shape(checks.check_logits(initial, "initial")) != (num_outcomes,):
+        raise ValueError(f"`initial` must have shape ({num_outcomes},); got {np.shape(initial)}.")
     num_samples = _check_markov(loop, initial)
     number = math.comb(num_samples + num_outcomes - 1, num_outcomes - 1)
     if number > (20 * LARGEST if exchangeable else LARGEST):
@@ -268,6 +271,7 @@ def _check_markov(loop: Loop, initial: object) -> int:
             f"{instead}; got {loop}."
         )
 
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     run = "`fixedpoint.run` simulates it, `loop.enumeration` lists a few generations exactly"
     corpus = loop.corpus
     while not isinstance(corpus, Fresh):

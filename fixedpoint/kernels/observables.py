@@ -15,7 +15,13 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
-from fixedpoint.checks import check_logits, check_outcomes, check_temperature
+from fixedpoint.checks import (
+    check_devices,
+    check_logits,
+    check_outcomes,
+    check_range,
+    check_temperature,
+)
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import LOG2_E, power_of_two
 from fixedpoint.kernels.spectrum import LARGEST, SMALLEST, Spectrum, compress, spectral_sums
@@ -126,6 +132,7 @@ def sweep(
         return Sweep(*(value[:-1] for value in result))
     check_outcomes(logits, "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
+    check_devices(devices)
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
     *batch, num_outcomes = np.shape(logits)
@@ -238,7 +245,8 @@ def temperature_for_entropy(
     if jnp.result_type(float) != jnp.float64:
         raise ValueError("`logits` need float64 arithmetic here: set jax_enable_x64.")
     *batch, num_outcomes = np.shape(logits)
-    targets = np.asarray(entropy, float)
+    targets = np.asarray(check_range(entropy, "entropy", "[0, inf)"), float)
+    check_devices(devices)
     if targets.shape[targets.ndim - len(batch) :] != tuple(batch):
         raise ValueError(
             f"`entropy` must have the rows' axes {tuple(batch)} last; got shape {targets.shape}."

@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import simplex
-from fixedpoint.checks import check_logits
+from fixedpoint.checks import check_kind, check_logits
 from fixedpoint.laws import flow, resampling, tempering, traces
 from fixedpoint.loop import (
     Accumulated,
@@ -246,6 +246,7 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         >>> float(fp.solve(loop, jnp.zeros(2)).heterozygosity(2))  # (1/2)(1 - 1/4)²
         0.28125
     """
+    check_kind(loop, Loop, "loop", "a Loop")
     check_logits(logits)
     initial = jnp.asarray(logits)
     corpus, learner = loop.corpus, loop.learner

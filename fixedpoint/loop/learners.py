@@ -32,7 +32,7 @@ Start = Literal["last", "initial"]
 
 
 def _check_start(value: Start) -> Start:
-    if value not in ("last", "initial"):
+    if not (isinstance(value, str) and value in ("last", "initial")):
         raise ValueError(f'`start` must be "last" or "initial"; got {value!r}.')
     return value
 
@@ -276,6 +276,7 @@ class GradientFlow(Learner):
         max_steps: int = 100_000,
         start: Start = "last",
     ) -> None:
+        checks.check_temperature(time, "time")
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value is not None:
                 checks.check_positive(value, name)
@@ -297,12 +298,15 @@ def _answers(labels: Sequence[Any] | ArrayLike) -> Array:
     """One number an outcome, from labels of any kind: equal labels are the same answer."""
     if isinstance(labels, Tracer):
         return labels
-    values = np.asarray(labels)
+    rule = "`answers` must be a list of labels of one kind, one an outcome"
+    try:
+        values = np.asarray(labels)
+        numbers = np.unique(values, return_inverse=True)[1]
+    except (TypeError, ValueError):  # ragged, or labels that cannot be compared
+        raise ValueError(f"{rule}; got {labels!r}.") from None
     if values.ndim != 1 or values.size == 0:
-        raise ValueError(
-            f"`answers` must be a list of labels, one an outcome; got shape {values.shape}."
-        )
-    return jnp.asarray(np.unique(values, return_inverse=True)[1])
+        raise ValueError(f"{rule}; got shape {values.shape}.")
+    return jnp.asarray(numbers)
 
 
 class FinalAnswer(Learner):

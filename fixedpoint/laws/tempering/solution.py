@@ -685,7 +685,7 @@ def storage_hot(
     return jnp.log1p(tolerance * (T - 1) / (T * roundoff)) / jnp.log(T)
 
 
-@checks.arguments(logit_range="(0, inf)", temperature="(0, inf)")
+@checks.arguments(logit_range="(0, inf)", temperature="(0, inf)", dtype="dtype")
 def storage_horizon(
     logit_range: PerDistribution,
     temperature: PerDistribution,

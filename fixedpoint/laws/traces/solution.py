@@ -80,7 +80,7 @@ def displacement(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    total = jnp.sum(jnp.asarray(heterozygosity), -1)
+    total = jnp.sum(jnp.atleast_1d(heterozygosity), -1)
     return jnp.asarray(step_size) ** 2 / num_samples * total
 
 
@@ -271,8 +271,7 @@ def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    if order < 0:
-        raise ValueError(f"`order` must be >= 0; got {order}.")
+    order = checks.check_count(order, "order", minimum=0)
     j = jnp.arange(1, order + 1, dtype=jnp.result_type(step_size, float))
     psi = _beyond_linear(2 * jnp.multiply.outer(jnp.asarray(step_size), j))
     return jnp.exp(jnp.sum(jnp.log(psi), -1) - math.lgamma(order + 1))

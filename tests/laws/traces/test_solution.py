@@ -72,7 +72,7 @@ def test_envelope_at_half_a_step():
 
 
 def test_envelope_refuses_negative_orders():
-    with pytest.raises(ValueError, match=r"`order` must be >= 0; got -1"):
+    with pytest.raises(ValueError, match=r"`order` must be an integer >= 0; got -1"):
         traces.envelope(-1, 1.0)
 
 
