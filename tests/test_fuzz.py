@@ -568,7 +568,8 @@ def complaint_of_command(arguments, folder):
             json.loads(printed, parse_constant=refuse_constants)
         except ValueError as error:
             return f"prints no JSON: {error}"
-    elif re.search(r"\bnan\b|(?<=  )–", printed):
+    # A dash is the recovery temperature where there is none; two in a row are something else.
+    elif re.search(r"\bnan\b|–.*–", printed):
         return "prints NaN"
     return None
 
