@@ -296,6 +296,11 @@ def check_range(value: Any, name: str, interval: str) -> Any:
     wrong = entries[~(above(entries, low) & below(entries, high))]
     if wrong.size:
         raise ValueError(f"`{name}` must {rule}; got {float(wrong[0])!r}.")
+    if interval.startswith("(0,") and np.issubdtype(entries.dtype, np.floating):
+        smallest = np.finfo(entries.dtype).tiny
+        wrong = entries[entries < smallest]
+        if wrong.size:  # compiled, a number below the normal ones is 0
+            raise ValueError(f"`{name}` must be >= {smallest:.3g}; got {float(wrong[0])!r}.")
     return value
 
 

@@ -61,7 +61,7 @@ class Chain(eqx.Module):
             >>> two.index(3), two.index([3, 1])
             (3, 3)
         """
-        given = np.asarray(counts)
+        given = np.asarray(checks.check_whole(counts, "counts", 0))
         if given.ndim == 0 and self.counts.shape[1] == 2:
             given = np.array([given, self.num_samples - given])
         fits = given.shape == self.counts.shape[1:]

@@ -189,7 +189,7 @@ def _check_continuous(loop: Loop) -> None:
 
 
 def _check_times(times: Any) -> Array:
-    times = jnp.asarray(checks.check_range(times, "times", "[0, inf)"))
+    times = jnp.asarray(checks.check_range(times, "times", "[-inf, inf]"))
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"`times` must be a list of times; got shape {times.shape}.")
     if not isinstance(times, Tracer):

@@ -210,25 +210,36 @@ def _check_shapes(loop: Loop, logits: Array, key: Array | None) -> None:
         floats = _is_array(result) and jnp.issubdtype(result.dtype, jnp.floating)
         return floats and result.shape == logits.shape
 
-    for sampler in loop.samplers:
-        if not _is_plain(sampler):
-            result = jax.eval_shape(sampler, logits)
-            if not fits(result):
-                raise returned(sampler, result)
-    if not (_is_plain(loop.corpus) and _is_plain(loop.learner)):
-        result = eqx.filter_eval_shape(lambda: loop.generation(logits, key=key)[0])
+    def look(what: object, parts: tuple[Any, ...], function: Callable[[], Any]) -> None:
+        if all(map(_is_plain, parts)):
+            return
+        try:
+            result = eqx.filter_eval_shape(function)
+        except (TypeError, ValueError) as error:
+            # Whoever wrote a part sees their own error, and where; ours say what they must.
+            if str(error).startswith("`") or not all(map(_is_ours, parts)):
+                raise
+            raise returned(what, f"no shape ({' '.join(str(error).split())[:100]})") from None
         if not fits(result):
-            raise returned(f"{loop.learner} on {loop.corpus}", result)
+            raise returned(what, result)
+
+    for sampler in loop.samplers:
+        look(sampler, (sampler,), lambda sampler=sampler: sampler(logits))
+    training = loop.corpus, loop.learner
+    look(f"{loop.learner} on {loop.corpus}", training, lambda: loop.generation(logits, key=key)[0])
 
 
 def _is_array(value: Any) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype")
 
 
+def _is_ours(part: Any) -> bool:
+    return type(part).__module__.startswith(__name__.partition(".")[0] + ".")
+
+
 def _is_plain(part: Any) -> bool:
     """Whether a part is of this package and has no parameters but single numbers."""
-    ours = type(part).__module__.startswith(__name__.partition(".")[0] + ".")
-    return ours and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(part))
+    return _is_ours(part) and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(part))
 
 
 class _Carry(eqx.Module):

@@ -1,7 +1,10 @@
 """The event-driven simulation against brute force, its pieces against their definitions."""
 
+import time
+
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -88,6 +91,26 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key):
     assert jnp.all(jnp.diff(many.num_switches, axis=0) >= 0)
 
 
+def test_sixty_outcomes_compile_in_seconds(key):
+    start = jnp.linspace(0, 1.3, 60) ** 2
+    began = time.process_time()
+    runs = run_events(trace_loop(1.0), start, [5.0, 9.0], key=key, num_replicates=4)
+    assert time.process_time() - began < 20
+    np.testing.assert_allclose(runs.value.sum(-1), 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("num_outcomes", [6, 61, 300, 1000])
+def test_the_quadrature_of_the_clock_is_exact(num_outcomes):
+    # All Y equal: the integral of (Y + τ)^(K−1) is known; Y = 0 would be a pure power.
+    theta = jnp.full((num_outcomes, 1), 3.0)
+    is_leader = jnp.arange(num_outcomes)[:, None] == 1
+    for clock in (1e-6, 0.01, 2.0):
+        passed = vertex._generations_passed(theta, is_leader, jnp.array([clock]), jnp.asarray(0.5))
+        y = mpmath.exp(-3)
+        exact = ((y + clock) ** num_outcomes - y**num_outcomes) / num_outcomes / 0.5
+        np.testing.assert_allclose(float(passed[0]), float(exact), rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -97,6 +120,10 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key):
         ({"log_generations": [3.0, 2.0]}, "`log_generations` must increase"),
         ({"log_generations": [700.0]}, "600 at most"),
         ({"level": 0.7}, "`level` must be"),
+        ({"log_generations": []}, "`log_generations` must increase, at least one"),
+        ({"log_generations": ["5"]}, "`log_generations` must be in"),
+        ({"key": 0}, "`key` must be a random key"),
+        ({"observe": "entropy"}, "`observe` must be a function"),
     ],
 )
 def test_misuse_is_named(change, message):
