@@ -38,6 +38,7 @@ __all__ = [
     "check_positive",
     "check_probabilities",
     "check_range",
+    "check_real",
     "check_temperature",
     "check_whole",
 ]
@@ -345,6 +346,30 @@ def check_whole(value: Any, name: str, minimum: int = 1) -> Any:
     return value
 
 
+def check_real(value: Any, name: str) -> Any:
+    """Check the type of numbers, whatever their values: for what is too large to be looked at.
+
+    Args:
+        value: The number or array.
+        name: Name of the argument, for the message.
+
+    Returns:
+        The value, unchanged.
+
+    Raises:
+        ValueError: If it is no number of a type that JAX has.
+
+    Example:
+        >>> check_real("a", "logits")
+        Traceback (most recent call last):
+        ...
+        ValueError: `logits` must be real numbers; got 'a'.
+    """
+    if not _is_traced(value):
+        _entries(value, name, "be real numbers")
+    return value
+
+
 # --- The arguments of the laws, by their names ----------------------------------------------------
 
 
@@ -447,7 +472,11 @@ def _checked(value: Any, name: str, rule: str) -> Any:
         check_whole(value, name, int(rule[2:]))
     else:
         check_range(value, name, rule)
-    return jnp.asarray(value) if isinstance(value, list | tuple | range) else value
+    if isinstance(value, list | tuple | range):
+        return jnp.asarray(value)
+    dtype = np.dtype(getattr(value, "dtype", float))
+    # Short integers would wrap in sums and products.
+    return jnp.asarray(value).astype(int) if dtype.kind in "iu" else value
 
 
 def _check_shapes(shapes: dict[str, tuple[int, ...]], rules: dict[str, str]) -> None:
@@ -719,7 +748,9 @@ def _entries(value: Any, name: str, rule: str) -> np.ndarray:
             f"`{name}` must have a type that JAX has (`{name}.astype(float)` makes one); "
             f"got {dtype if dtype.isnative else dtype.str}."
         )
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"`{name}` must be a float where it is as large as {value}.")
+    if dtype.kind in "iu" and entries.size:
+        largest = max(int(entries.max()), -int(entries.min()))
+        if largest > jnp.iinfo(jnp.result_type(int)).max:  # JAX would wrap it
+            raise ValueError(f"`{name}` must be a float where it is as large as {largest}.")
     # The short floats of machine learning are no types of NumPy's own.
     return entries.astype(np.float32) if dtype.kind == "V" else entries

@@ -69,6 +69,9 @@ def cite(labels: Iterable[str] = ()) -> str:
     """
     if isinstance(labels, str) or not isinstance(labels, Iterable):
         raise ValueError(f"`labels` must be a list of labels; got {labels!r}.")
+    labels = list(labels)
+    if not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"`labels` must be texts such as 'tempering.logits'; got {labels!r}.")
     chosen = [equations()[label] for label in labels]
     comments = [f"% {equation.label}: {equation.source}" for equation in chosen]
     keys = dict.fromkeys(key for equation in chosen for key in equation.cites)

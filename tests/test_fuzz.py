@@ -25,6 +25,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,7 +46,7 @@ KEY = jax.random.key(0)
 
 # --- What an argument may be given ----------------------------------------------------------------
 
-JUNK = [
+JUNK: list[Any] = [
     None, True, np.bool_(False), "0.8", "entropy", "", b"1", 1j, NAN, INF, -INF, -1, -1.5, 0, -0.0,
     0.3, 2.5, 3, 5e-324, 1e308, -1e308, 10**20, 2**63, -(2**70), 10**400,
     np.float16(0.5), np.float32(-2), np.longdouble(1.5), np.int8(-3), np.uint64(2**64 - 1),
@@ -55,11 +56,11 @@ JUNK = [
     np.zeros(0), np.zeros((0, 3)), np.zeros((3, 0)), np.zeros(4), np.zeros((2, 2)), np.ones((5, 1)),
     np.array("x"), np.array(["a", "b", "c"]), np.array([None, 1]), np.array([1 + 1j, 2, 3]),
     np.array([True, False, True]), np.array([1, 2, 3], ">f8"), np.array([1, 2, 3], np.longdouble),
-    np.array(["2020-01-01"], "M8[D]"), np.ma.array([1.0, 2.0, 3.0], mask=[0, 1, 0]),
+    np.array(["2020-01-01"], "M8[D]"), np.ma.masked_less(np.ones(3), 2),
     np.array([(1, 2.0)], "i4,f8"), np.array([0.0, NAN, 1.0]), np.array([0.0, INF, 1.0]),
     np.full(3, -INF), np.array([1e308, 0.0, -1e308]), np.array([-1, 2, 5]),
 ]  # fmt: skip
-MODELS = [
+MODELS: list[Any] = [
     LOGITS,
     LOGITS.astype(np.float32),
     jnp.array(LOGITS),
@@ -70,14 +71,14 @@ MODELS = [
     np.array([0.0, -800.0, 700.0]),
     [0.5, -0.25, 1.0],
 ]
-BATCHES = [np.array([[0.3, -0.2, 1.0], [0.0, -INF, 2.0]]), jnp.array([LOGITS, -LOGITS])]
-SHORT = [
+BATCHES: list[Any] = [np.array([[0.3, -0.2, 1.0], [0.0, -INF, 2.0]]), jnp.array([LOGITS, -LOGITS])]
+SHORT: list[Any] = [
     np.array([0.5, -1.0, 2.0], np.float16),
     jnp.array([0.5, -1.0, 2.0], jnp.bfloat16),
     np.array([3, 1, 2], np.uint8),
 ]
-SINGLE = [np.zeros(1), np.zeros(2), np.log(np.arange(1.0, 8.0))]
-POOLS = {
+SINGLE: list[Any] = [np.zeros(1), np.zeros(2), np.log(np.arange(1.0, 8.0))]
+POOLS: dict[str, list[Any]] = {
     "logits": MODELS,
     "finite logits": [LOGITS, jnp.array(LOGITS), [0.5, -0.25, 1.0], np.zeros(3)],
     "values": [np.array([1.0, 0.0, 0.0]), [0.0, 1.0, 1.0]],
@@ -101,7 +102,7 @@ POOLS = {
     ">= 1": [1, 2, 5, 100, 10**6],
     ">= 2": [2, 3, 100],
 }
-NAMED = {  # arguments without a rule, or with one that says too little
+NAMED: dict[str, list[Any]] = {  # arguments without a rule, or with one that says too little
     "answers": [["a", "b", "a"], [0, 1, 1]],
     "chart": [1, 2],
     "dtype": [np.float32, "float64", jnp.bfloat16, np.float16],
@@ -116,7 +117,7 @@ NAMED = {  # arguments without a rule, or with one that says too little
 }
 
 
-def every(function, rules):
+def every(rules):
     """The pools of a function's arguments, by its rules."""
     return {
         name: NAMED.get(name) or POOLS[rule.removeprefix("each ")] for name, rule in rules.items()
@@ -129,7 +130,7 @@ def laws():
         module = importlib.import_module(f"fixedpoint.laws.{law}")
         for name, found in vars(module).items():
             if callable(found) and hasattr(found, "rules"):
-                yield f"{law}.{name}", found, every(found, found.rules)
+                yield f"{law}.{name}", found, every(vars(found)["rules"])
 
 
 LAWS = {name: (found, pools) for name, found, pools in laws()}
@@ -171,11 +172,6 @@ DISTRIBUTIONS = {
 }  # fmt: skip
 
 
-def answers(*_):
-    """A learner that is no learner, a function of the wrong shape: what users hand over."""
-    return "not an array"
-
-
 class Shortened(fp.loop.Sampler):
     """A sampler that forgets an outcome."""
 
@@ -190,18 +186,19 @@ class Texts(fp.loop.Sampler):
         return "logits"
 
 
+REAL = np.array([0.0, 0.4, 0.6])
 COUNTS = [1, 2, 5, np.int32(3), jnp.asarray(4)]
 SAMPLERS = [
     fp.Temperature(0.5), fp.Temperature(1.0), fp.TopK(2), fp.Nucleus(0.9), fp.MinP(0.1), (),
-    (fp.Temperature(2.0), fp.TopK(1)), fp.Temperature([0.5, 0.6, 0.7, 0.8]), Shortened(), Texts(),
+    (fp.Temperature(2.0), fp.TopK(1)), fp.Temperature(np.ones(4)), Shortened(), Texts(),
 ]  # fmt: skip
 CORPORA = [
-    fp.Exact(), fp.Fresh(4), fp.Mixed([0.2, 0.3, 0.5], 0.25), fp.Pooled([0.2, 0.3, 0.5], 0.25),
-    fp.Accumulated(), fp.Curated([1.0, 3.0, 0.0]), fp.Mixed([0.5, 0.5], 0.25), fp.Curated([1.0]),
+    fp.Exact(), fp.Fresh(4), fp.Mixed(REAL, 0.25), fp.Pooled(REAL, 0.25),
+    fp.Accumulated(), fp.Curated(3 * REAL), fp.Mixed(REAL[1:], 0.25), fp.Curated(REAL[1:]),
 ]  # fmt: skip
 LEARNERS = [
     fp.Refit(), fp.GradientSteps(0.1), fp.MixtureStep(0.5), fp.GradientFlow(1.0),
-    fp.FinalAnswer(["a", "b", "a"]), fp.FinalAnswer(["a", "b"]), fp.GradientSteps([0.1, 0.2]),
+    fp.FinalAnswer(["a", "b", "a"]), fp.FinalAnswer(["a", "b"]), fp.GradientSteps(REAL[1:]),
 ]  # fmt: skip
 PARTS = {
     "Temperature": (fp.Temperature, {"temperature": ORDER}),
@@ -235,7 +232,7 @@ PARTS = {
     "FinalAnswer": (fp.FinalAnswer, {"answers": NAMED["answers"], "learner": LEARNERS[:2]}),
     "Loop": (fp.Loop, {"sampler": SAMPLERS, "corpus": CORPORA, "learner": LEARNERS}),
 }
-FEW = [LOGITS, jnp.array(LOGITS), [0.5, -0.25, 1.0]]
+FEW: list[Any] = [LOGITS, jnp.array(LOGITS), [0.5, -0.25, 1.0]]
 KEYS = [KEY, jax.random.PRNGKey(1)]
 OBSERVE = [None, simplex.entropy]
 TREES = [*OBSERVE, {"S": simplex.entropy, "alive": simplex.num_surviving}]
@@ -480,7 +477,9 @@ def some_file(rng, generator, folder):
     if kind == "npy":
         np.save(path, some_array(rng, generator))
     elif kind == "npz":
-        arrays = {rng.choice(["logits", "probabilities", "x"]): some_array(rng, generator)}
+        arrays: dict[str, Any] = {
+            rng.choice(["logits", "probabilities", "x"]): some_array(rng, generator)
+        }
         if rng.random() < 0.5:
             labels = rng.choice([["a", "b", "c"], [b"a", b"b", b"c"], ["a"], [1, 2, 3], ["é"] * 3])
             arrays["outcomes"] = np.array(labels)

@@ -20,6 +20,7 @@ from fixedpoint.checks import (
     check_logits,
     check_outcomes,
     check_range,
+    check_real,
     check_temperature,
 )
 from fixedpoint.kernels import driver
@@ -130,7 +131,7 @@ def sweep(
         b = jnp.append(jnp.asarray(inverse_temperatures, jnp.result_type(float)), 1.0)
         result = _observables(partition_sums, jnp.asarray(logits), b, jnp.asarray(-1))
         return Sweep(*(value[:-1] for value in result))
-    check_outcomes(logits, "logits")
+    check_outcomes(check_real(logits, "logits"), "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
     check_devices(devices)
     if b.ndim != 1:
@@ -241,7 +242,7 @@ def temperature_for_entropy(
         >>> print(f"{temperature:.9f}")  # log 9 / log 3
         2.000000000
     """
-    check_outcomes(logits, "logits")
+    check_outcomes(check_real(logits, "logits"), "logits")
     if jnp.result_type(float) != jnp.float64:
         raise ValueError("`logits` need float64 arithmetic here: set jax_enable_x64.")
     *batch, num_outcomes = np.shape(logits)

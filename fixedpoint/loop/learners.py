@@ -280,7 +280,11 @@ class GradientFlow(Learner):
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value is not None:
                 checks.check_positive(value, name)
-        self.time, self.rtol, self.atol = floating(time), rtol, atol
+                if np.ndim(value):
+                    raise ValueError(f"`{name}` must be one number; got {value}.")
+        self.time = floating(time)
+        self.rtol = None if rtol is None else float(rtol)
+        self.atol = None if atol is None else float(atol)
         self.max_steps, self.start = max_steps, start
         # Under jax.jit the time is not known when the integrator is chosen.
         self.endless = not isinstance(time, Tracer) and bool(np.all(np.isinf(time)))

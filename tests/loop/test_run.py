@@ -354,16 +354,28 @@ class Shortened(fp.loop.Sampler):
         (fp.Loop(), {"logits": np.zeros(3, complex)}, "`logits` must be finite or -inf; got"),
         (fp.Loop(), {"logits": [[0.0], [0.0, 1.0]]}, "`logits` must have at least one outcome"),
         (
-            fp.Loop(sampler=fp.Temperature([0.5, 0.6, 0.7, 0.8])),
+            fp.Loop(sampler=fp.Temperature(np.array([0.5, 0.6, 0.7, 0.8]))),
             {},
             r"`loop` must lead from logits of shape \(3,\) .* returns shape \(4, 3\)",
         ),
         (fp.Loop(sampler=Shortened()), {}, r"Shortened.* returns shape \(2,\)"),
         (fp.Loop(sampler=Shortened(), learner=fp.GradientSteps(0.1)), {}, r"returns shape \(2,\)"),
-        (fp.Loop(corpus=fp.Mixed([0.5, 0.5], 0.1)), {}, "`real` must have one entry for each of"),
-        (fp.Loop(corpus=fp.Pooled([1.0], 0.1)), {}, "`real` must have one entry for each of the 3"),
-        (fp.Loop(corpus=fp.Curated([1.0, 2.0])), {}, "`weights` must have one entry for each of"),
-        (fp.Loop(learner=fp.GradientSteps([0.1, 0.2])), {}, "must lead from|one number|returns"),
+        (
+            fp.Loop(corpus=fp.Mixed(np.array([0.5, 0.5]), 0.1)),
+            {},
+            "`real` must have one entry for each of",
+        ),
+        (
+            fp.Loop(corpus=fp.Pooled(np.ones(1), 0.1)),
+            {},
+            "`real` must have one entry for each of the 3",
+        ),
+        (
+            fp.Loop(corpus=fp.Curated(np.array([1.0, 2.0]))),
+            {},
+            "`weights` must have one entry for each of",
+        ),
+        (fp.Loop(learner=fp.GradientSteps(np.array([0.1, 0.2]))), {}, "must lead from"),
     ],
 )
 def test_what_does_not_fit_is_named(loop, change, message):

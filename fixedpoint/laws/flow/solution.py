@@ -507,6 +507,11 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     size = abs(checks.check_count(order, "order", minimum=-(2**31)))
     if size < 2:
         raise ValueError(f"`order` must not be -1, 0 or 1; got {order}.")
+    traced = isinstance(gap, Tracer) or isinstance(gap_initial, Tracer)
+    if not traced and np.any(np.sign(gap) * np.sign(gap_initial) <= 0):
+        raise ValueError(
+            f"`gap` must have the sign of `gap_initial`, not 0; got {gap} and {gap_initial}."
+        )
     z, start = _floats(gap, gap_initial)
     w, w0 = z / (order - 1), start / (order - 1)
     half = 1 if size % 2 else 2  # the argument of the logarithm is 2 sinh²(w/half)
