@@ -475,8 +475,13 @@ def _checked(value: Any, name: str, rule: str) -> Any:
     if isinstance(value, list | tuple | range):
         return jnp.asarray(value)
     dtype = np.dtype(getattr(value, "dtype", float))
-    # Short integers would wrap in sums and products.
-    return jnp.asarray(value).astype(int) if dtype.kind in "iu" else value
+    # Short integers would wrap in sums and products, short floats overflow; those of distributions
+    # are kept, as results have their type.
+    if dtype.kind in "iu":
+        return jnp.asarray(value).astype(int)
+    if jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize < 4 and rule not in _OF_DISTRIBUTIONS:
+        return jnp.asarray(value).astype(jnp.float32)
+    return value
 
 
 def _check_shapes(shapes: dict[str, tuple[int, ...]], rules: dict[str, str]) -> None:
@@ -519,7 +524,8 @@ def check_dtype(value: Any, name: str = "dtype") -> Any:
         ValueError: `dtype` must be a type of floats (float32, jnp.bfloat16); got 'int8'.
     """
     try:
-        floats = jnp.issubdtype(jnp.dtype(value), jnp.floating) and value is not None
+        one = value is not None and not isinstance(value, np.ndarray | np.generic | jax.Array)
+        floats = one and jnp.issubdtype(jnp.dtype(value), jnp.floating)
     except (TypeError, ValueError):
         floats = False
     if not floats:

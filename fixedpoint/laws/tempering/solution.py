@@ -1191,7 +1191,7 @@ def cone_two_contexts(
     beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
     x = jnp.abs(jnp.asarray(offset)) / 2
     # cosh x = e^x (1 + e^{-2x})/2: the exponentials are taken together, or they overflow.
-    ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * beta * x))
+    ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * (beta * x)))
     return beta * ratio**2
 
 
