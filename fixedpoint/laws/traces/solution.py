@@ -283,7 +283,7 @@ def _beyond_linear(x: Array) -> Array:
     return jnp.where(x < 0.02, series, x + jnp.expm1(-x))
 
 
-@checks.arguments()
+@checks.arguments(generation="[0, inf)")
 def first_surprise(
     logit_gap: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -796,7 +796,7 @@ def survival(
     return ratio ** (2 - 2 / jnp.asarray(num_outcomes))
 
 
-@checks.arguments(level="(0, 0.5)", log_ratio="[0, inf)")
+@checks.arguments(level="(0, 0.5)", log_ratio="(-inf, inf)")
 def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     """Mean number of changes of the leading outcome: ℓ/(2 log(1/p₀ − 1)) (`traces.switches`).
 
