@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from importlib import resources
+from typing import Any
 
 import fixedpoint
 from fixedpoint.laws.equation import equations
@@ -67,12 +68,14 @@ def cite(labels: Iterable[str] = ()) -> str:
         % tempering.cone: derived here
         % flow.natural: derived here; natural gradient of Amari (1998)
     """
-    if isinstance(labels, str) or not isinstance(labels, Iterable):
-        raise ValueError(f"`labels` must be a list of labels; got {labels!r}.")
-    labels = list(labels)
-    if not all(isinstance(label, str) for label in labels):
-        raise ValueError(f"`labels` must be texts such as 'tempering.logits'; got {labels!r}.")
-    chosen = [equations()[label] for label in labels]
+    wanted: list[Any]
+    try:
+        wanted = list(labels)
+    except TypeError:
+        wanted = [labels]
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in wanted):
+        raise ValueError(f"`labels` must be a list such as ['tempering.logits']; got {labels!r}.")
+    chosen = [equations()[label] for label in wanted]
     comments = [f"% {equation.label}: {equation.source}" for equation in chosen]
     keys = dict.fromkeys(key for equation in chosen for key in equation.cites)
     known = articles()

@@ -252,6 +252,8 @@ def temperature_for_entropy(
         raise ValueError(
             f"`entropy` must have the rows' axes {tuple(batch)} last; got shape {targets.shape}."
         )
+    if not targets.size:
+        return jnp.asarray(targets)
     table = _table(logits)
     wanted = targets.reshape(-1, len(table)).T  # (rows, targets)
     if compressed is None:

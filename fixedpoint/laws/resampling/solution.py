@@ -324,9 +324,9 @@ def survivors_power_law(
         Derived here (`laws/resampling/derivation.py`).
     """
     alpha, n = jnp.asarray(exponent, float), jnp.asarray(num_samples)
-    a = jax.lax.fori_loop(
-        1, jnp.asarray(generation), lambda _, a: -jnp.expm1(-a), jnp.ones_like(alpha)
-    )
+    t = jnp.asarray(generation)
+    start = jnp.ones(jnp.broadcast_shapes(alpha.shape, t.shape), alpha.dtype)
+    a = jax.lax.fori_loop(1, jnp.max(t), lambda s, a: jnp.where(s < t, -jnp.expm1(-a), a), start)
     gamma = jnp.exp(jax.scipy.special.gammaln(1 - 1 / alpha))
     return gamma * (top_probability * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
 
@@ -803,7 +803,9 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     gap = jnp.where(p > 0, theta - jnp.max(theta, -1, keepdims=True), 0)
     mean = jnp.sum(p * gap, -1, keepdims=True)
     variance = jnp.sum(p * (gap - mean) ** 2, -1)
-    toll = (simplex.num_surviving(theta) - 1) / (2 * jnp.asarray(num_samples, theta.dtype))
+    # A short float does not hold every number of samples, but what is divided by it.
+    toll = (simplex.num_surviving(theta) - 1) / (2 * jnp.asarray(num_samples, float))
+    toll = toll.astype(theta.dtype)
     return 1 + jnp.where(toll > 0, toll / variance, 0)
 
 

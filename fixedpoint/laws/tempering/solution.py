@@ -1155,7 +1155,7 @@ def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
         Derived here.
     """
     beta = jnp.asarray(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
-    return 4 * beta / (2 + jnp.exp2(beta))
+    return beta * (4 / (2 + jnp.exp2(beta)))
 
 
 @checks.arguments(inverse_temperature="[0, inf)", offset="(-inf, inf)")

@@ -673,7 +673,7 @@ def winner(
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
-@checks.arguments(num_outcomes=">= 2", temperature="(1, inf]")
+@checks.arguments(num_outcomes=">= 2", temperature="(1, inf)")
 def stationary(
     num_outcomes: Number, temperature: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
