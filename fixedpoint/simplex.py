@@ -656,7 +656,8 @@ def majorises(
     theta, phi = _pair(logits, logits_other)
     tails = jnp.cumsum(jnp.sort(probabilities(theta), -1), -1)[..., :-1]
     tails_other = jnp.cumsum(jnp.sort(probabilities(phi), -1), -1)[..., :-1]
-    return jnp.all(tails <= tails_other + jnp.asarray(tolerance)[..., None], -1)
+    slack = jnp.asarray(tolerance)
+    return jnp.all(tails <= tails_other + (slack[..., None] if slack.ndim else slack), -1)
 
 
 class Decomposition(NamedTuple):

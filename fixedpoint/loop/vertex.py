@@ -53,7 +53,7 @@ class LongTrajectory(eqx.Module):
 class _Lanes(NamedTuple):
     """A tile of R replicates, the last axis: what is done to each of them is elementwise work."""
 
-    logits: Array  # (K, R), as everything that has outcomes
+    logits: Array  # (K, R), as everything that has outcomes; all else is (1, R)
     time: Array
     words: tuple[Array, Array]
     holder: Array
@@ -186,13 +186,13 @@ def _simulate(
 
     def save(lanes: _Lanes, time: Array) -> tuple[_Lanes, tuple[Any, Array]]:
         lanes = until(lanes, time)
-        return lanes, (jax.vmap(observe, 1)(lanes.logits), lanes.num_switches)
+        return lanes, (jax.vmap(observe, 1)(lanes.logits), lanes.num_switches[0])
 
-    zero = jnp.zeros(len(words), int)
+    zero = jnp.zeros((1, len(words)), int)
     lanes = _Lanes(
         jnp.broadcast_to(start[:, None], (len(start), len(words))),
-        jnp.zeros(len(words), start.dtype),
-        (words[:, 0], words[:, 1]),
+        jnp.zeros((1, len(words)), start.dtype),
+        (words[None, :, 0], words[None, :, 1]),
         zero + jnp.argmax(start),
         zero,
     )
@@ -207,9 +207,10 @@ def _scan(function: Callable[..., Any], start: Any, entries: Any, length: int | 
 
 def _leading(theta: Array) -> tuple[Array, Array, Array]:
     """The leader's number, whether each outcome is it, and the others' odds against it."""
-    leader = jnp.argmax(theta, 0)
+    leader = jnp.argmax(theta, 0, keepdims=True)
     is_leader = jnp.arange(len(theta))[:, None] == leader
-    return leader, is_leader, jnp.sum(jnp.where(is_leader, 0, jnp.exp(theta - theta.max(0))), 0)
+    weights = jnp.exp(theta - theta.max(0, keepdims=True))
+    return leader, is_leader, jnp.sum(jnp.where(is_leader, 0, weights), 0, keepdims=True)
 
 
 def _to_surprise(
@@ -224,9 +225,9 @@ def _to_surprise(
         return words, uniform
 
     words, uniform = _scan(draw, lanes.words, None, len(is_leader))
-    delays = jnp.exp(-lanes.logits) * (jnp.exp(-step_size * jnp.log(1 - uniform)) - 1)
+    delays = jnp.exp(-lanes.logits) * (jnp.exp(-step_size * jnp.log(1 - uniform[:, 0])) - 1)
     delays = jnp.where(is_leader, jnp.inf, delays)
-    clock = delays.min(0)
+    clock = delays.min(0, keepdims=True)
     arrival = lanes.time + _generations_passed(lanes.logits, is_leader, clock, step_size)
     beyond = ~(arrival <= time)
     # What was drawn beyond the saved time is forgotten: the hazard has no memory of it.
@@ -254,11 +255,12 @@ def _one_generation(
         return (total, carry[1] + (total <= target)), None
 
     # The last outcome has what rounding leaves: it is drawn if none before it is.
-    weights = jnp.exp(lanes.logits - lanes.logits.max(0))
+    weights = jnp.exp(lanes.logits - lanes.logits.max(0, keepdims=True))
     start = jnp.zeros_like(target), jnp.zeros(target.shape, int)
-    (_, drawn), _ = _scan(count, start, weights[:-1])
+    (_, drawn), _ = _scan(count, start, weights[:-1, None])
     hit = jnp.arange(len(weights))[:, None] == drawn
-    logits = lanes.logits + jnp.where(hit, step_size, 0.0) - step_size / weights.sum(0) * weights
+    rate = step_size / weights.sum(0, keepdims=True)
+    logits = lanes.logits + jnp.where(hit, step_size, 0.0) - rate * weights
     moved = lanes._replace(logits=logits, time=lanes.time + 1)
     state = _choose(mine, _count_switch(moved, level), lanes)._replace(words=words)
     return state, finished | (state.time >= time)
@@ -280,7 +282,7 @@ def _choose(condition: Array, first: _Lanes, second: _Lanes) -> _Lanes:
 def _flow(theta: Array, is_leader: Array, clock: Array) -> Array:
     """The logits after the clock has advanced without a surprise: e^{−θ_j} + τ."""
     moved = jnp.where(is_leader, 0.0, -jnp.log(jnp.exp(-theta) + clock))
-    return jnp.where(is_leader, -moved.sum(0), moved)
+    return jnp.where(is_leader, -moved.sum(0, keepdims=True), moved)
 
 
 def _generations_passed(theta: Array, is_leader: Array, clock: Array, step_size: Array) -> Array:
@@ -295,7 +297,7 @@ def _generations_passed(theta: Array, is_leader: Array, clock: Array, step_size:
     def add(integral: Array, entry: tuple[Array, Array]) -> tuple[Array, None]:
         node, weight = entry
         factors = jnp.where(is_leader, 1.0, jnp.exp(-theta) + node * clock)
-        return integral + weight * factors.prod(0), None
+        return integral + weight * factors.prod(0, keepdims=True), None
 
     entries = jnp.asarray((nodes + 1) / 2), jnp.asarray(weights / 2)
     integral, _ = _scan(add, jnp.zeros_like(clock), entries)
@@ -309,8 +311,9 @@ def _rest(lanes: _Lanes, time: Array, step_size: Array) -> _Lanes:
     left = time - lanes.time
     # ∫ ≥ τ ∏ Y bounds τ from above; ∫ ≤ τ ∏ (Y + τ) then bounds it from below.
     goal = jnp.log(step_size) + jnp.log(jnp.maximum(left, 1e-300))
-    high = goal + jnp.where(is_leader, 0.0, theta).sum(0)
-    low = goal - jnp.where(is_leader, 0.0, jnp.logaddexp(-theta, high)).sum(0)
+    high = goal + jnp.where(is_leader, 0.0, theta).sum(0, keepdims=True)
+    others = jnp.where(is_leader, 0.0, jnp.logaddexp(-theta, high))
+    low = goal - others.sum(0, keepdims=True)
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = (ends[0] + ends[1]) / 2
