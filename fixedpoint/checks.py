@@ -465,6 +465,7 @@ def arguments(**rules: str) -> Callable[[Function], Function]:
 def _checked(value: Any, name: str, rule: str) -> Any:
     if rule == "dtype":
         return check_dtype(value, name)
+    own_axis = rule.startswith("each ")
     rule = rule.removeprefix("each ")
     if rule in _OF_DISTRIBUTIONS:
         _OF_DISTRIBUTIONS[rule](value, name)
@@ -472,6 +473,8 @@ def _checked(value: Any, name: str, rule: str) -> Any:
         check_whole(value, name, int(rule[2:]))
     else:
         check_range(value, name, rule)
+    if 0 in np.shape(value) and not own_axis:
+        raise ValueError(f"`{name}` must have an entry; got shape {np.shape(value)}.")
     if isinstance(value, list | tuple | range):
         return jnp.asarray(value)
     dtype = np.dtype(getattr(value, "dtype", float))

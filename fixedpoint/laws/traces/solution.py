@@ -651,10 +651,11 @@ def winner(
     z, T, eta, B = (
         jnp.asarray(value, float) for value in (logit_gap, temperature, step_size, num_samples)
     )
+    z, T, B = jnp.broadcast_arrays(z, T, B)
     nodes, weights = np.polynomial.legendre.leggauss(32)
     y = jnp.multiply.outer((nodes + 1) / 2, z)
-    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T)
-    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T)
+    q, q_T = jax.nn.sigmoid(-y), jax.nn.sigmoid(-y / T[None])
+    p, p_T = jax.nn.sigmoid(y), jax.nn.sigmoid(y / T[None])
 
     def newton(_: Any, m: Array) -> Array:
         shared = p_T + q_T * jnp.exp(m)
@@ -664,10 +665,10 @@ def winner(
     m = jax.lax.fori_loop(0, 40, newton, -jnp.log(q_T) / p)
     fall = q_T * jnp.exp(m * p)
     first, second = q - fall, q**2 + fall * (p**2 - q**2)
-    slope = (p_T * q_T / T * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
+    slope = (p_T * q_T / T[None] * (1 - jnp.exp(m)) * jnp.exp(-m * q) + m * p * q) / first
     weights = jnp.asarray(weights / 2)
     W = z / 2 * jnp.tensordot(weights, m, 1)
-    spread = second + (B - 1) * first**2
+    spread = second + (B[None] - 1) * first**2
     log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
     tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
