@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from importlib import resources
+from typing import Any
 
 import fixedpoint
 from fixedpoint.laws.equation import equations
@@ -60,13 +61,21 @@ def cite(labels: Iterable[str] = ()) -> str:
 
     Raises:
         KeyError: no equation has that label.
+        ValueError: `labels` is no list of labels.
 
     Example:
         >>> print(cite(["tempering.cone", "flow.natural"]).partition("@")[0].strip())
         % tempering.cone: derived here
         % flow.natural: derived here; natural gradient of Amari (1998)
     """
-    chosen = [equations()[label] for label in labels]
+    wanted: list[Any]
+    try:
+        wanted = list(labels)
+    except TypeError:
+        wanted = [labels]
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in wanted):
+        raise ValueError(f"`labels` must be a list such as ['tempering.logits']; got {labels!r}.")
+    chosen = [equations()[label] for label in wanted]
     comments = [f"% {equation.label}: {equation.source}" for equation in chosen]
     keys = dict.fromkeys(key for equation in chosen for key in equation.cites)
     known = articles()

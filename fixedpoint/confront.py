@@ -12,6 +12,7 @@ The command, the tests, the notebooks and the marks in the paper all call `verif
 import contextlib
 import importlib
 import json
+import math
 import multiprocessing
 import os
 import random
@@ -61,6 +62,8 @@ class Comparison:
         z: largest |z| of the stochastic comparisons, if any.
         comparisons: how many numbers were compared.
         details: per step, edge, observation and near miss, what was found.
+        rounded: the summary without the digits that rounding decides, which differ between
+            processors; the same as the summary if empty.
     """
 
     status: str
@@ -69,6 +72,7 @@ class Comparison:
     z: float | None = None
     comparisons: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)
+    rounded: str = ""
 
     @property
     def passed(self) -> bool:
@@ -135,12 +139,13 @@ class Verdict:
         return f"<Verdict {self.label}: {self.mark}>"
 
     def _repr_markdown_(self) -> str:
-        """What a notebook shows."""
+        """What a notebook shows: the same on every processor, where nothing failed."""
         lines = [f"`{self.label}` ({self.kind}): **{self.mark}**\n"]
         for name, comparison in self._comparisons():
-            lines.append(f"- {_sign(comparison.passed)} *{name}*: {markdown(comparison.summary)}")
+            summary = comparison.rounded or comparison.summary
+            lines.append(f"- {_sign(comparison.passed)} *{name}*: {markdown(summary)}")
         for name, excess in self.confronted.rejected.items():
-            text = markdown(f"“{name}”: off by {_times(excess)} times the allowance")
+            text = markdown(f"“{name}”: off by {_magnitude(excess)} the allowance")
             lines.append(f"  - {_sign(excess > 1)} rejects {text}")
         return "\n".join(lines)
 
@@ -290,12 +295,14 @@ def evaluate(equation: Equation) -> Comparison:
     summary = f"largest relative error {worst:.1e} at {len(details)} points"
     if failed:
         summary += f" (allowed: {equation.accuracy:.0e}; exceeded at {', '.join(failed)})"
+    allowed = f"relative error below {equation.accuracy:.0e} at {len(details)} points"
     return Comparison(
         "failed" if failed or not details else "passed",
         summary,
         error=float(worst),
         comparisons=len(details),
         details=details,
+        rounded="" if failed or not details else allowed,
     )
 
 
@@ -345,11 +352,14 @@ def confront(equation: Equation) -> Comparison:
                 wrong_excess = _excess(equation, observation, value, wrong)
                 rejected[name] = max(rejected[name], wrong_excess)
         details[observation.what] = found
+    within = ["error within its bound"] if errors else []
+    within += [f"|z| < {THRESHOLD:.2f}"] if scores else []
     accepted = [name for name, excess in rejected.items() if not excess > 1]
     details[NEAR_MISSES] = rejected
     parts = [f"error {max(errors):.2g} of its bound"] if errors else []
     parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
-    parts += [f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"]
+    missed = f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"
+    parts += [missed]
     if accepted:
         parts.append(f"NOT rejected: {', '.join(accepted)}")
     if not ok:
@@ -361,6 +371,7 @@ def confront(equation: Equation) -> Comparison:
         z=float(max(scores)) if scores else None,
         comparisons=comparisons,
         details=details,
+        rounded=", ".join([*within, missed]) if ok and not accepted else "",
     )
 
 
@@ -556,6 +567,15 @@ def _filled(text: str, head: str, indent: str) -> str:
 
 def _times(excess: float) -> str:
     return f"{excess:,.3g}" if excess < 1e4 else f"{excess:.0e}"
+
+
+def _magnitude(excess: float) -> str:
+    """How often the allowance is exceeded, to the power of ten below it."""
+    if not excess > 1:
+        return "less than"
+    if not math.isfinite(excess) or excess < 10:
+        return "more than"
+    return f"more than {10 ** math.floor(math.log10(excess)):.0e} times"
 
 
 def record_path() -> Path:

@@ -20,6 +20,7 @@ from . import checks, simplex
 __all__ = ["gradient", "potential"]
 
 
+@checks.arguments(temperature="[0, inf)", real="probabilities")
 def potential(
     logits: Real[ArrayLike, "*#batch num_outcomes"],
     temperature: Real[ArrayLike, "*#batch"],
@@ -68,9 +69,12 @@ def potential(
     synthetic = jnp.where(entropy > 0, T - 1, 0) * entropy  # 0 for one outcome also at T = inf
     log_p = jnp.where(q > 0, simplex.log_probabilities(theta), 0)
     fit = jnp.sum(q * log_p, -1, keepdims=True)
+    # A part of weight 0 does not count, also where it is infinite.
+    synthetic, fit = jnp.where(a < 1, synthetic, 0), jnp.where(a > 0, fit, 0)
     return ((1 - a) * synthetic + a * fit)[..., 0]
 
 
+@checks.arguments(real="probabilities")
 def gradient(
     logits: Real[ArrayLike, "*#batch num_outcomes"],
     temperature: Real[ArrayLike, "*#batch"],

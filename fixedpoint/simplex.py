@@ -71,7 +71,7 @@ def _compiled(function: Callable[[Logits], Array]) -> Callable[[Logits], Array]:
     def call(logits: Logits) -> Array:
         return compiled(jnp.asarray(logits))
 
-    return call
+    return checks.arguments()(call)
 
 
 # Logits and probabilities -----------------------------------------------------------------------
@@ -128,6 +128,7 @@ def probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return jnp.exp(x) / (1 + excess)
 
 
+@checks.arguments()
 def logits(
     probabilities: Real[ArrayLike, "*batch num_outcomes"],
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -191,6 +192,7 @@ def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return jnp.where(extreme, shrunk, x - total / count)
 
 
+@checks.arguments()
 def temper(
     logits: Logits, temperature: PerDistribution
 ) -> Float[Array, "*tempered_batch num_outcomes"]:
@@ -272,6 +274,7 @@ def entropy(logits: Logits) -> Float[Array, "*batch"]:
     return (jnp.log1p(excess) - _expectation(p, x))[..., 0]
 
 
+@checks.arguments()
 def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*ordered_batch"]:
     """Rényi entropy: H_a(p) = log(Σ p_i^a) / (1 - a), in nats.
 
@@ -349,6 +352,7 @@ def heterozygosity(logits: Logits) -> Float[Array, "*batch"]:
     return jnp.sum(p * complement, -1)
 
 
+@checks.arguments()
 def effective_number(logits: Logits, order: PerDistribution = 1) -> Float[Array, "*batch"]:
     """Effective number of outcomes (Hill number): N_a = exp(H_a(p)) = (Σ p_i^a)^{1/(1-a)}.
 
@@ -409,6 +413,7 @@ def num_surviving(logits: Logits) -> Int[Array, "*batch"]:
 # The mode and the rest ---------------------------------------------------------------------------
 
 
+@checks.arguments()
 def mode(logits: Logits) -> Int[Array, "*batch"]:
     """Index of the mode: the first outcome with the largest logit, bit for bit.
 
@@ -432,6 +437,7 @@ def mode(logits: Logits) -> Int[Array, "*batch"]:
     return jnp.argmax(_floating_logits(logits), -1)
 
 
+@checks.arguments()
 def modes(logits: Logits) -> Bool[Array, "*batch num_outcomes"]:
     """Mask of the modes: all outcomes whose logit equals the largest one exactly.
 
@@ -509,6 +515,7 @@ def tail_probability(logits: Logits) -> Float[Array, "*batch"]:
     return (_total(jnp.where(x < 0, jnp.exp(x), 0)) / (1 + excess))[..., 0]
 
 
+@checks.arguments()
 def fisher_matrix(logits: Logits) -> Float[Array, "*batch num_outcomes num_outcomes"]:
     """Fisher information of the logits: F = diag(p) - p pᵀ, the covariance of one draw.
 
@@ -596,6 +603,7 @@ def mass_rounding(logits: Logits) -> Float[Array, "*batch"]:
 # Two distributions -------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def kl_divergence(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batch"]:
     """Kullback-Leibler divergence: KL(p||q) = Σ p_i log(p_i/q_i), in nats.
 
@@ -678,6 +686,7 @@ def difference(logits: Logits, logits_other: OtherLogits) -> Float[Array, "*batc
     return jnp.where(near, q * jnp.expm1(jnp.where(near, ratio, 0)), p - q)
 
 
+@checks.arguments()
 def renyi_divergence(
     logits: Logits, logits_other: OtherLogits, order: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -751,8 +760,9 @@ def renyi_divergence(
     return jnp.where(regular, value, limit)[..., 0]
 
 
+@checks.arguments(tolerance="[0, inf)")
 def majorises(
-    logits: Logits, logits_other: OtherLogits, tolerance: float = 0.0
+    logits: Logits, logits_other: OtherLogits, tolerance: PerDistribution = 0.0
 ) -> Bool[Array, "*batch"]:
     """Whether p majorises q: the k least likely outcomes of p have no more mass than those of q.
 
@@ -788,7 +798,8 @@ def majorises(
     theta, phi = _pair(logits, logits_other)
     tails = jnp.cumsum(jnp.sort(probabilities(theta), -1), -1)[..., :-1]
     tails_other = jnp.cumsum(jnp.sort(probabilities(phi), -1), -1)[..., :-1]
-    return jnp.all(tails <= tails_other + tolerance, -1)
+    slack = jnp.asarray(tolerance)
+    return jnp.all(tails <= tails_other + (slack[..., None] if slack.ndim else slack), -1)
 
 
 class Decomposition(NamedTuple):
@@ -810,6 +821,7 @@ class Decomposition(NamedTuple):
     recovery_temperature: Float[Array, "*batch"]
 
 
+@checks.arguments()
 def decomposition(logits: Logits, logits_initial: OtherLogits) -> Decomposition:
     """Split the change p₀ → p into lost modes, temperature and the rest.
 

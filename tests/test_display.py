@@ -1,9 +1,11 @@
 """What a notebook shows of an equation, a step of its proof and a verdict."""
 
+import numpy as np
 import pytest
 import sympy as sp
 
-from fixedpoint.confront import NEAR_MISSES, Comparison, Verdict
+from fixedpoint import confront
+from fixedpoint.confront import NEAR_MISSES, Comparison, Verdict, _magnitude
 from fixedpoint.laws.equation import Step, equations, markdown
 
 
@@ -34,13 +36,39 @@ def test_a_verdict_says_the_same_on_the_screen_and_in_a_notebook(status):
     compared = Comparison(status, "|z| 1 < 5", details={NEAR_MISSES: {"the sign": 7e5, "n": 0.5}})
     verdict = Verdict("tempering.logits", "exact", "It is so.", fine, fine, compared)
     sign = "✓" if status == "passed" else "✗"
+    assert "“the sign”: off by 7e+05 times the allowance" in str(verdict)
+    assert "“the sign”: off by more than 1e+05 times the allowance" in verdict._repr_markdown_()
     for shown in (str(verdict), verdict._repr_markdown_()):
         assert "tempering.logits" in shown
-        assert "“the sign”: off by 7e+05 times the allowance" in shown
         assert f"{sign} " in shown
         assert "✗ rejects “n”" in shown
     assert verdict.mark in repr(verdict)
     assert r"\|z\| 1 \< 5" in verdict._repr_markdown_()
+
+
+def test_a_notebook_shows_no_digit_that_rounding_decides():
+    def shown(error):
+        fine = Comparison("passed", "3 steps close")
+        evaluated = Comparison("passed", f"error {error:.1e}", rounded="error below 1e-12")
+        rejected = {NEAR_MISSES: {"n": 3e5 * (1 + error)}}
+        compared = Comparison("passed", f"{error} of its bound", details=rejected, rounded="within")
+        verdict = Verdict("flow.natural", "exact", "It is so.", fine, evaluated, compared)
+        return verdict._repr_markdown_()
+
+    assert shown(2.2e-16) == shown(4.4e-13)
+    assert "error below 1e-12" in shown(2.2e-16)
+    near, far = [_magnitude(x) for x in (0.5, 1.0, 3.0, np.inf)], _magnitude(7000.0)
+    assert near == ["less than", "less than", "more than", "more than"]
+    assert far == "more than 1e+03 times"
+
+
+@pytest.mark.parametrize("label", ["tempering.storage_hot", "resampling.kept_diversity"])
+def test_verdicts_have_what_a_notebook_shows(label):
+    verdict = confront.verify(label)
+    shown = verdict._repr_markdown_()
+    assert verdict.evaluated.rounded.startswith("relative error below 1e-")
+    assert "near misses rejected" in verdict.confronted.rounded
+    assert f"{verdict.evaluated.error:.1e}" not in shown
 
 
 def test_what_looks_like_markup_is_escaped():

@@ -78,6 +78,7 @@ def absorption(chain: Chain) -> Absorption:
     References:
         Kemeny & Snell (1960), Finite Markov chains, chapter III.
     """
+    checks.check_kind(chain, Chain, "chain", "a Chain (chain.from_loop)")
     if not chain.absorbing.any():
         raise ValueError(
             "`chain` must have an absorbing state (`chain.stationary` is for those without); "
@@ -141,11 +142,15 @@ def law(chain: Chain, generation: int, start: ArrayLike) -> Float[np.ndarray, " 
         >>> fp.chain.law(two, 2, start=1)
         array([0.375, 0.25 , 0.375])
     """
+    checks.check_kind(chain, Chain, "chain", "a Chain (chain.from_loop)")
     generation = checks.check_count(generation, "generation", minimum=0)
     size = len(chain.counts)
-    if np.ndim(start) == 0:
+    if np.shape(start) == ():
         row = np.zeros(size)
-        row[checks.check_count(start, "start", minimum=0)] = 1
+        state = checks.check_count(start, "start", minimum=0)
+        if state >= size:
+            raise ValueError(f"`start` must be one of the states 0..{size - 1}; got {state}.")
+        row[state] = 1
     else:
         row = np.array(checks.check_probabilities(start, "start"), float)
     if row.shape != (size,):
@@ -192,6 +197,7 @@ def stationary(chain: Chain) -> Float[np.ndarray, " states"]:
         Grassmann, Taksar & Heyman (1985), Regenerative analysis and steady state distributions
         for Markov chains.
     """
+    checks.check_kind(chain, Chain, "chain", "a Chain (chain.from_loop)")
     if chain.absorbing.any():
         raise ValueError(
             "`chain` must have no absorbing state (`chain.absorption` says where it ends, "
@@ -253,6 +259,7 @@ def quasi_stationary(chain: Chain) -> QuasiStationary:
         Darroch & Seneta (1965), On quasi-stationary distributions in absorbing discrete-time
         finite Markov chains.
     """
+    checks.check_kind(chain, Chain, "chain", "a Chain (chain.from_loop)")
     if not chain.absorbing.any():
         raise ValueError(
             "`chain` must have an absorbing state (`chain.stationary` is for those without); "

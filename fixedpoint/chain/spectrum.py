@@ -67,6 +67,7 @@ def spectrum(chain: Chain) -> Complex[np.ndarray, " transient"]:
     References:
         Feller (1951), Diffusion processes in genetics (the eigenvalues at T = 1).
     """
+    checks.check_kind(chain, Chain, "chain", "a Chain (chain.from_loop)")
     inside = np.flatnonzero(~chain.absorbing)
     return _sorted(np.linalg.eigvals(chain.matrix[np.ix_(inside, inside)]))
 

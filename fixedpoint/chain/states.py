@@ -71,7 +71,7 @@ class Chain(eqx.Module):
             >>> two.index(3), two.index([3, 1])
             (3, 3)
         """
-        given = np.asarray(counts)
+        given = np.asarray(checks.check_whole(counts, "counts", 0))
         if given.ndim == 0 and self.counts.shape[1] == 2:
             given = np.array([given, self.num_samples - given])
         fits = given.shape == self.counts.shape[1:]
@@ -201,12 +201,15 @@ def from_loop(
     References:
         Ewens (2004), Mathematical population genetics, section 3.2 (at T = 1).
     """
-    checks.check_count(num_outcomes, "num_outcomes", minimum=2)
+    num_outcomes = checks.check_count(num_outcomes, "num_outcomes", minimum=2)
+    checks.check_kind(exchangeable, bool, "exchangeable", "True or False")
     if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError(
             "`jax_enable_x64` must be on for an exact chain, whose probabilities span hundreds of "
             'orders of magnitude (jax.config.update("jax_enable_x64", True)); got False.'
         )
+    if initial is not None and np.shape(checks.check_logits(initial, "initial")) != (num_outcomes,):
+        raise ValueError(f"`initial` must have shape ({num_outcomes},); got {np.shape(initial)}.")
     num_samples = _check_markov(loop, initial)
     _check_size(loop.corpus, num_samples, num_outcomes, exchangeable)
     everything = all_counts(num_outcomes, num_samples)
@@ -338,6 +341,7 @@ def _check_markov(loop: Loop, initial: object) -> int:
             f"{instead}; got {loop}."
         )
 
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     run = "`fixedpoint.run` simulates it, `loop.enumeration` lists a few generations exactly"
     corpus = loop.corpus
     while not isinstance(corpus, Fresh):

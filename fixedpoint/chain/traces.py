@@ -112,10 +112,13 @@ def traces_mean(
     theta = np.asarray(logits, float)
     if theta.shape != (2,) or not np.isfinite(theta).all():
         raise ValueError(f"`logits` must be two finite logits; got {theta}.")
-    number = np.atleast_1d(np.asarray(generations))
-    if number.ndim > 1 or not np.issubdtype(number.dtype, np.integer) or number[0] < 0:
+    if not callable(observe):
+        raise ValueError(f"`observe` must be a function (simplex.entropy); got {observe!r}.")
+    checks.check_positive(tolerance, "tolerance")
+    number = np.atleast_1d(checks.check_whole(generations, "generations", 0))
+    if number.ndim > 1 or not number.size or not np.issubdtype(number.dtype, np.integer):
         raise ValueError(f"`generations` must be whole numbers >= 0; got {generations}.")
-    if (np.diff(number) <= 0).any():
+    if (number[1:] <= number[:-1]).any():
         raise ValueError(f"`generations` must increase; got {number.tolist()}.")
     process = _Gap(
         float(sampler.temperature),

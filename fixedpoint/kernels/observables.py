@@ -15,7 +15,14 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Real
 
-from fixedpoint.checks import check_logits, check_outcomes, check_temperature
+from fixedpoint.checks import (
+    check_devices,
+    check_logits,
+    check_numbers,
+    check_outcomes,
+    check_range,
+    check_temperature,
+)
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import LOG2_E, power_of_two
 from fixedpoint.kernels.spectrum import LARGEST, SMALLEST, Spectrum, compress, spectral_sums
@@ -124,8 +131,9 @@ def sweep(
         b = jnp.append(jnp.asarray(inverse_temperatures, jnp.result_type(float)), 1.0)
         result = _observables(partition_sums, jnp.asarray(logits), b, jnp.asarray(-1))
         return Sweep(*(value[:-1] for value in result))
-    check_outcomes(logits, "logits")
+    check_outcomes(check_numbers(logits, "logits"), "logits")
     b = np.asarray(check_temperature(inverse_temperatures, "inverse_temperatures"))
+    check_devices(devices)
     if b.ndim != 1:
         raise ValueError(f"`inverse_temperatures` must have one axis; got shape {b.shape}.")
     *batch, num_outcomes = np.shape(logits)
@@ -234,15 +242,18 @@ def temperature_for_entropy(
         >>> print(f"{temperature:.9f}")  # log 9 / log 3
         2.000000000
     """
-    check_outcomes(logits, "logits")
+    check_outcomes(check_numbers(logits, "logits"), "logits")
     if jnp.result_type(float) != jnp.float64:
         raise ValueError("`logits` need float64 arithmetic here: set jax_enable_x64.")
     *batch, num_outcomes = np.shape(logits)
-    targets = np.asarray(entropy, float)
+    targets = np.asarray(check_range(entropy, "entropy", "[0, inf)"), float)
+    check_devices(devices)
     if targets.shape[targets.ndim - len(batch) :] != tuple(batch):
         raise ValueError(
             f"`entropy` must have the rows' axes {tuple(batch)} last; got shape {targets.shape}."
         )
+    if not targets.size:
+        return jnp.asarray(targets)
     table = _table(logits)
     wanted = targets.reshape(-1, len(table)).T  # (rows, targets)
     if compressed is None:

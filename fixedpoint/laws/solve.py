@@ -11,7 +11,7 @@ from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Bool, Float
 
 from fixedpoint import simplex
-from fixedpoint.checks import check_logits
+from fixedpoint.checks import check_kind, check_logits
 from fixedpoint.laws import flow, resampling, tempering, traces
 from fixedpoint.loop import (
     Accumulated,
@@ -264,6 +264,7 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         >>> float(fp.solve(loop, jnp.zeros(2)).heterozygosity(2))  # (1/2)(1 - 1/4)²
         0.28125
     """
+    check_kind(loop, Loop, "loop", "a Loop")
     if type(loop) is not Loop:
         raise ValueError(f"`loop` must be a Loop (a subclass may do anything); got {loop!r}.")
     check_logits(logits)

@@ -229,6 +229,18 @@ class Fresh(Corpus):
         return Target(logarithm(counts / self.num_samples), self.num_samples), None
 
 
+def _of_each(values: Array, drawn: Array, name: str) -> Array:
+    """The logarithms of a corpus's parameter, one for each outcome, for every model of a batch."""
+    shape = drawn.shape
+    fits = values.shape[-1] == shape[-1] and values.ndim <= len(shape)
+    if not fits or np.broadcast_shapes(values.shape, shape) != shape:
+        raise ValueError(
+            f"`{name}` must have one entry for each of the {shape[-1]} outcomes of the model; got "
+            f"shape {values.shape} for logits of shape {shape}."
+        )
+    return jnp.broadcast_to(logarithm(values), shape)
+
+
 class Mixed(Corpus):
     """Another corpus, diluted with real data: target = (1-a) · corpus + a · real.
 
@@ -277,7 +289,7 @@ class Mixed(Corpus):
     ) -> tuple[Target, Any]:
         """The mixture of the other corpus's target and the real data."""
         target, memory = self.corpus(drawn, memory, None if key is None else branch(key, 0))
-        real = jnp.broadcast_to(logarithm(self.real), drawn.shape)
+        real = _of_each(self.real, drawn, "real")
         size = target.size
         if self.num_real is not None:
             counts = count_draws(branch(needed(key, self), 1), real, self.num_real)
@@ -329,7 +341,7 @@ class Pooled(Corpus):
 
     def pool(self, drawn: Float[Array, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
         """Logits of the distribution that a sample comes from."""
-        real = jnp.broadcast_to(logarithm(self.real), drawn.shape)
+        real = _of_each(self.real, drawn, "real")
         return mixture(simplex.log_probabilities(drawn), real, self.fraction)
 
     def __call__(
@@ -445,5 +457,5 @@ class Curated(Corpus):
         self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
     ) -> tuple[Target, Any]:
         """The inner corpus of the curated distribution."""
-        odds = jnp.broadcast_to(logarithm(self.weights), drawn.shape)
+        odds = _of_each(self.weights, drawn, "weights")
         return self.corpus(drawn + odds, memory, key)

@@ -18,8 +18,12 @@ from jaxtyping import Array, Float
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Fresh, Target
 from fixedpoint.loop.run import Loop
+from fixedpoint.loop.samplers import floating
 
 __all__ = ["Histories", "all_counts", "enumerate_histories"]
+
+LARGEST = 50_000_000
+"""Most numbers that are listed at once: 0.4 GB, and some seconds."""
 
 
 class Histories(NamedTuple):
@@ -56,7 +60,7 @@ def all_counts(num_outcomes: int, num_samples: int) -> np.ndarray:
         The (n + K − 1 choose K − 1) vectors, each adding up to n.
 
     Raises:
-        ValueError: If an argument is not a positive integer.
+        ValueError: If an argument is not a positive integer, or they are too many.
 
     Example:
         >>> all_counts(2, 3).tolist()
@@ -64,6 +68,12 @@ def all_counts(num_outcomes: int, num_samples: int) -> np.ndarray:
     """
     num_outcomes = checks.check_count(num_outcomes, "num_outcomes")
     num_samples = checks.check_count(num_samples, "num_samples")
+    number = math.comb(num_samples + num_outcomes - 1, num_outcomes - 1)
+    if number * num_outcomes > LARGEST:
+        raise ValueError(
+            f"`num_samples` must leave at most {LARGEST // num_outcomes:,} vectors of "
+            f"{num_outcomes:,} counts; got {num_samples:,}, hence {_about(number)}."
+        )
     # K − 1 bars among n stars: the counts are the gaps between the bars.
     bars = list(combinations(range(num_samples + num_outcomes - 1), num_outcomes - 1))
     edges = np.pad(
@@ -83,13 +93,14 @@ def enumerate_histories(
         loop: A loop whose corpus is `Fresh` and whose learner is not stochastic.
         logits: The initial model, shape (num_outcomes,).
         num_generations: How many generations, at least 0. The number of histories is the number
-            of corpora to this power.
+            of corpora to this power: all of their models are in memory, up to 50 million numbers.
 
     Returns:
         The histories.
 
     Raises:
-        ValueError: If the loop is not of that form, or `num_generations` is negative.
+        ValueError: If the loop is not of that form, `num_generations` is negative, or there are
+            too many histories.
 
     Validity:
         Exact. The learner is that of the loop; only the draw is replaced by the list of all draws.
@@ -101,14 +112,28 @@ def enumerate_histories(
         >>> enumerate_histories(loop, jnp.log(jnp.array([0.25, 0.75])), 1).probability
         Array([0.75, 0.25], dtype=float64)
     """
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     if not isinstance(loop.corpus, Fresh) or loop.learner.stochastic or loop.learner.from_initial:
         raise ValueError(
             "`loop` must draw a Fresh corpus and learn from it without chance, starting from the "
             f"last model; got {loop}."
         )
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
-    start = jnp.asarray(logits, jnp.result_type(logits, float))
-    counts = all_counts(start.shape[-1], loop.corpus.num_samples)
+    start = floating(checks.check_logits(logits))
+    if start.ndim != 1:
+        raise ValueError(f"`logits` must have the shape (num_outcomes,); got {start.shape}.")
+    num_samples = loop.corpus.num_samples
+    corpora = math.comb(num_samples + len(start) - 1, len(start) - 1)
+    # With logarithms: the number itself may have more digits than there is memory.
+    numbers = math.log(corpora) * num_generations + math.log((num_generations + 1) * len(start))
+    if numbers > math.log(LARGEST):
+        raise ValueError(
+            f"`num_generations` must leave at most {LARGEST:,} numbers to list (histories × models "
+            f"× outcomes); got {num_generations:,} with {_about(corpora)} corpora a generation. "
+            "`fixedpoint.run` simulates it; `fixedpoint.chain.from_loop` has the exact law of a "
+            "loop that forgets all but its last counts."
+        )
+    counts = all_counts(len(start), num_samples)
     # Written in base "number of corpora", a history's number spells the corpora it drew.
     history = np.arange(len(counts) ** num_generations)
     powers = len(counts) ** np.arange(num_generations)
@@ -118,6 +143,11 @@ def enumerate_histories(
     return _follow(
         loop, start, jnp.asarray(counts), jnp.log(jnp.asarray(ways, start.dtype)), drawn_corpora
     )
+
+
+def _about(number: int) -> str:
+    """A whole number of any size in a few digits."""
+    return f"{number:,}" if number < 10**12 else f"about 10^{math.log10(number):.0f}"
 
 
 @eqx.filter_jit

@@ -38,12 +38,11 @@ from fixedpoint.loop.learners import (
     Learner,
     MixtureStep,
 )
+from fixedpoint.loop.run import Loop
 from fixedpoint.loop.samplers import Temperature, floating
 
 if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used
     import diffrax
-
-    from fixedpoint.loop.run import Loop
 
 
 class Flow(eqx.Module):
@@ -139,8 +138,17 @@ def flow(
     checks.check_logits(logits)
     _check_continuous(loop)
     checks.check_count(max_steps, "max_steps")
+    checks.check_functions(observe)
+    if solver is not None:
+        import diffrax
+
+        checks.check_kind(solver, diffrax.AbstractSolver, "solver", "a solver of diffrax")
+    if event is not None:
+        _check_event(event)
     if step_size is not None:
         checks.check_positive(step_size, "step_size")
+        if np.ndim(step_size):
+            raise ValueError(f"`step_size` must be one number; got {step_size}.")
         step_size = jnp.asarray(step_size, float)  # data: another step needs no other compilation
     logits = floating(logits)
     times = _check_times(times).astype(logits.dtype)
@@ -155,7 +163,14 @@ def flow(
     )
 
 
+def _check_event(event: Any) -> None:
+    if not (isinstance(event, tuple) and len(event) == 2 and callable(event[0])):
+        raise ValueError(f"`event` must be a pair (observable, level); got {event!r}.")
+    checks.check_range(event[1], "event", "(-inf, inf)")
+
+
 def _check_continuous(loop: Loop) -> None:
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     if loop.stochastic:
         raise ValueError(
             "`loop` must be deterministic to have a flow: use Exact(), or run it in generations "
@@ -177,7 +192,7 @@ def _check_continuous(loop: Loop) -> None:
 
 
 def _check_times(times: Any) -> Array:
-    times = jnp.asarray(times)
+    times = jnp.asarray(checks.check_range(times, "times", "[-inf, inf]"))
     if times.ndim != 1 or times.size == 0:
         raise ValueError(f"`times` must be a list of times; got shape {times.shape}.")
     if not isinstance(times, Tracer):
@@ -195,6 +210,8 @@ def _tolerances(dtype: Any, rtol: float | None, atol: float | None) -> tuple[flo
         if value is None:
             continue
         checks.check_positive(value, name)
+        if np.ndim(value):
+            raise ValueError(f"`{name}` must be one number; got {value}.")
         if not double and value < 1e-6:
             raise ValueError(
                 f"`{name}` must be >= 1e-06 in {dtype}, which cannot give more: pass float64 "

@@ -32,7 +32,7 @@ Start = Literal["last", "initial"]
 
 
 def _check_start(value: Start) -> Start:
-    if value not in ("last", "initial"):
+    if not (isinstance(value, str) and value in ("last", "initial")):
         raise ValueError(f'`start` must be "last" or "initial"; got {value!r}.')
     return value
 
@@ -275,10 +275,15 @@ class GradientFlow(Learner):
         max_steps: int = 100_000,
         start: Start = "last",
     ) -> None:
+        checks.check_temperature(time, "time")
         for name, value in (("rtol", rtol), ("atol", atol)):
             if value is not None:
                 checks.check_positive(value, name)
-        self.time, self.rtol, self.atol = floating(time), rtol, atol
+                if np.ndim(value):
+                    raise ValueError(f"`{name}` must be one number; got {value}.")
+        self.time = floating(time)
+        self.rtol = None if rtol is None else float(rtol)
+        self.atol = None if atol is None else float(atol)
         self.max_steps, self.start = max_steps, start
         # Under jax.jit the time is not known when the integrator is chosen.
         self.endless = not isinstance(time, Tracer) and bool(np.all(np.isinf(time)))
@@ -296,12 +301,15 @@ def _answers(labels: Sequence[Any] | ArrayLike) -> Array:
     """One number an outcome, from labels of any kind: equal labels are the same answer."""
     if isinstance(labels, Tracer):
         return labels
-    values = np.asarray(labels)
+    rule = "`answers` must be a list of labels of one kind, one an outcome"
+    try:
+        values = np.asarray(labels)
+        numbers = np.unique(values, return_inverse=True)[1]
+    except (TypeError, ValueError):  # ragged, or labels that cannot be compared
+        raise ValueError(f"{rule}; got {labels!r}.") from None
     if values.ndim != 1 or values.size == 0:
-        raise ValueError(
-            f"`answers` must be a list of labels, one an outcome; got shape {values.shape}."
-        )
-    return jnp.asarray(np.unique(values, return_inverse=True)[1])
+        raise ValueError(f"{rule}; got shape {values.shape}.")
+    return jnp.asarray(numbers)
 
 
 class FinalAnswer(Learner):

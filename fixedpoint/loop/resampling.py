@@ -120,6 +120,7 @@ def run_resampling(
         >>> runs.value.tolist()
         [[1000, 1000, 1000], [1, 1, 1]]
     """
+    checks.check_concrete("run_resampling", loop=loop, logits=logits, key=key)
     samplers, num_samples = _parts(loop)
     if num_samples > LARGEST:
         raise ValueError(
@@ -127,18 +128,19 @@ def run_resampling(
             f"float64 can count); got {num_samples:,}."
         )
     checks.check_logits(logits)
+    checks.check_key(key)
+    checks.check_functions(observe)
+    checks.check_devices(devices)
     start = jnp.asarray(logits, jnp.result_type(float))
+    checks.check_concrete("run_resampling", logits=start + 0)  # inside jax.jit all is traced
     if start.ndim != 1:
         raise ValueError(f"`logits` must have the shape (num_outcomes,); got {start.shape}.")
     if start.dtype != jnp.float64:
         raise ValueError("`jax_enable_x64` must be on for `run_resampling`; got float32.")
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
     num_replicates = checks.check_count(num_replicates, "num_replicates")
-    saved = logarithmic_generations(num_generations) if save_at is None else np.asarray(save_at)
-    if saved.size == 0 or np.any(np.diff(saved) <= 0) or not 0 <= saved[0] <= saved[-1]:
-        raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
-    if saved[-1] > num_generations:
-        raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
+    every = logarithmic_generations(num_generations)
+    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
     devices = tuple(jax.local_devices() if devices is None else devices)
     engine = _Engine(samplers, num_samples, start, key, devices)
     functions, structure = jax.tree.flatten(observe or _itself, is_leaf=callable)
@@ -160,10 +162,12 @@ def run_resampling(
 
 def _parts(loop: Loop) -> tuple[tuple[Sampler, ...], int]:
     """Samplers and number of samples of a loop that refits to fresh samples."""
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     # Samplers that look at an outcome's number would not allow the lost ones to be left out.
     known = all(type(one) in (Temperature, TopK, Nucleus, MinP) for one in loop.samplers)
     corpus, learner = loop.corpus, loop.learner
-    refit = type(corpus) is Fresh and type(learner) is Refit and not float(learner.pseudo_counts)
+    known &= all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(loop))
+    refit = type(corpus) is Fresh and type(learner) is Refit and not np.any(learner.pseudo_counts)
     if not (known and refit):
         raise ValueError(
             "`loop` must be Loop(samplers, Fresh(n), Refit()) with the samplers of this package "

@@ -49,9 +49,9 @@ class Loop(eqx.Module):
 
     def __check_init__(self) -> None:
         for sampler in self.samplers:
-            _check_kind(sampler, Sampler, "sampler", "a sampler, or a tuple of samplers")
-        _check_kind(self.corpus, Corpus, "corpus", "a corpus")
-        _check_kind(self.learner, Learner, "learner", "a learner")
+            checks.check_kind(sampler, Sampler, "sampler", "a sampler, or a tuple of samplers")
+        checks.check_kind(self.corpus, Corpus, "corpus", "a corpus")
+        checks.check_kind(self.learner, Learner, "learner", "a learner")
 
     @property
     def samplers(self) -> tuple[Sampler, ...]:
@@ -93,11 +93,6 @@ class Loop(eqx.Module):
         target, memory = self.corpus(self.drawn(logits), memory, assembling)
         origin = initial if self.learner.from_initial else logits
         return self.learner(origin, target, learning), memory
-
-
-def _check_kind(value: object, kind: type, name: str, description: str) -> None:
-    if not isinstance(value, kind):
-        raise ValueError(f"`{name}` must be {description}; got {value!r}.")
 
 
 class Trajectory(eqx.Module):
@@ -175,33 +170,76 @@ def run(
         >>> runs.generation, runs.value["H"].shape
         (Array([  0, 100], dtype=int64), (2, 5))
     """
-    _check_kind(loop, Loop, "loop", "a Loop")
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     checks.check_logits(logits)
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
     if num_replicates is not None:
         num_replicates = checks.check_count(num_replicates, "num_replicates")
-    saved = _check_saved(save_at, num_generations)
-    if loop.stochastic and key is None:
+    every = range(num_generations + 1)
+    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
+    checks.check_functions(observe)
+    checks.check_devices(devices)
+    if key is not None:
+        checks.check_key(key)
+    elif loop.stochastic:
         raise ValueError(
             "`key` must be given where a loop draws at random (key=jax.random.key(0)); got None."
         )
     logits = floating(logits)
+    _check_shapes(loop, logits, key)
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((loop, logits, key))):
         return _run_traced(loop, logits, key, num_replicates, observe, saved)
     return _run_compiled(loop, logits, key, num_replicates, observe, saved, progress, devices)
 
 
-def _check_saved(
-    save_at: Sequence[int] | Int[ArrayLike, " saved"] | None, num_generations: int
-) -> np.ndarray:
-    saved = np.asarray(range(num_generations + 1) if save_at is None else save_at)
-    if saved.ndim != 1 or saved.size == 0 or not np.issubdtype(saved.dtype, np.integer):
-        raise ValueError(f"`save_at` must be a list of generations; got {save_at!r}.")
-    if saved[0] < 0 or saved[-1] > num_generations or np.any(np.diff(saved) <= 0):
-        raise ValueError(
-            f"`save_at` must increase within 0..{num_generations}; got {saved.tolist()!r}."
+def _check_shapes(loop: Loop, logits: Array, key: Array | None) -> None:
+    """Whether a generation leads from models of this shape to models of this shape.
+
+    Looked at where it is not so by construction: parts with several numbers, or of a user's own.
+    """
+
+    def returned(what: object, result: Any) -> ValueError:
+        shape = f"shape {result.shape} and type {result.dtype}" if _is_array(result) else result
+        return ValueError(
+            f"`loop` must lead from logits of shape {logits.shape} to floats of this shape; "
+            f"{what} returns {shape}. (One parameter for each model of a batch goes with logits of "
+            "shape (models, outcomes), or with jax.vmap over the loop.)"
         )
-    return saved
+
+    def fits(result: Any) -> bool:
+        floats = _is_array(result) and jnp.issubdtype(result.dtype, jnp.floating)
+        return floats and result.shape == logits.shape
+
+    def look(what: object, parts: tuple[Any, ...], function: Callable[[], Any]) -> None:
+        if all(map(_is_plain, parts)):
+            return
+        try:
+            result = eqx.filter_eval_shape(function)
+        except (TypeError, ValueError) as error:
+            # Whoever wrote a part sees their own error, and where; ours say what they must.
+            if str(error).startswith("`") or not all(map(_is_ours, parts)):
+                raise
+            raise returned(what, f"no shape ({' '.join(str(error).split())[:100]})") from None
+        if not fits(result):
+            raise returned(what, result)
+
+    for sampler in loop.samplers:
+        look(sampler, (sampler,), lambda sampler=sampler: sampler(logits))
+    training = loop.corpus, loop.learner
+    look(f"{loop.learner} on {loop.corpus}", training, lambda: loop.generation(logits, key=key)[0])
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_ours(part: Any) -> bool:
+    return type(part).__module__.startswith(__name__.partition(".")[0] + ".")
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether a part is of this package and has no parameters but single numbers."""
+    return _is_ours(part) and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(part))
 
 
 class _Carry(eqx.Module):

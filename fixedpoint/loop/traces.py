@@ -27,6 +27,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
@@ -37,7 +38,7 @@ from fixedpoint.kernels.traces import leaps, simulate, uses_library
 from fixedpoint.loop.corpora import Fresh
 from fixedpoint.loop.learners import GradientSteps
 from fixedpoint.loop.run import Loop, Trajectory
-from fixedpoint.loop.samplers import Temperature
+from fixedpoint.loop.samplers import Temperature, floating
 
 __all__ = ["logarithmic_generations", "run_traces"]
 
@@ -109,9 +110,14 @@ def run_traces(
         >>> runs.value.shape
         (2, 3)
     """
+    checks.check_concrete("run_traces", loop=loop, logits=logits)
     sampler, corpus, learner = parts(loop)
     checks.check_logits(logits)
-    start = simplex.centre(jnp.asarray(logits, jnp.result_type(logits, float)))
+    checks.check_key(key)
+    checks.check_functions(observe, several=False)
+    checks.check_devices(devices)
+    start = simplex.centre(floating(logits))
+    checks.check_concrete("run_traces", logits=start)  # inside jax.jit everything is traced
     if start.ndim != 1 or not np.all(np.isfinite(start)):
         raise ValueError(
             f"`logits` must be finite, of shape (num_outcomes,), without lost outcomes; "
@@ -119,9 +125,8 @@ def run_traces(
         )
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
     num_replicates = checks.check_count(num_replicates, "num_replicates")
-    saved = logarithmic_generations(num_generations) if save_at is None else np.asarray(save_at)
-    if np.any(np.diff(saved) <= 0) or saved[0] < 0 or saved[-1] > num_generations:
-        raise ValueError(f"`save_at` must increase within 0..{num_generations}; got {saved}.")
+    every = logarithmic_generations(num_generations)
+    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
 
     step_size, weight_decay, temperature = (
         jnp.asarray(number, start.dtype)
@@ -140,7 +145,12 @@ def run_traces(
         kernel, static = leaps, (_LONGEST_LEAP,)
         parameters = step_size, temperature, jnp.asarray(float(leap))
         library, tiles = True, (1, 1)
-    elif reach and num_outcomes >= _MANY and driver.makes_one_function(devices):
+    elif (
+        reach
+        and num_outcomes >= _MANY
+        and driver.makes_one_function(devices)
+        and not isinstance(key, Tracer)  # whose batch would bring scatters into the one function
+    ):
         kernel, static = blocks, (_NUM_HEAVY, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
@@ -205,6 +215,7 @@ def logarithmic_generations(num_generations: int) -> np.ndarray:
 
 def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
     """Sampler, corpus and learner of a single-trace loop."""
+    checks.check_kind(loop, Loop, "loop", "a Loop")
     sampler, corpus, learner = loop.sampler, loop.corpus, loop.learner
     if isinstance(sampler, tuple) and len(sampler) == 1:
         (sampler,) = sampler
@@ -213,6 +224,7 @@ def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
         and isinstance(corpus, Fresh)
         and isinstance(learner, GradientSteps)
         and (learner.num_steps, learner.batch_size, learner.start) == (1, None, "last")
+        and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(loop))
         and 0 < float(sampler.temperature) < np.inf
     )
     if not single:

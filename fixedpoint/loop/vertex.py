@@ -14,8 +14,8 @@ probability is not near 1, generations are run one by one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from functools import reduce
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -29,6 +29,7 @@ from fixedpoint import checks, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.random import next_uniform, seeds
 from fixedpoint.loop.run import Loop
+from fixedpoint.loop.samplers import floating
 from fixedpoint.loop.traces import parts
 
 __all__ = ["LongTrajectory", "run_events"]
@@ -49,10 +50,10 @@ class LongTrajectory(eqx.Module):
     num_switches: Int[Array, "S R"]
 
 
-class _Lane(NamedTuple):
-    """One replicate; as scalars, so that a tile of replicates is elementwise work."""
+class _Lanes(NamedTuple):
+    """A tile of R replicates, the last axis: what is done to each of them is elementwise work."""
 
-    logits: tuple[Array, ...]
+    logits: Array  # (K, R), as everything that has outcomes; all else is (1, R)
     time: Array
     words: tuple[Array, Array]
     holder: Array
@@ -107,23 +108,29 @@ def run_events(
         >>> runs.value.shape
         (2, 4)
     """
+    checks.check_concrete("run_events", loop=loop, logits=logits, log_generations=log_generations)
     sampler, corpus, learner = parts(loop)
     if float(sampler.temperature) != 1 or corpus.num_samples != 1 or float(learner.weight_decay):
         raise ValueError(f"`loop` must have T = 1, one sample and no weight decay; got {loop}.")
     checks.check_logits(logits)
-    start = simplex.centre(jnp.asarray(logits, jnp.result_type(logits, float)))
+    checks.check_key(key)
+    checks.check_functions(observe, several=False)
+    start = simplex.centre(floating(logits))
+    checks.check_concrete("run_events", logits=start)  # inside jax.jit everything is traced
     if start.ndim != 1 or len(start) < 2 or not np.all(np.isfinite(start)):
         raise ValueError(f"`logits` must be finite, of at least two outcomes; got {logits}.")
     if start.dtype != jnp.float64:
         raise ValueError(f"`logits` must be float64 (jax_enable_x64); got {start.dtype}.")
     num_replicates = checks.check_count(num_replicates, "num_replicates")
-    times = np.asarray(log_generations, float)
-    if np.any(np.diff(times) <= 0) or times[-1] > 600:
-        raise ValueError(f"`log_generations` must increase, to 600 at most; got {times}.")
-    if not 0 < level <= 0.5 or not 0 < threshold <= 0.1:
+    times = np.asarray(checks.check_range(log_generations, "log_generations", "[-inf, 600]"), float)
+    if times.ndim != 1 or times.size == 0 or np.any(times[1:] <= times[:-1]):
         raise ValueError(
-            f"`level` must be in (0, 0.5] and `threshold` in (0, 0.1]; got {level}, {threshold}."
+            f"`log_generations` must increase, at least one, to 600 at most; got {times.tolist()}."
         )
+    checks.check_range(level, "level", "(0, 0.5]")
+    checks.check_range(threshold, "threshold", "(0, 0.1]")
+    if np.ndim(level) or np.ndim(threshold):
+        raise ValueError(f"`level` and `threshold` must be numbers; got {level}, {threshold}.")
     saved, switches = driver.run(
         _simulate,
         [seeds(key, start.dtype, num_replicates)],
@@ -160,156 +167,159 @@ def _simulate(
 ) -> tuple[Any, Array]:
     """A tile of replicates, up to each saved time in turn."""
 
-    def until(lane: _Lane, time: Array) -> _Lane:
-        def advance(carry: tuple[_Lane, Array]) -> tuple[_Lane, Array]:
-            lane, finished = _to_surprise(*carry, time, step_size, threshold, level)
+    def until(lanes: _Lanes, time: Array) -> _Lanes:
+        def advance(carry: tuple[_Lanes, Array]) -> tuple[_Lanes, Array]:
+            begin, done = carry
+            lanes, finished = _to_surprise(begin, done, time, step_size, threshold, level)
 
-            def generation(_: Any, carry: tuple[_Lane, Array]) -> tuple[_Lane, Array]:
+            def generation(_: Any, carry: tuple[_Lanes, Array]) -> tuple[_Lanes, Array]:
                 return _one_generation(*carry, time, step_size, threshold, level)
 
-            return lax.fori_loop(0, _GENERATIONS, generation, (lane, finished))
+            lanes, finished = lax.fori_loop(0, _GENERATIONS, generation, (lanes, finished))
+            # Whoever waits for the others draws no numbers: none depends on the rest of its tile.
+            return _choose(done, begin, lanes), finished
 
-        lane, _ = lax.while_loop(lambda carry: ~carry[1], advance, (lane, lane.time >= time))
-        return _rest(lane, time, step_size)
+        lanes, _ = lax.while_loop(
+            lambda carry: ~jnp.all(carry[1]), advance, (lanes, lanes.time >= time)
+        )
+        return _rest(lanes, time, step_size)
 
-    def replicate(words: Array) -> tuple[Any, Array]:
-        def save(lane: _Lane, time: Array) -> tuple[_Lane, tuple[Any, Array]]:
-            lane = until(lane, time)
-            return lane, (observe(jnp.stack(lane.logits)), lane.num_switches)
+    def save(lanes: _Lanes, time: Array) -> tuple[_Lanes, tuple[Any, Array]]:
+        lanes = until(lanes, time)
+        return lanes, (jax.vmap(observe, 1)(lanes.logits), lanes.num_switches[0])
 
-        zero = jnp.zeros((), int)
-        lane = _Lane(tuple(start), start[0] * 0, (words[0], words[1]), jnp.argmax(start), zero)
-        return lax.scan(save, lane, times)[1]
-
-    return jax.vmap(replicate, out_axes=1)(words)
-
-
-def _leading(theta: Sequence[Array]) -> tuple[Array, list[Array], Array]:
-    """The leader's number, whether each outcome is it, and the others' odds against it."""
-    top = reduce(jnp.maximum, theta)
-    leader = jnp.zeros(jnp.shape(top), int)
-    for number in reversed(range(len(theta))):
-        leader = jnp.where(theta[number] == top, number, leader)
-    is_leader = [leader == number for number in range(len(theta))]
-    odds = sum(
-        jnp.where(leads, 0.0, jnp.exp(x - top)) for leads, x in zip(is_leader, theta, strict=True)
+    zero = jnp.zeros((1, len(words)), int)
+    lanes = _Lanes(
+        jnp.broadcast_to(start[:, None], (len(start), len(words))),
+        jnp.zeros((1, len(words)), start.dtype),
+        (words[None, :, 0], words[None, :, 1]),
+        zero + jnp.argmax(start),
+        zero,
     )
-    return leader, is_leader, jnp.asarray(odds)
+    return lax.scan(save, lanes, times)[1]
+
+
+def _scan(function: Callable[..., Any], start: Any, entries: Any, length: int | None = None) -> Any:
+    """A loop over outcomes or nodes, written out if they are few: then XLA makes one of it."""
+    number = len(jax.tree.leaves(entries)[0]) if length is None else length
+    return lax.scan(function, start, entries, length, unroll=max(1, min(number, 8)))
+
+
+def _leading(theta: Array) -> tuple[Array, Array, Array]:
+    """The leader's number, whether each outcome is it, and the others' odds against it."""
+    leader = jnp.argmax(theta, 0, keepdims=True)
+    is_leader = jnp.arange(len(theta))[:, None] == leader
+    weights = jnp.exp(theta - theta.max(0, keepdims=True))
+    return leader, is_leader, jnp.sum(jnp.where(is_leader, 0, weights), 0, keepdims=True)
 
 
 def _to_surprise(
-    lane: _Lane, finished: Array, time: Array, step_size: Array, threshold: Array, level: Array
-) -> tuple[_Lane, Array]:
+    lanes: _Lanes, finished: Array, time: Array, step_size: Array, threshold: Array, level: Array
+) -> tuple[_Lanes, Array]:
     """Near a vertex: to the next surprise, unless it comes later than `time`."""
-    _, is_leader, odds = _leading(lane.logits)
+    _, is_leader, odds = _leading(lanes.logits)
     mine = ~finished & (odds < threshold)
-    words, delays = lane.words, []
-    for leads, x in zip(is_leader, lane.logits, strict=True):
+
+    def draw(words: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         uniform, words = next_uniform(words)
-        delay = jnp.exp(-x) * (jnp.exp(-step_size * jnp.log(1 - uniform)) - 1)
-        delays.append(jnp.where(leads, jnp.inf, delay))
-    clock = reduce(jnp.minimum, delays)
-    arrival = lane.time + _generations_passed(lane.logits, is_leader, clock, step_size)
+        return words, uniform
+
+    words, uniform = _scan(draw, lanes.words, None, len(is_leader))
+    delays = jnp.exp(-lanes.logits) * (jnp.exp(-step_size * jnp.log(1 - uniform[:, 0])) - 1)
+    delays = jnp.where(is_leader, jnp.inf, delays)
+    clock = delays.min(0, keepdims=True)
+    arrival = lanes.time + _generations_passed(lanes.logits, is_leader, clock, step_size)
     beyond = ~(arrival <= time)
     # What was drawn beyond the saved time is forgotten: the hazard has no memory of it.
     clock = jnp.where(beyond, 0.0, clock)
-    flowed = _flow(lane.logits, is_leader, clock)
     # The step is that of a leader of probability 1, as in the flow: with it the logits remain a
     # martingale exactly, while the leader's true probability would leave a drift.
-    jumped = tuple(
-        x + step_size * (jnp.where(delay == clock, 1.0, 0.0) - jnp.where(leads, 1.0, 0.0))
-        for x, delay, leads in zip(flowed, delays, is_leader, strict=True)
-    )
-    moved = lane._replace(logits=jumped, time=arrival)
-    moved = _count_switch(moved, level)
-    state = _choose(mine & ~beyond, moved, lane)._replace(words=words)
+    jump = jnp.where(delays == clock, 1.0, 0.0) - jnp.where(is_leader, 1.0, 0.0)
+    jumped = _flow(lanes.logits, is_leader, clock) + step_size * jump
+    moved = _count_switch(lanes._replace(logits=jumped, time=arrival), level)
+    state = _choose(mine & ~beyond, moved, lanes)._replace(words=words)
     return state, finished | (mine & beyond)
 
 
 def _one_generation(
-    lane: _Lane, finished: Array, time: Array, step_size: Array, threshold: Array, level: Array
-) -> tuple[_Lane, Array]:
+    lanes: _Lanes, finished: Array, time: Array, step_size: Array, threshold: Array, level: Array
+) -> tuple[_Lanes, Array]:
     """Elsewhere: draw one sample and take one step."""
-    _, is_leader, odds = _leading(lane.logits)
+    _, _, odds = _leading(lanes.logits)
     mine = ~finished & ~(odds < threshold)
-    uniform, words = next_uniform(lane.words)
-    top = sum(jnp.where(leads, x, 0.0) for leads, x in zip(is_leader, lane.logits, strict=True))
-    target, below, hits = uniform * (1 + odds), 0.0, []
-    for number, x in enumerate(lane.logits):
-        above = below + jnp.exp(x - top)
-        last = number == len(lane.logits) - 1
-        hits.append((below <= target) & (jnp.asarray(last) | (target < above)))
-        below = above
-    moved = lane._replace(logits=_step(lane.logits, hits, step_size), time=lane.time + 1)
-    state = _choose(mine, _count_switch(moved, level), lane)._replace(words=words)
+    uniform, words = next_uniform(lanes.words)
+    target = uniform * (1 + odds)
+
+    def count(carry: tuple[Array, Array], weight: Array) -> tuple[tuple[Array, Array], None]:
+        total = carry[0] + weight
+        return (total, carry[1] + (total <= target)), None
+
+    # The last outcome has what rounding leaves: it is drawn if none before it is.
+    weights = jnp.exp(lanes.logits - lanes.logits.max(0, keepdims=True))
+    start = jnp.zeros_like(target), jnp.zeros(target.shape, int)
+    (_, drawn), _ = _scan(count, start, weights[:-1, None])
+    hit = jnp.arange(len(weights))[:, None] == drawn
+    rate = step_size / weights.sum(0, keepdims=True)
+    logits = lanes.logits + jnp.where(hit, step_size, 0.0) - rate * weights
+    moved = lanes._replace(logits=logits, time=lanes.time + 1)
+    state = _choose(mine, _count_switch(moved, level), lanes)._replace(words=words)
     return state, finished | (state.time >= time)
 
 
-def _step(theta: Sequence[Array], hits: Sequence[Array], step_size: Array) -> tuple[Array, ...]:
-    """One gradient step on the outcome that was hit."""
-    top = reduce(jnp.maximum, theta)
-    weights = [jnp.exp(x - top) for x in theta]
-    rate = step_size / sum(weights)
-    return tuple(
-        x + jnp.where(hit, step_size, 0.0) - rate * weight
-        for x, hit, weight in zip(theta, hits, weights, strict=True)
+def _count_switch(lanes: _Lanes, level: Array) -> _Lanes:
+    leader, _, odds = _leading(lanes.logits)
+    switched = (leader != lanes.holder) & ((1 - level) * (1 + odds) < 1)
+    return lanes._replace(
+        holder=jnp.where(switched, leader, lanes.holder),
+        num_switches=lanes.num_switches + switched,
     )
 
 
-def _count_switch(lane: _Lane, level: Array) -> _Lane:
-    leader, _, odds = _leading(lane.logits)
-    switched = (leader != lane.holder) & ((1 - level) * (1 + odds) < 1)
-    return lane._replace(
-        holder=jnp.where(switched, leader, lane.holder),
-        num_switches=lane.num_switches + switched,
-    )
-
-
-def _choose(condition: Array, first: _Lane, second: _Lane) -> _Lane:
+def _choose(condition: Array, first: _Lanes, second: _Lanes) -> _Lanes:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), first, second)
 
 
-def _flow(theta: Sequence[Array], is_leader: Sequence[Array], clock: Array) -> tuple[Array, ...]:
+def _flow(theta: Array, is_leader: Array, clock: Array) -> Array:
     """The logits after the clock has advanced without a surprise: e^{−θ_j} + τ."""
-    moved = [
-        jnp.where(leads, 0.0, -jnp.log(jnp.exp(-x) + clock))
-        for leads, x in zip(is_leader, theta, strict=True)
-    ]
-    others = sum(moved)
-    return tuple(jnp.where(leads, -others, x) for leads, x in zip(is_leader, moved, strict=True))
+    moved = jnp.where(is_leader, 0.0, -jnp.log(jnp.exp(-theta) + clock))
+    return jnp.where(is_leader, -moved.sum(0, keepdims=True), moved)
 
 
-def _generations_passed(
-    theta: Sequence[Array], is_leader: Sequence[Array], clock: Array, step_size: Array
-) -> Array:
-    """(1/η) ∫₀^τ ∏ (Y_j + τ') dτ', by a Gauss rule that is exact for this polynomial."""
-    nodes, weights = np.polynomial.legendre.leggauss((len(theta) + 1) // 2)
-    integral: Any = 0.0
-    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-        factors = (
-            jnp.where(leads, 1.0, jnp.exp(-x) + node * clock)
-            for leads, x in zip(is_leader, theta, strict=True)
-        )
-        integral += weight * reduce(jnp.multiply, factors)
+def _generations_passed(theta: Array, is_leader: Array, clock: Array, step_size: Array) -> Array:
+    """(1/η) ∫₀^τ ∏ (Y_j + τ') dτ', by a Gauss rule that is exact for this polynomial.
+
+    Its coefficients are positive, so that the rule is no worse for it than for one of its powers
+    of τ'. For many outcomes fewer nodes give each of these to rounding.
+    """
+    number = min((len(theta) + 1) // 2, 8 + math.ceil(3 * math.sqrt(len(theta))))
+    nodes, weights = np.polynomial.legendre.leggauss(number)
+
+    def add(integral: Array, entry: tuple[Array, Array]) -> tuple[Array, None]:
+        node, weight = entry
+        factors = jnp.where(is_leader, 1.0, jnp.exp(-theta) + node * clock)
+        return integral + weight * factors.prod(0, keepdims=True), None
+
+    entries = jnp.asarray((nodes + 1) / 2), jnp.asarray(weights / 2)
+    integral, _ = _scan(add, jnp.zeros_like(clock), entries)
     return integral * clock / step_size
 
 
-def _rest(lane: _Lane, time: Array, step_size: Array) -> _Lane:
+def _rest(lanes: _Lanes, time: Array, step_size: Array) -> _Lanes:
     """The state at exactly the saved time, if the next surprise is beyond it."""
-    _, is_leader, _ = _leading(lane.logits)
-    left = time - lane.time
+    theta = lanes.logits
+    _, is_leader, _ = _leading(theta)
+    left = time - lanes.time
     # ∫ ≥ τ ∏ Y bounds τ from above; ∫ ≤ τ ∏ (Y + τ) then bounds it from below.
-    pairs = list(zip(is_leader, lane.logits, strict=True))
     goal = jnp.log(step_size) + jnp.log(jnp.maximum(left, 1e-300))
-    high = goal + sum(jnp.where(leads, 0.0, x) for leads, x in pairs)
-    low = goal - sum(jnp.where(leads, 0.0, jnp.logaddexp(-x, high)) for leads, x in pairs)
+    high = goal + jnp.where(is_leader, 0.0, theta).sum(0, keepdims=True)
+    others = jnp.where(is_leader, 0.0, jnp.logaddexp(-theta, high))
+    low = goal - others.sum(0, keepdims=True)
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = (ends[0] + ends[1]) / 2
-        passed = _generations_passed(lane.logits, is_leader, jnp.exp(middle), step_size)
-        early = passed < left
+        early = _generations_passed(theta, is_leader, jnp.exp(middle), step_size) < left
         return jnp.where(early, middle, ends[0]), jnp.where(early, ends[1], middle)
 
     low, high = lax.fori_loop(0, 60, halve, (low, high))
-    flowed = _flow(lane.logits, is_leader, jnp.exp((low + high) / 2))
-    return _choose(left > 0, lane._replace(logits=flowed, time=lane.time + left), lane)
+    flowed = _flow(theta, is_leader, jnp.exp((low + high) / 2))
+    return _choose(left > 0, lanes._replace(logits=flowed, time=lanes.time + left), lanes)

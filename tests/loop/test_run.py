@@ -327,3 +327,64 @@ for make in (
     assert messages[2] == "`corpus` must be a corpus; got 100."
     assert messages[4].startswith("`loop` must be a Loop; got Temperature(")
     assert messages[5] == "`num_generations` must be an integer >= 0; got 1.5."
+
+
+class Shortened(fp.loop.Sampler):
+    """Forgets an outcome."""
+
+    def __call__(self, logits):
+        return logits[..., 1:]
+
+
+@pytest.mark.parametrize(
+    ("loop", "change", "message"),
+    [
+        (fp.Loop(), {"save_at": []}, r"`save_at` must be a list of generations, at least one"),
+        (fp.Loop(), {"save_at": [0.0, 1.0]}, "`save_at` must be a list of generations"),
+        (fp.Loop(), {"observe": "entropy"}, r"`observe` must be a function .* got 'entropy'"),
+        (fp.Loop(), {"observe": {"S": 3}}, r"`observe` must be a function .* got 3"),
+        (fp.Loop(), {"key": 0}, r"`key` must be a random key \(jax.random.key\(0\)\); got 0"),
+        (fp.Loop(), {"key": jax.random.split(jax.random.key(0))}, "`key` must be one random key"),
+        (fp.Loop(), {"devices": []}, "`devices` must be a list of devices"),
+        (fp.Loop(), {"num_generations": 2.5}, "`num_generations` must be an integer >= 0; got 2.5"),
+        (fp.Loop(), {"num_generations": 10**20}, "`num_generations` must be an integer <= "),
+        (fp.Loop(), {"logits": np.zeros(3, np.longdouble)}, r"`logits.astype\(float\)` makes one"),
+        (fp.Loop(), {"logits": np.zeros(3, ">f8")}, "`logits` must have a type that JAX has"),
+        (fp.Loop(), {"logits": ["a", "b"]}, "`logits` must be finite or -inf; got"),
+        (fp.Loop(), {"logits": np.zeros(3, complex)}, "`logits` must be finite or -inf; got"),
+        (fp.Loop(), {"logits": [[0.0], [0.0, 1.0]]}, "`logits` must have at least one outcome"),
+        (
+            fp.Loop(sampler=fp.Temperature(np.array([0.5, 0.6, 0.7, 0.8]))),
+            {},
+            r"`loop` must lead from logits of shape \(3,\) .* returns shape \(4, 3\)",
+        ),
+        (fp.Loop(sampler=Shortened()), {}, r"Shortened.* returns shape \(2,\)"),
+        (fp.Loop(sampler=Shortened(), learner=fp.GradientSteps(0.1)), {}, r"returns shape \(2,\)"),
+        (
+            fp.Loop(corpus=fp.Mixed(np.array([0.5, 0.5]), 0.1)),
+            {},
+            "`real` must have one entry for each of",
+        ),
+        (
+            fp.Loop(corpus=fp.Pooled(np.ones(1), 0.1)),
+            {},
+            "`real` must have one entry for each of the 3",
+        ),
+        (
+            fp.Loop(corpus=fp.Curated(np.array([1.0, 2.0]))),
+            {},
+            "`weights` must have one entry for each of",
+        ),
+        (fp.Loop(learner=fp.GradientSteps(np.array([0.1, 0.2]))), {}, "must lead from"),
+    ],
+)
+def test_what_does_not_fit_is_named(loop, change, message):
+    arguments = {"logits": jnp.array([0.2, 0.5, -0.7]), "num_generations": 3, **change}
+    with pytest.raises(ValueError, match=message):
+        fp.run(loop, **arguments)
+
+
+@pytest.mark.parametrize("value", ["0.8", None, True, 1j, [0.5, "x"], np.array([None]), b"1"])
+def test_a_parameter_is_a_number(value):
+    with pytest.raises(ValueError, match=r"`temperature` must be >= 0; got"):
+        fp.Temperature(value)

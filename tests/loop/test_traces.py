@@ -274,6 +274,51 @@ def test_misuse_is_named(change, message):
         )
 
 
+@pytest.mark.slow
+def test_a_batch_of_keys_of_many_outcomes():
+    # What follows hundreds of outcomes alone cannot be batched; all of them are visited instead.
+    start, keys = jnp.linspace(0, 1, 600), jax.random.split(jax.random.key(0), 2)
+
+    def moved(key):
+        return run_traces(trace_loop(), start, 30, key=key, num_replicates=2, save_at=[30]).value
+
+    batch, alone = jax.vmap(moved)(keys), jnp.stack([moved(key) for key in keys])
+    assert batch.shape == alone.shape == (2, 1, 2, 600)
+    np.testing.assert_allclose(batch.sum(-1), 0, atol=1e-10)
+    # 30 steps of one sample each, whichever numbers decide which.
+    for value in (batch, alone):
+        change = np.asarray(value) - np.asarray(start - start.mean())
+        assert (np.abs(change).max(-1) > 0.05).all()
+
+
+def test_tracers_are_refused_in_words():
+    def moved(logits, key):
+        return run_traces(trace_loop(), logits, 9, key=key, num_replicates=2).value
+
+    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
+        jax.jit(moved)(MODELS[3], jax.random.key(0))
+    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
+        jax.vmap(moved, (0, None))(jnp.zeros((4, 3)), jax.random.key(0))
+    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
+        jax.jit(lambda key: moved(MODELS[3], key))(jax.random.key(0))
+    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
+        jax.vmap(
+            lambda key: fp.run_resampling(
+                fp.Loop(corpus=fp.Fresh(4)), MODELS[3], 9, key=key, num_replicates=2
+            )
+        )(jax.random.split(jax.random.key(0), 2))
+
+
+def test_what_cannot_be_listed_is_said_beforehand():
+    loop = fp.Loop(corpus=fp.Fresh(20))
+    with pytest.raises(ValueError, match=r"`num_generations` must leave .*with 231 corpora"):
+        enumerate_histories(loop, MODELS[3], 4)
+    with pytest.raises(ValueError, match=r"`num_generations` must leave .*about 10\^\d+ corpora"):
+        enumerate_histories(loop, jnp.zeros(500), 10**9)
+    with pytest.raises(ValueError, match=r"`num_samples` must leave at most 1,000,000 vectors"):
+        all_counts(50, 50)
+
+
 def test_enumeration_names_its_misuse():
     with pytest.raises(ValueError, match="`loop` must draw a Fresh corpus"):
         enumerate_histories(fp.Loop(), MODELS[3], 1)

@@ -1,7 +1,10 @@
 """The event-driven simulation against brute force, its pieces against their definitions."""
 
+import time
+
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import ks_2samp
@@ -59,26 +62,22 @@ def test_the_clock_follows_the_generations_of_the_leader_alone():
     learner = fp.GradientSteps(step_size)
     leader = fp.loop.Target(jnp.array([0.0, -jnp.inf, -jnp.inf]), 1)
     end = jax.lax.fori_loop(0, generations, lambda _, x: learner(x, leader, None), start)
-    is_leader = [jnp.asarray(number == 0) for number in range(3)]
-    clock = jnp.exp(-end[1]) - jnp.exp(-start[1])
-    passed = vertex._generations_passed(tuple(start), is_leader, clock, jnp.asarray(step_size))
-    np.testing.assert_allclose(passed, generations, rtol=2e-3)
-    flowed = vertex._flow(tuple(start), is_leader, clock)
-    np.testing.assert_allclose(jnp.stack(flowed), end, atol=2e-3)
+    is_leader = jnp.array([[True], [False], [False]])
+    clock = jnp.exp(-end[1:2, None]) - jnp.exp(-start[1:2, None])
+    passed = vertex._generations_passed(start[:, None], is_leader, clock, jnp.asarray(step_size))
+    np.testing.assert_allclose(passed, [[generations]], rtol=2e-3)
+    flowed = vertex._flow(start[:, None], is_leader, clock)
+    np.testing.assert_allclose(flowed[:, 0], end, atol=2e-3)
 
 
 def test_the_rest_until_a_saved_time_is_exact():
     # Two outcomes: the odds grow by 2η a generation.
-    lane = vertex._Lane(
-        (jnp.asarray(5.0), jnp.asarray(-5.0)),
-        jnp.asarray(7.0),
-        (jnp.uint64(1), jnp.uint64(2)),
-        jnp.asarray(0),
-        jnp.asarray(0),
-    )
+    zero = jnp.zeros((1, 1), int)
+    words = jnp.full((1, 1), 1, jnp.uint64), jnp.full((1, 1), 2, jnp.uint64)
+    lane = vertex._Lanes(jnp.array([[5.0], [-5.0]]), jnp.array([[7.0]]), words, zero, zero)
     for left in (1.0, 1e6, 1e40):
         rest = vertex._rest(lane, jnp.asarray(7.0 + left), jnp.asarray(0.3))
-        odds = jnp.exp(rest.logits[0] - rest.logits[1])
+        odds = jnp.exp(rest.logits[0, 0] - rest.logits[1, 0])
         waited = (7.0 + left) - 7.0
         np.testing.assert_allclose(odds, jnp.exp(10.0) + 0.6 * waited, rtol=1e-10)
 
@@ -92,6 +91,28 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key):
     assert jnp.all(jnp.diff(many.num_switches, axis=0) >= 0)
 
 
+def test_sixty_outcomes_compile_in_seconds(key):
+    start = jnp.linspace(0, 1.3, 60) ** 2
+    began = time.process_time()
+    runs = run_events(trace_loop(1.0), start, [5.0, 9.0], key=key, num_replicates=4)
+    assert time.process_time() - began < 20
+    np.testing.assert_allclose(runs.value.sum(-1), 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("num_outcomes", [6, 61, 300, 1000])
+def test_the_quadrature_of_the_clock_is_exact(num_outcomes):
+    # All Y equal: the integral of (Y + τ)^(K−1) is known; Y = 0 would be a pure power.
+    theta = jnp.full((num_outcomes, 1), 3.0)
+    is_leader = jnp.arange(num_outcomes)[:, None] == 1
+    for clock in (1e-6, 0.01, 2.0):
+        passed = vertex._generations_passed(
+            theta, is_leader, jnp.array([[clock]]), jnp.asarray(0.5)
+        )
+        y = mpmath.exp(-3)
+        exact = ((y + clock) ** num_outcomes - y**num_outcomes) / num_outcomes / 0.5
+        np.testing.assert_allclose(float(passed[0, 0]), float(exact), rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -99,8 +120,12 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key):
         ({"logits": jnp.zeros(1)}, "at least two outcomes"),
         ({"logits": jnp.zeros(2, jnp.float32)}, "must be float64"),
         ({"log_generations": [3.0, 2.0]}, "`log_generations` must increase"),
-        ({"log_generations": [700.0]}, "600 at most"),
+        ({"log_generations": [700.0]}, r"must be in \[-inf, 600\]"),
         ({"level": 0.7}, "`level` must be"),
+        ({"log_generations": []}, "`log_generations` must increase, at least one"),
+        ({"log_generations": ["5"]}, "`log_generations` must be in"),
+        ({"key": 0}, "`key` must be a random key"),
+        ({"observe": "entropy"}, "`observe` must be a function"),
     ],
 )
 def test_misuse_is_named(change, message):

@@ -25,6 +25,7 @@ Scalars = Real[ArrayLike, "*#shape"]
 # A frozen teacher ---------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Float[Array, "*shape"]:
     r"""Logit gap of two outcomes trained on a frozen teacher (`flow.frozen_two_outcomes`).
 
@@ -54,9 +55,6 @@ def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Flo
     References:
         Derived here. The limit a → 1, z + e^z = 2t + const, is the flow of the logistic loss.
     """
-    checks.check_real(gap, "gap")
-    checks.check_real(gap_target, "gap_target")
-    checks.check_nonnegative(time, "time")
     z, target, t = _floats(gap, gap_target, time)
     return _frozen_gap(z, target, t)
 
@@ -80,6 +78,7 @@ def _frozen_gap(z: Array, target: Array, t: Array) -> Array:
     return target + offset * jnp.exp(log_ratio)
 
 
+@checks.arguments()
 def frozen_uniform_target(
     logits: Logits, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -111,7 +110,6 @@ def frozen_uniform_target(
     References:
         Derived here.
     """
-    checks.check_nonnegative(time, "time")
     theta, t = _per_distribution(checks.check_logits(logits), time)
     return _to_uniform(theta, t)
 
@@ -131,6 +129,7 @@ def _to_uniform(theta: Array, t: Array) -> Array:
     return simplex.centre(jnp.where(alive, moved, -jnp.inf))
 
 
+@checks.arguments(target=">= 0")
 def frozen_one_hot_target(
     logits: Logits, time: PerDistribution, target: Int[ArrayLike, "*#batch"]
 ) -> Float[Array, "*out num_outcomes"]:
@@ -167,7 +166,6 @@ def frozen_one_hot_target(
     References:
         Derived here; K = 2 is the flow of the logistic loss.
     """
-    checks.check_nonnegative(time, "time")
     checks.check_range(target, "target", f"[0, {jnp.shape(logits)[-1]})", whole=True)
     theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
     chosen = _outcomes(theta) == chosen
@@ -210,6 +208,7 @@ def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
     return simplex.centre(jnp.where(others | chosen, moved, -jnp.inf))
 
 
+@checks.arguments()
 def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
     r"""Rate at which gradient flow reaches a frozen teacher in the end (`flow.relaxation_rate`).
 
@@ -262,6 +261,7 @@ def _second_eigenvalue(theta: Array) -> Array:
     return special.increasing_root(secular, low, high)[..., 0]
 
 
+@checks.arguments(temperature="(0, inf]", time="[0, inf]")
 def multiplier(
     temperature: Scalars, time: Scalars, num_outcomes: Scalars
 ) -> Float[Array, "*shape"]:
@@ -292,14 +292,12 @@ def multiplier(
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_temperature(time, "time")
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, t, K = _floats(temperature, time, num_outcomes)
     lost = jnp.where(t < jnp.inf, jnp.expm1(-jnp.where(t < jnp.inf, t, 0) / K), -1)
     return 1 - _excess(T) * lost
 
 
+@checks.arguments(temperature="(0, inf]")
 def off_ray(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -333,8 +331,6 @@ def off_ray(
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_nonnegative(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     theta = simplex.centre(theta)
     # A unit, because the square may overflow; compiled, a quotient is a product with its inverse.
@@ -351,6 +347,7 @@ def off_ray(
     return jnp.exp(-elapsed) * growth * transverse
 
 
+@checks.arguments(time="(0, inf)", generation=">= 1")
 def finite_training(
     num_outcomes: Scalars, time: Scalars, generation: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -383,14 +380,12 @@ def finite_training(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
-    checks.check_positive(time, "time")
-    checks.check_positive(generation, "generation")
     _check_modes(num_modes, num_outcomes)
     K, t, n, m = _floats(num_outcomes, time, generation, num_modes)
     return m * (K - m) / (K * n * t)
 
 
+@checks.arguments(temperature="(0, inf]")
 def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[Array, "*shape"]:
     r"""Training time with which a lineage of two outcomes comes to rest at a gap (`flow.lineage`).
 
@@ -434,9 +429,6 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
     References:
         Derived here, from `frozen_two_outcomes`.
     """
-    checks.check_real(gap, "gap")
-    checks.check_real(gap_initial, "gap_initial")
-    checks.check_temperature(temperature, positive=True)
     z, start, T = _floats(gap, gap_initial, temperature)
     return _lineage_at_rest(jnp.abs(z), start * jnp.sign(z), T)
 
@@ -505,6 +497,7 @@ def _passed_by(z: Array, start: Array, T: Array) -> Array:
 # The model as its own teacher ---------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)")
 def online_two_outcomes(
     gap: Scalars, temperature: Scalars, time: Scalars
 ) -> Float[Array, "*shape"]:
@@ -537,8 +530,6 @@ def online_two_outcomes(
     References:
         Derived here.
     """
-    checks.check_real(gap, "gap")
-    checks.check_nonnegative(time, "time")
     if not isinstance(temperature, Tracer):
         T = np.asarray(temperature, dtype=float)
         if not np.all(np.isclose(T[..., None], [1 / 3, 1 / 2, 2, 3], rtol=1e-6, atol=0).any(-1)):
@@ -563,6 +554,7 @@ def online_two_outcomes(
     return jnp.where(far, moved, 2 * s * jnp.arcsinh(sinh * jnp.where(left, ratio, 0)))
 
 
+@checks.arguments(order="")
 def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Array, "*shape"]:
     r"""Time in which the gap of two outcomes goes from one value to another.
 
@@ -596,11 +588,14 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     References:
         Derived here.
     """
-    checks.check_real(gap, "gap")
-    checks.check_real(gap_initial, "gap_initial")
     size = abs(checks.check_count(order, "order", minimum=-(2**31)))
     if size < 2:
         raise ValueError(f"`order` must not be -1, 0 or 1; got {order}.")
+    traced = isinstance(gap, Tracer) or isinstance(gap_initial, Tracer)
+    if not traced and np.any(np.sign(gap) * np.sign(gap_initial) <= 0):
+        raise ValueError(
+            f"`gap` must have the sign of `gap_initial`, not 0; got {gap} and {gap_initial}."
+        )
     z, start = _floats(gap, gap_initial)
     w, w0 = z / (order - 1), start / (order - 1)
     half = 1 if size % 2 else 2  # the argument of the logarithm is 2 sinh²(w/half)
@@ -610,6 +605,7 @@ def online_chebyshev(gap: Scalars, gap_initial: Scalars, order: int) -> Float[Ar
     return (order - 1) / 2 * total
 
 
+@checks.arguments(gap="(0, inf)", gap_initial="(0, inf)", num_outcomes=">= 2")
 def online_block(
     gap: Scalars, gap_initial: Scalars, num_outcomes: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -642,9 +638,6 @@ def online_block(
     References:
         Derived here.
     """
-    checks.check_positive(gap, "gap")
-    checks.check_positive(gap_initial, "gap_initial")
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
     _check_modes(num_modes, num_outcomes)
     z, start, K, m = _floats(gap, gap_initial, num_outcomes, num_modes)
     r = (K - m) / m
@@ -656,6 +649,7 @@ def online_block(
     return m**2 / K * (coordinate(z) - coordinate(start))
 
 
+@checks.arguments(temperature="(0, inf)")
 def duality(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -685,11 +679,10 @@ def duality(
     References:
         Derived here.
     """
-    checks.check_positive(temperature, "temperature")
-    checks.check_nonnegative(time, "time")
     return _per_distribution(checks.check_logits(logits), temperature, time)[0]
 
 
+@checks.arguments(time="(0, inf)")
 def collapse_tail(
     num_outcomes: Scalars, time: Scalars, num_modes: Scalars = 1
 ) -> Float[Array, "*shape"]:
@@ -721,13 +714,12 @@ def collapse_tail(
         Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
         convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
-    checks.check_positive(time, "time")
     _check_modes(num_modes, num_outcomes)
     K, t, m = _floats(num_outcomes, time, num_modes)
     return m * (K - m) / (K * t)
 
 
+@checks.arguments()
 def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Array, "*shape"]:
     r"""Exponent with which losing outcomes become equal, T < 1 (`flow.losers_equalise`).
 
@@ -750,12 +742,12 @@ def losers_equalise(num_outcomes: Scalars, num_modes: Scalars = 1) -> Float[Arra
     References:
         Derived here.
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     _check_modes(num_modes, num_outcomes)
     K, m = _floats(num_outcomes, num_modes)
     return m / K
 
 
+@checks.arguments(temperature="(0, inf]")
 def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     r"""Rate at which small logits of a model that teaches itself decay (`flow.uniform_rate`).
 
@@ -783,12 +775,11 @@ def uniform_rate(temperature: Scalars, num_outcomes: Scalars) -> Float[Array, "*
     References:
         Derived here.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
     T, K = _floats(temperature, num_outcomes)
     return -_excess(T) / K
 
 
+@checks.arguments(temperature="(0, inf]", num_top=">= 1")
 def majorisation(
     logits: Logits, temperature: PerDistribution, num_top: PerDistribution
 ) -> Float[Array, "*out"]:
@@ -823,8 +814,6 @@ def majorisation(
         Derived here; the order itself: A. W. Marshall, I. Olkin, B. C. Arnold, Inequalities (2011),
         chapter 5.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_logits(logits)
     checks.check_range(num_top, "num_top", f"[1, {jnp.shape(logits)[-1]})", whole=True)
     theta, T, m = _per_distribution(logits, temperature, num_top)
     p = -jnp.sort(-simplex.probabilities(theta), -1)
@@ -843,6 +832,7 @@ def majorisation(
     return (mass * rest * lead * (mean(p, top) - mean(p, ~top)))[..., 0]
 
 
+@checks.arguments(gap="(0, inf)", num_outcomes=">= 2")
 def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     r"""When one leader among many equal outcomes takes over, T = 1/2 (`flow.blow_up`).
 
@@ -868,8 +858,6 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
     References:
         Derived here.
     """
-    checks.check_positive(gap, "gap")
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
     z, K = _floats(gap, num_outcomes)
     return K * _log_remainder(z)
 
@@ -877,6 +865,7 @@ def blow_up(gap: Scalars, num_outcomes: Scalars) -> Float[Array, "*shape"]:
 # Other geometries ---------------------------------------------------------------------------------
 
 
+@checks.arguments(time="[0, inf]")
 def mixture_frozen(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -908,8 +897,6 @@ def mixture_frozen(
     References:
         Elementary.
     """
-    checks.check_temperature(temperature)
-    checks.check_temperature(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     return _mixed_with_teacher(theta, T, t)
 
@@ -924,6 +911,7 @@ def _mixed_with_teacher(theta: Array, T: Array, t: Array) -> Array:
     return jnp.where(mixture > 0, jnp.log(jnp.where(mixture > 0, mixture, 1)) + larger, -jnp.inf)
 
 
+@checks.arguments(temperature="(0, inf]")
 def mixture_online(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -957,8 +945,6 @@ def mixture_online(
         Derived here; replicators of this kind: E. Szathmáry, J. Maynard Smith, J. theor. Biol. 187
         (1997) 555.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_nonnegative(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     return _mixed_with_itself(theta, T, t)
 
@@ -995,6 +981,7 @@ def _mixed_with_itself(theta: Array, T: Array, t: Array) -> Array:
     return moved(gain)
 
 
+@checks.arguments(temperature="(0, inf]")
 def natural(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:
@@ -1023,8 +1010,6 @@ def natural(
     References:
         Natural gradient: S. Amari, Neural Computation 10 (1998) 251.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_nonnegative(time, "time")
     theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
     alive, largest = theta > -jnp.inf, jnp.finfo(theta.dtype).max
     # What overflows is the largest number: 0 times it stays 0, and no outcome is lost.
@@ -1033,6 +1018,7 @@ def natural(
     return jnp.where(alive, jnp.clip(moved, -largest, largest), -jnp.inf)
 
 
+@checks.arguments(temperature="(0, 1)", time="(0, inf)", num_outcomes=">= 2")
 def reverse_kl_tail(
     num_outcomes: Scalars, temperature: Scalars, time: Scalars
 ) -> Float[Array, "*shape"]:
@@ -1064,9 +1050,6 @@ def reverse_kl_tail(
     References:
         Derived here.
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_range(temperature, "temperature", "(0, 1)")
-    checks.check_positive(time, "time")
     K, T, t = _floats(num_outcomes, temperature, time)
     rate = K * _excess(T) * t
     return jnp.where(rate > jnp.e, _late_reverse_kl(K, jnp.maximum(rate, jnp.e)), jnp.nan)
@@ -1084,6 +1067,7 @@ def _late_reverse_kl(K: Array, rate: Array) -> Array:
 # One potential ------------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)", natural="[0, 1]")
 def potential(
     logits: Logits,
     temperature: PerDistribution,
@@ -1123,9 +1107,6 @@ def potential(
         Neural Computation 15 (2003) 915; D. R. Hunter, K. Lange, A tutorial on MM algorithms, Am.
         Stat. 58 (2004) 30.
     """
-    checks.check_logits(logits)
-    checks.check_temperature(temperature, positive=True)
-    checks.check_logits(logits_real, "logits_real")
     checks.check_range(natural, "natural", "[0, 1]", whole=True)
     theta, T, a, nu = _per_distribution(logits, temperature, fraction, natural)
     real = jnp.broadcast_to(simplex.probabilities(logits_real), theta.shape)

@@ -30,6 +30,7 @@ Number = Real[ArrayLike, "*#batch"]
 # --- T = 1: moments, fixation, survivors ----------------------------------------------------------
 
 
+@checks.arguments()
 def heterozygosity(
     logits0: Logits, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -55,14 +56,12 @@ def heterozygosity(
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
-    checks.check_nonnegative(generation, "generation")
     theta, n = simplex.per_distribution(logits0, num_samples)
     theta, t = simplex.per_distribution(theta, generation)
     return simplex.heterozygosity(theta) * special.power_of_complement(1 / n, t)[..., 0]
 
 
+@checks.arguments()
 def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Chance that an outcome is the last one left: p_i (`resampling.fixation_probability`).
 
@@ -86,6 +85,7 @@ def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]
     return simplex.probabilities(checks.check_logits(logits0, "logits0"))
 
 
+@checks.arguments(order=">= 0")
 def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
     """Eigenvalues of the chain: λ_j = n(n − 1)…(n − j + 1)/n^j (`resampling.spectrum`).
 
@@ -107,8 +107,6 @@ def spectrum(num_samples: Number, order: Number) -> Float[Array, "*batch"]:
     References:
         Feller, Diffusion processes in genetics, Proc. 2nd Berkeley Symp. (1951), p. 227.
     """
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
-    checks.check_range(order, "order", "[0, inf)", whole=True)
     (n,) = simplex.scalars(num_samples)
     return jnp.where(jnp.asarray(order) > n, 0, jnp.exp(_log_falling(n, jnp.asarray(order))))
 
@@ -137,6 +135,7 @@ def _sum_below(term: Callable[[Array], Array], n: Array, order: Array) -> Array:
     return jax.lax.fori_loop(0, jnp.max(order), add, start)
 
 
+@checks.arguments(num_samples="")
 def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     """Mean number of generations until one outcome is left (`resampling.fixation_time`).
 
@@ -175,7 +174,6 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
             f"`num_samples` must be at most {MOST_SAMPLES:,} (`fixation_time_diffusion` takes any "
             f"number, and is within log(n) generations); got {n:,}."
         )
-    checks.check_logits(logits0, "logits0")
     log_p = simplex.log_probabilities(logits0)
     sizes, times = _time_with_ancestors(n)
     # Beyond k = 64 no power p^k but the mode's matters.
@@ -215,6 +213,7 @@ def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
     return jax.lax.scan(some, jnp.zeros_like(largest), (rows[0], rows[1]))[0]
 
 
+@checks.arguments()
 def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Leading term of the time until one is left (`resampling.fixation_time_diffusion`).
 
@@ -239,8 +238,6 @@ def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array
     References:
         Kimura and Ohta, Genetics 61:763 (1969), for two outcomes.
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, n = simplex.per_distribution(logits0, num_samples)
     return -2 * n[..., 0] * _complement_terms(simplex.probabilities(theta))
 
@@ -260,6 +257,7 @@ FIXATION_CONSTANT = 0.7217024360518804
 """A + γ/3 − 3/2 of `fixation_time_expansion`."""
 
 
+@checks.arguments()
 def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Time until one of two is left, to the constant term (`resampling.fixation_time_expansion`).
 
@@ -285,14 +283,13 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_real(logit_gap, "logit_gap")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     n, z = simplex.scalars(num_samples, logit_gap)
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     return 2 * n * S - (jnp.log(n) + log_p + log_q + S) / 3 - FIXATION_CONSTANT
 
 
+@checks.arguments(num_samples="", generation="")
 def survivors(
     logits0: Logits, num_samples: int, generation: int | Sequence[int]
 ) -> Float[Array, "*batch"]:
@@ -348,6 +345,7 @@ def survivors(
     return jnp.stack([found[t] for t in asked], -1).reshape(*p.shape[:-1], *np.shape(generation))
 
 
+@checks.arguments(exponent="(1, inf)", top_probability="(0, 1]", generation=">= 1")
 def survivors_power_law(
     exponent: Number, top_probability: Number, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -378,18 +376,15 @@ def survivors_power_law(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_range(exponent, "exponent", "(1, inf)")
-    checks.check_range(top_probability, "top_probability", "(0, 1]")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
-    checks.check_range(generation, "generation", "[1, inf)", whole=True)
     alpha, C, n = simplex.scalars(exponent, top_probability, num_samples)
-    a = jax.lax.fori_loop(
-        1, jnp.asarray(generation), lambda _, a: -jnp.expm1(-a), jnp.ones_like(alpha)
-    )
+    t = jnp.asarray(generation)
+    start = jnp.ones(jnp.broadcast_shapes(alpha.shape, t.shape), alpha.dtype)
+    a = jax.lax.fori_loop(1, jnp.max(t), lambda s, a: jnp.where(s < t, -jnp.expm1(-a), a), start)
     gamma = jnp.exp(jax.scipy.special.gammaln(1 - 1 / alpha))
     return gamma * (C * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
 
 
+@checks.arguments()
 def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean time until the first outcome is lost (`resampling.first_extinction`).
 
@@ -416,8 +411,6 @@ def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Littler, Loss of variability at one locus in a finite population, Math. Biosci. 25:151
         (1975), in the form of a sum over all subsets.
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, n = simplex.per_distribution(logits0, num_samples)
     if theta.shape[-1] == 1:
         return jnp.full(theta.shape[:-1], jnp.inf, theta.dtype)
@@ -650,6 +643,7 @@ def _skewed(z: np.ndarray, variance: Any, third: Any) -> np.ndarray:
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     """Sum of the divergences of all generations: the initial entropy (`resampling.entropy_budget`).
 
@@ -675,6 +669,7 @@ def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     return simplex.entropy(checks.check_logits(logits0, "logits0"))
 
 
+@checks.arguments()
 def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean loss of entropy in one generation: d/(2n) (`resampling.entropy_toll`).
 
@@ -697,12 +692,11 @@ def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]
     References:
         Miller, Note on the bias of information estimates (1955).
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, n = simplex.per_distribution(logits0, num_samples)
     return (simplex.num_surviving(theta) - 1) / (2 * n[..., 0])
 
 
+@checks.arguments()
 def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Generations times live parameters: E Σ_t d_t ≃ 2nS₀ (`resampling.entropy_lifetime`).
 
@@ -726,8 +720,6 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, Genes 14:1751
         (2023).
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, n = simplex.per_distribution(logits0, num_samples)
     return 2 * n[..., 0] * simplex.entropy(theta)
 
@@ -735,6 +727,7 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
 # --- Truncation -----------------------------------------------------------------------------------
 
 
+@checks.arguments(num_samples="", generation="")
 def truncation(
     logits0: Logits, num_samples: int, generation: int | Sequence[int], kept: int
 ) -> Float[Array, "*batch"]:
@@ -775,6 +768,7 @@ def truncation(
     return jnp.where(np.asarray(generation) == 0, whole, left)
 
 
+@checks.arguments()
 def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     """Outcomes that nucleus sampling leaves in the end (`resampling.nucleus_support`).
 
@@ -803,8 +797,6 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_fraction(mass, "mass")
     return _staying(*simplex.per_distribution(logits0, mass))
 
 
@@ -821,6 +813,7 @@ def _staying(theta: Array, mass: Array) -> Array:
     return jnp.maximum(jnp.sum(stays, -1), 1).astype(p.dtype)
 
 
+@checks.arguments()
 def nucleus_boundary(
     logit_gap: Number, mass: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -848,9 +841,6 @@ def nucleus_boundary(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_real(logit_gap, "logit_gap")
-    checks.check_range(mass, "mass", "[0, 1]")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
     whole = mass == 1  # nothing is cut; the slope is infinite there
     delta = jnp.where(whole, 0.5, 1 - mass)
@@ -866,6 +856,7 @@ def nucleus_boundary(
 # --- A temperature --------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="(0, inf)")
 def scale_function(
     probability: Number, temperature: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -895,9 +886,6 @@ def scale_function(
         Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
         (1962), of which it is an instance; the entropy in its exponent: derived here.
     """
-    checks.check_fraction(probability, "probability")
-    checks.check_positive(temperature, "temperature")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     x, T, n = simplex.scalars(probability, temperature, num_samples)
     kappa = n * (1 / T - 1)
     # Beyond 1/2 the complement is integrated, so that each part keeps its relative accuracy.
@@ -939,6 +927,7 @@ def _log_entropic(x: Array, kappa: Array) -> Array:
     return jnp.log(x) + jax.scipy.special.logsumexp(exponents)
 
 
+@checks.arguments()
 def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Temperature at which the mean entropy stands still (`resampling.critical_temperature`).
 
@@ -973,16 +962,15 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_logits(logits)
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, n = simplex.per_distribution(logits, num_samples)
     p = simplex.probabilities(theta)
     # Relative to the mode, so that equal outcomes have a variance of exactly 0.
     gap = jnp.where(p > 0, theta - jnp.max(theta, -1, keepdims=True), 0)
     mean = jnp.sum(p * gap, -1, keepdims=True)
     variance = jnp.sum(p * (gap - mean) ** 2, -1)
-    num_alive, n = simplex.num_surviving(theta), n[..., 0]
-    toll = (num_alive - 1) / (2 * n)
+    # A short float does not hold every number of samples, but what is divided by it.
+    num_alive, n = simplex.num_surviving(theta), jnp.asarray(num_samples, float)
+    toll = ((num_alive - 1) / (2 * n)).astype(theta.dtype)
     stands_still = simplex.entropy(theta) < _entropy_of_uniform_samples(num_alive, n)
     spread = stands_still & (variance > 0)
     excess = jnp.where(spread, toll / jnp.where(spread, variance, 1), jnp.inf)
@@ -1004,6 +992,7 @@ def _entropy_of_uniform_samples(num_outcomes: Array, n: Array) -> Array:
     return jnp.log(n[..., 0]) - integral
 
 
+@checks.arguments()
 def metastability(temperature: Number) -> Float[Array, "*batch"]:
     """Exponent c(T) of the time until one of two outcomes is lost (`resampling.metastability`).
 
@@ -1036,6 +1025,7 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     return staircase(2, temperature)
 
 
+@checks.arguments(temperature="[1, inf]")
 def action_series(temperature: Number) -> Float[Array, "*batch"]:
     """Expansion of c(T) near T = 1 (`resampling.action_series`).
 
@@ -1063,6 +1053,7 @@ def action_series(temperature: Number) -> Float[Array, "*batch"]:
     return eps * (2 * ln2 - eps * (ln2 / 3 + eps * (2 / 9 * ln2 + zeta3 / 12)))
 
 
+@checks.arguments(num_outcomes=">= 2")
 def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch"]:
     """Exponent of the time until one of K equal outcomes is lost (`resampling.staircase`).
 
@@ -1090,8 +1081,6 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_temperature(temperature)
     K, T = simplex.scalars(num_outcomes, temperature)
     hot = (T > 1) & jnp.isfinite(T)
     action = _action(1 / jnp.where(hot, T, 2), jnp.log(K - 1))
@@ -1173,6 +1162,7 @@ def _least_action(beta: Array, depth: Array) -> tuple[Array, Array, Array]:
     return retrace(low)[2]
 
 
+@checks.arguments(num_samples=">= 2")
 def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Factor by which two outcomes' chance to be undecided falls (`resampling.slow_eigenvalue`).
 
@@ -1198,8 +1188,6 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
     References:
         T = 1: Feller, Diffusion processes in genetics (1951); T ≠ 1: derived here.
     """
-    checks.check_temperature(temperature)
-    checks.check_range(num_samples, "num_samples", "[2, inf)")
     T, n = simplex.scalars(temperature, num_samples)
     return jnp.where(T == 1, 1 - 1 / n, jnp.minimum(T, 1))
 
@@ -1207,6 +1195,7 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
 # --- Real data and partial refits -----------------------------------------------------------------
 
 
+@checks.arguments(fraction="(0, 1]")
 def immigration(
     logits_real: Logits, fraction: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1234,15 +1223,13 @@ def immigration(
     References:
         Wright 1931 (migration into a finite population).
     """
-    checks.check_logits(logits_real, "logits_real")
-    checks.check_fraction(fraction, "fraction")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, n = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
     return q * (1 - q) / (1 + (n - 1) * a * (2 - a))
 
 
+@checks.arguments(fraction="(0, 1]")
 def immigration_pseudo(
     logits_real: Logits, fraction: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1271,15 +1258,13 @@ def immigration_pseudo(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_logits(logits_real, "logits_real")
-    checks.check_fraction(fraction, "fraction")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, m = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
     return q * (1 - q) * (1 - a) ** 2 / (m - (m - 1) * (1 - a) ** 2)
 
 
+@checks.arguments(num_real=">= 1")
 def immigration_stratified(
     logits_real: Logits, num_real: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -1306,9 +1291,6 @@ def immigration_stratified(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_logits(logits_real, "logits_real")
-    checks.check_range(num_real, "num_real", "[1, inf)", whole=True)
-    checks.check_range(num_samples, "num_samples", "[1, inf)", whole=True)
     if not isinstance(num_real, Tracer) and not isinstance(num_samples, Tracer):
         checks.check_range(np.divide(num_real, num_samples), "num_real / num_samples", "(0, 1]")
     theta, k = simplex.per_distribution(logits_real, num_real)
@@ -1318,6 +1300,7 @@ def immigration_stratified(
     return q * (1 - q) / (1 - a + n * a * (2 - a))
 
 
+@checks.arguments()
 def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Share of the real data's diversity that is kept for ever (`resampling.kept_diversity`).
 
@@ -1340,13 +1323,12 @@ def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batc
     References:
         Wright 1931 (migration into a finite population).
     """
-    checks.check_fraction(fraction, "fraction")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     a, n = simplex.scalars(fraction, num_samples)
     theta = (n - 1) * a * (2 - a)
     return theta / (1 + theta)
 
 
+@checks.arguments(num_real="[0, inf)")
 def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
     """Share of the diversity kept by few real samples among many (`resampling.one_real_sample`).
 
@@ -1374,6 +1356,7 @@ def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
     return m / (0.5 + m)
 
 
+@checks.arguments(share="[0, 1]", real_probability="(0, 1)", num_real="(0, inf)")
 def immigration_dirichlet(
     share: Number, real_probability: Number, num_real: Number
 ) -> Float[Array, "*batch"]:
@@ -1403,13 +1386,11 @@ def immigration_dirichlet(
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    checks.check_fraction(share, "share")
-    checks.check_range(real_probability, "real_probability", "(0, 1)")
-    checks.check_positive(num_real, "num_real")
     x, q, m = simplex.scalars(share, real_probability, num_real)
     return jax.scipy.special.betainc(2 * m * q, 2 * m * (1 - q), x)
 
 
+@checks.arguments(step_size="(0, 1]")
 def partial_refit(
     step_size: Number, batch_size: Number, num_steps: Number
 ) -> Float[Array, "*batch"]:
@@ -1440,13 +1421,11 @@ def partial_refit(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_range(step_size, "step_size", "(0, 1]")
-    checks.check_range(batch_size, "batch_size", "[1, inf)", whole=True)
-    checks.check_range(num_steps, "num_steps", "[1, inf)", whole=True)
     eta, B, m = simplex.scalars(step_size, batch_size, num_steps)
     return eta * special.complement_of_power(eta, 2 * m) / ((2 - eta) * B)
 
 
+@checks.arguments(step_size="(0, 1]")
 def partial_refit_data(
     step_size: Number, batch_size: Number, num_steps: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -1476,7 +1455,6 @@ def partial_refit_data(
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     eta, m, n = simplex.scalars(step_size, num_steps, num_samples)
     moved = special.complement_of_power(eta, m)
     return moved**2 / n + (1 - 1 / n) * partial_refit(step_size, batch_size, num_steps)
@@ -1485,6 +1463,7 @@ def partial_refit_data(
 # --- A verifier -----------------------------------------------------------------------------------
 
 
+@checks.arguments(ratio="(0, inf)")
 def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     """Chance that an accepted sample is right (`resampling.verifier`).
 
@@ -1509,12 +1488,11 @@ def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     References:
         Bayes's rule.
     """
-    checks.check_fraction(probability, "probability")
-    checks.check_positive(ratio, "ratio")
     p, r = simplex.scalars(probability, ratio)
     return r * p / (1 - p + r * p)
 
 
+@checks.arguments(ratio="[1, inf)")
 def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Chance that the wrong answer is learnt for ever, weak verifier (`resampling.lock_in_weak`).
 
@@ -1542,9 +1520,6 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
         Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
         (1962), haploid form.
     """
-    checks.check_fraction(probability, "probability")
-    checks.check_range(ratio, "ratio", "[1, inf)")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     p, r, n = simplex.scalars(probability, ratio, num_samples)
     strength = 2 * n * jnp.log(r)
     works = strength != 0
@@ -1553,6 +1528,7 @@ def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Flo
     return jnp.where(works, lost, 1 - p)
 
 
+@checks.arguments(num_right=">= 0", ratio="(0, inf)")
 def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
     """Chance that k right samples die out among many (`resampling.lock_in_strong`).
 
@@ -1577,8 +1553,6 @@ def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
         Haldane, A mathematical theory of natural and artificial selection V (1927); Harris, The
         theory of branching processes (1963).
     """
-    checks.check_nonnegative(num_right, "num_right")
-    checks.check_positive(ratio, "ratio")
     k, r = simplex.scalars(num_right, ratio)
     safe = jnp.where(r > 1, r, 2)  # at r = 1 the slope of W is infinite
     extinct = jnp.where(r > 1, -special.lambertw(-safe * jnp.exp(-safe)) / safe, 1)

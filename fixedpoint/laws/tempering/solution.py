@@ -28,6 +28,7 @@ from fixedpoint.simplex import Logits, PerDistribution
 # --- one generation, and n of them ---------------------------------------------------------------
 
 
+@checks.arguments()
 def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
     """Logits after one generation: trained to the minimum on samples at a temperature.
 
@@ -58,6 +59,7 @@ def refit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
     return simplex.temper(checks.check_logits(logits), temperature)
 
 
+@checks.arguments()
 def logits(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -90,12 +92,10 @@ def logits(
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1 (two
         generations).
     """
-    checks.check_logits(logits)
-    checks.check_temperature(temperature)
-    checks.check_nonnegative(generation, "generation")
     return simplex.temper(logits, _power(temperature, generation))
 
 
+@checks.arguments(temperatures="each [0, inf]")
 def composition(
     logits: Logits, temperatures: Float[ArrayLike, " generations"]
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -127,8 +127,6 @@ def composition(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1.
     """
-    checks.check_logits(logits)
-    checks.check_temperature(temperatures, "temperatures")
     T = jnp.append(jnp.asarray(temperatures), 1.0)  # one more generation, which changes nothing
     extreme = (T == 0) | jnp.isinf(T)
     product = jnp.prod(jnp.where(jnp.any(extreme), 1, T))  # 0 · inf has no slope
@@ -136,6 +134,7 @@ def composition(
     return simplex.temper(logits, product)
 
 
+@checks.arguments()
 def fixed_point(
     logits: Logits, temperature: PerDistribution
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -171,10 +170,10 @@ def fixed_point(
     References:
         Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9 (T = 1).
     """
-    checks.check_logits(logits)
     return -potentials.gradient(logits, temperature)
 
 
+@checks.arguments()
 def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch num_outcomes"]:
     """Logits after infinitely many generations.
 
@@ -201,7 +200,6 @@ def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
     References:
         Elementary.
     """
-    checks.check_logits(logits)
     T = jnp.asarray(checks.check_temperature(temperature))
     return simplex.temper(logits, jnp.where(T < 1, 0.0, jnp.where(T > 1, jnp.inf, 1.0)))
 
@@ -209,6 +207,7 @@ def limit(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch 
 # --- where it leads ------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
     """What collapse depends on: the gap below the modes, and how many outcomes tie on each side.
 
@@ -239,6 +238,7 @@ def runners_up(logits: Logits) -> tuple[Array, Array, Array]:
     return -second[..., 0], jnp.sum(x == 0, -1), jnp.sum((x == second) & (x > -jnp.inf), -1)
 
 
+@checks.arguments(gap="(0, inf]", num_runners_up=">= 0", temperature="[0, 1)")
 def mode_limit(
     gap: PerDistribution,
     num_modes: PerDistribution,
@@ -274,11 +274,6 @@ def mode_limit(
     References:
         Derived here.
     """
-    checks.check_range(gap, "gap", "(0, inf]")
-    checks.check_range(num_modes, "num_modes", "[1, inf)", whole=True)
-    checks.check_range(num_runners_up, "num_runners_up", "[0, inf)", whole=True)
-    checks.check_range(temperature, "temperature", "[0, 1)")
-    checks.check_nonnegative(generation, "generation")
     gap, m, k, T, n = simplex.scalars(gap, num_modes, num_runners_up, temperature, generation)
     exponent = gap * _power(T, -n)
     gone = exponent > 800  # nothing is left and nothing moves: 0 · inf would be its slope
@@ -286,6 +281,7 @@ def mode_limit(
     return jnp.where(gone, 0, k / m * jnp.exp(-jnp.where(gone, 1, gap) * B))
 
 
+@checks.arguments()
 def tail(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -319,6 +315,7 @@ def tail(
     return simplex.tail_probability(_generation(logits, temperature, generation))
 
 
+@checks.arguments(gap="(0, inf]", num_runners_up=">= 0", tolerance="(0, 1)")
 def generations_to_collapse(
     gap: PerDistribution,
     num_modes: PerDistribution,
@@ -353,11 +350,6 @@ def generations_to_collapse(
     References:
         Derived here.
     """
-    checks.check_range(gap, "gap", "(0, inf]")
-    checks.check_range(num_modes, "num_modes", "[1, inf)", whole=True)
-    checks.check_range(num_runners_up, "num_runners_up", "[0, inf)", whole=True)
-    checks.check_temperature(temperature)
-    checks.check_range(tolerance, "tolerance", "(0, 1)")
     gap, m, k, T, tolerance = simplex.scalars(
         gap, num_modes, num_runners_up, temperature, tolerance
     )
@@ -368,6 +360,7 @@ def generations_to_collapse(
     return jnp.where(ahead, jnp.where(cold, n, jnp.where(T < 1, 0, jnp.inf)), 0)
 
 
+@checks.arguments()
 def divergence(
     logits: Logits,
     inverse_temperature: PerDistribution,
@@ -403,14 +396,12 @@ def divergence(
     References:
         Derived here.
     """
-    checks.check_logits(logits)
-    checks.check_temperature(inverse_temperature, "inverse_temperature")
-    checks.check_temperature(inverse_temperature_other, "inverse_temperature_other")
     return simplex.kl_divergence(
         _cooled(logits, inverse_temperature), _cooled(logits, inverse_temperature_other)
     )
 
 
+@checks.arguments(temperature="(1, inf]")
 def uniform_limit(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -446,6 +437,7 @@ def uniform_limit(
     return size * size * (second / 2 + size * third / 3)
 
 
+@checks.arguments(temperature="(1, inf]")
 def uniform_limit_reverse(
     logits: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -502,6 +494,7 @@ def _series(
 # --- how it goes there ---------------------------------------------------------------------------
 
 
+@checks.arguments(inverse_temperature="[0, inf)")
 def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Slope of the entropy in the inverse temperature.
 
@@ -529,8 +522,6 @@ def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float
     References:
         Textbook thermodynamics: the heat capacity is β² times the variance of the energy.
     """
-    checks.check_logits(logits)
-    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
     theta, beta = simplex.per_distribution(logits, inverse_temperature)
     p = simplex.probabilities(_cooled(theta, beta[..., 0]))
     x = jnp.where(p > 0, simplex.temper(theta, 1.0), 0)
@@ -538,6 +529,7 @@ def entropy_slope(logits: Logits, inverse_temperature: PerDistribution) -> Float
     return -beta[..., 0] * variance
 
 
+@checks.arguments(inverse_temperature="[0, inf)", num_top=">= 1")
 def majorisation(
     logits: Logits, inverse_temperature: PerDistribution, num_top: ArrayLike
 ) -> Float[Array, "*batch"]:
@@ -570,8 +562,6 @@ def majorisation(
         A. W. Marshall, I. Olkin, B. C. Arnold, Inequalities: theory of majorization and its
         applications, 2nd ed., Springer (2011), chapter 5.
     """
-    checks.check_logits(logits)
-    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
     checks.check_count(num_top, "num_top")
     theta, beta = simplex.per_distribution(logits, inverse_temperature)
     theta = jnp.sort(theta, -1, descending=True)
@@ -587,6 +577,7 @@ def majorisation(
 # --- the way back --------------------------------------------------------------------------------
 
 
+@checks.arguments()
 def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float[Array, "*batch"]:
     """Temperature at which sampling a generation gives back the initial model.
 
@@ -613,11 +604,10 @@ def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float
     References:
         Derived here.
     """
-    checks.check_temperature(temperature)
-    checks.check_nonnegative(generation, "generation")
     return _power(temperature, -jnp.asarray(generation))
 
 
+@checks.arguments(logit_range="(0, inf)", temperature="(0, 1)", log_smallest="(0, inf)")
 def storage_cold(
     logit_range: PerDistribution, temperature: PerDistribution, log_smallest: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -653,13 +643,11 @@ def storage_cold(
     References:
         Derived here.
     """
-    checks.check_positive(logit_range, "logit_range")
-    checks.check_range(temperature, "temperature", "(0, 1)")
-    checks.check_positive(log_smallest, "log_smallest")
     R, T, smallest = simplex.scalars(logit_range, temperature, log_smallest)
     return jnp.log(jnp.maximum(smallest / R, 1)) / -jnp.log(T)
 
 
+@checks.arguments(temperature="(0, inf)", roundoff="(0, 1)")
 def storage_hot(
     temperature: PerDistribution, roundoff: PerDistribution, tolerance: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -697,9 +685,6 @@ def storage_hot(
     References:
         Derived here.
     """
-    checks.check_range(temperature, "temperature", "(0, inf)")
-    checks.check_range(roundoff, "roundoff", "(0, 1)")
-    checks.check_positive(tolerance, "tolerance")
     T, u, tolerance = simplex.scalars(temperature, roundoff, tolerance)
     growth = tolerance * (T - 1) / (T * u)
     ends, still = growth > -1, T == 1
@@ -707,6 +692,7 @@ def storage_hot(
     return jnp.where(still, tolerance / u, jnp.where(ends, horizon, jnp.inf))
 
 
+@checks.arguments(logit_range="(0, inf)", temperature="(0, inf)", dtype="dtype")
 def storage_horizon(
     logit_range: PerDistribution,
     temperature: PerDistribution,
@@ -758,9 +744,6 @@ def storage_horizon(
     """
     if stored_as not in ("probabilities", "logits"):
         raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
-    checks.check_positive(logit_range, "logit_range")
-    checks.check_positive(temperature, "temperature")
-    checks.check_positive(tolerance, "tolerance")
     R, T, tolerance = simplex.scalars(logit_range, temperature, tolerance)
     info = jnp.finfo(dtype)
     u = float(info.eps) / 2
@@ -785,6 +768,7 @@ def storage_horizon(
 # --- what it climbs ------------------------------------------------------------------------------
 
 
+@checks.arguments(temperature="[0, inf)")
 def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Potential of self-training: the entropy integrated over temperature.
 
@@ -813,10 +797,10 @@ def potential(logits: Logits, temperature: PerDistribution) -> Float[Array, "*ba
     References:
         Thermodynamic integration, dF/dT = -S; its use for self-training is derived here.
     """
-    checks.check_nonnegative(temperature, "temperature")
     return potentials.potential(checks.check_logits(logits), temperature)
 
 
+@checks.arguments(temperature="(0, inf)")
 def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Gain of the potential in one generation.
 
@@ -846,7 +830,6 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
     References:
         Derived here.
     """
-    checks.check_logits(logits)
     T = jnp.asarray(checks.check_positive(temperature, "temperature"))
     start, first, second = (simplex.temper(logits, power) for power in (1.0, T, T**2))
     return simplex.kl_divergence(first, start) + T * simplex.kl_divergence(first, second)
@@ -855,6 +838,7 @@ def ascent(logits: Logits, temperature: PerDistribution) -> Float[Array, "*batch
 # --- which families it keeps ---------------------------------------------------------------------
 
 
+@checks.arguments(parameter="(-inf, inf)", base_slope="(-inf, inf)", temperature="(0, inf)")
 def exponential_family(
     parameter: PerDistribution,
     base_slope: PerDistribution,
@@ -892,10 +876,6 @@ def exponential_family(
     References:
         Derived here. For a Gaussian with the bias λ = T: Alemohammad et al., arXiv:2307.01850.
     """
-    checks.check_temperature(temperature, positive=True)
-    checks.check_nonnegative(generation, "generation")
-    checks.check_real(parameter, "parameter")
-    checks.check_real(base_slope, "base_slope")
     eta, c, T, n = simplex.scalars(parameter, base_slope, temperature, generation)
     # At η = -c every generation is the same, also where T⁻ⁿ overflows: 0 · inf would be NaN.
     factor = _power(T, -n)
@@ -905,6 +885,7 @@ def exponential_family(
     return jnp.where(finite | (eta + c == 0), moved, beyond)
 
 
+@checks.arguments(mean="(-inf, inf)", temperature="(0, inf)")
 def gaussian(
     mean: PerDistribution,
     variance: PerDistribution,
@@ -937,11 +918,10 @@ def gaussian(
     References:
         With λ = T: Alemohammad et al., arXiv:2307.01850.
     """
-    checks.check_real(mean, "mean")
-    checks.check_positive(variance, "variance")
     return jnp.asarray(mean), jnp.asarray(variance) * _scale(temperature, generation)
 
 
+@checks.arguments(location="(-inf, inf)", temperature="(0, inf)")
 def log_normal(
     location: PerDistribution,
     variance: PerDistribution,
@@ -975,13 +955,12 @@ def log_normal(
     References:
         Elementary.
     """
-    checks.check_real(location, "location")
-    checks.check_positive(variance, "variance")
     scale = _scale(temperature, generation)
     mu, v = jnp.asarray(location), jnp.asarray(variance)
     return mu - v * (1 - scale), v * scale
 
 
+@checks.arguments(shape="(0, inf)", rate="(0, inf)", temperature="(0, inf)")
 def gamma(
     shape: PerDistribution,
     rate: PerDistribution,
@@ -1016,14 +995,13 @@ def gamma(
     References:
         Elementary.
     """
-    checks.check_positive(shape, "shape")
-    checks.check_positive(rate, "rate")
     return (
         exponential_family(shape, -1.0, temperature, generation),
         exponential_family(rate, 0.0, temperature, generation),
     )
 
 
+@checks.arguments(ratio="(0, 1)", temperature="(0, inf)")
 def geometric(
     ratio: PerDistribution, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -1052,10 +1030,10 @@ def geometric(
     References:
         Elementary.
     """
-    checks.check_range(ratio, "ratio", "(0, 1)")
     return jnp.exp(exponential_family(jnp.log(ratio), 0.0, temperature, generation))
 
 
+@checks.arguments(exponent="(1, inf)", temperature="(0, inf)")
 def pareto(
     exponent: PerDistribution, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -1084,10 +1062,10 @@ def pareto(
     References:
         Elementary.
     """
-    checks.check_range(exponent, "exponent", "(1, inf)")
     return exponential_family(exponent, 0.0, temperature, generation)
 
 
+@checks.arguments(mean="(0, inf)", temperature="(0, inf)")
 def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int = 1000) -> Array:
     """Mean of the next generation of a Poisson student.
 
@@ -1117,8 +1095,6 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
     References:
         Derived here.
     """
-    checks.check_positive(mean, "mean")
-    checks.check_positive(temperature, "temperature")
     checks.check_count(num_terms, "num_terms")
     mean, T = simplex.scalars(mean, temperature)
     x = jnp.expand_dims(jnp.arange(num_terms, dtype=T.dtype), tuple(range(T.ndim)))
@@ -1127,6 +1103,7 @@ def poisson(mean: PerDistribution, temperature: PerDistribution, num_terms: int 
     return jnp.where(enough, jnp.sum(x * p, -1), jnp.nan)
 
 
+@checks.arguments(temperature="[0, inf)")
 def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Change of a large Poisson mean in one generation.
 
@@ -1159,6 +1136,7 @@ def poisson_drift(temperature: PerDistribution) -> Float[Array, "*batch"]:
 # --- which students obey it ----------------------------------------------------------------------
 
 
+@checks.arguments(inverse_temperature="[0, inf)")
 def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
     """Multiplier of a student with a frozen base, where a cone's would be 1/T.
 
@@ -1187,9 +1165,10 @@ def cone(inverse_temperature: PerDistribution) -> Float[Array, "*batch"]:
         Derived here.
     """
     (beta,) = simplex.scalars(checks.check_nonnegative(inverse_temperature, "inverse_temperature"))
-    return 4 * beta * jnp.exp2(-beta) / (1 + 2 * jnp.exp2(-beta))
+    return beta * 4 * jnp.exp2(-beta) / (1 + 2 * jnp.exp2(-beta))
 
 
+@checks.arguments(inverse_temperature="[0, inf)", offset="(-inf, inf)")
 def cone_two_contexts(
     inverse_temperature: PerDistribution, offset: PerDistribution
 ) -> Float[Array, "*batch"]:
@@ -1219,11 +1198,12 @@ def cone_two_contexts(
     References:
         Derived here.
     """
-    checks.check_nonnegative(inverse_temperature, "inverse_temperature")
-    beta, offset = simplex.scalars(inverse_temperature, checks.check_real(offset, "offset"))
+    beta, offset = simplex.scalars(
+        inverse_temperature, checks.check_range(offset, "offset", "(-inf, inf)")
+    )
     x = jnp.abs(offset) / 2
     # cosh x = e^x (1 + e^{-2x})/2: the exponentials are taken together, or they overflow.
-    ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * beta * x))
+    ratio = jnp.exp((1 - beta) * x) * (1 + jnp.exp(-2 * x)) / (1 + jnp.exp(-2 * (beta * x)))
     return beta * ratio**2
 
 
@@ -1233,6 +1213,7 @@ def cone_two_contexts(
 # --- trained on the final answers alone ----------------------------------------------------------
 
 
+@checks.arguments()
 def answers_and_reasonings(
     logits: Logits, answers: Sequence[Any] | ArrayLike, temperature: PerDistribution
 ) -> tuple[Array, Array]:
@@ -1266,8 +1247,6 @@ def answers_and_reasonings(
     References:
         Elementary.
     """
-    checks.check_logits(logits)
-    checks.check_temperature(temperature)
     labels = np.unique(np.asarray(answers), return_inverse=True)[1]
     if labels.shape != jnp.shape(logits)[-1:]:
         raise ValueError(
@@ -1296,6 +1275,7 @@ def _by_answer(log_p: Array, labels: Array, order: Array, num_answers: int) -> t
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
 
 
+@checks.arguments(entropies="values")
 def final_answer(
     logits: Logits, entropies: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch num_answers"]:
@@ -1340,10 +1320,6 @@ def final_answer(
     References:
         Derived here, from Dempster, Laird & Rubin (1977) for the step of the learner.
     """
-    checks.check_logits(logits)
-    checks.check_real(entropies, "entropies")
-    checks.check_temperature(temperature)
-    checks.check_nonnegative(generation, "generation")
     dtype = jnp.result_type(logits, float)
     alpha, H = jnp.broadcast_arrays(jnp.asarray(logits, dtype), jnp.asarray(entropies, dtype))
     alive = alpha > -jnp.inf

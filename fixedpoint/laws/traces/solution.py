@@ -26,6 +26,7 @@ Number = Real[ArrayLike, "*#batch"]
 # --- T = 1: the martingale ------------------------------------------------------------------------
 
 
+@checks.arguments()
 def martingale(
     logits: Logits, temperature: Number, step_size: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -54,12 +55,11 @@ def martingale(
         Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, REINFORCE Converges to Optimal Policies
         with Any Learning Rate, NeurIPS 2025, Proposition 3.2 (T = 1).
     """
-    checks.check_logits(logits)
-    checks.check_positive(step_size, "step_size")
     theta, eta = simplex.per_distribution(logits, step_size)
     return eta * potential.gradient(theta, temperature)
 
 
+@checks.arguments(heterozygosity="each [0, 1]")
 def displacement(
     heterozygosity: Real[ArrayLike, "*#batch generations"], step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -84,14 +84,12 @@ def displacement(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_fraction(heterozygosity, "heterozygosity")
-    checks.check_positive(step_size, "step_size")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     h, eta = simplex.per_distribution(heterozygosity, step_size)
     h, B = simplex.per_distribution(h, num_samples)
     return jnp.sum(eta**2 / B * h, -1)
 
 
+@checks.arguments()
 def displacement_bound(
     num_outcomes: Number, time: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -117,10 +115,6 @@ def displacement_bound(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[1, inf)", whole=True)
-    checks.check_nonnegative(time, "time")
-    checks.check_positive(step_size, "step_size")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     K, S, eta, B = simplex.scalars(num_outcomes, time, step_size, num_samples)
     return (1 - 1 / K) * eta * S / B
 
@@ -128,6 +122,7 @@ def displacement_bound(
 # --- T = 1: the price in log-loss, and two biases -------------------------------------------------
 
 
+@checks.arguments()
 def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     """Fall of the expected log-likelihood of *any* outcome in one generation (`traces.log_loss`).
 
@@ -153,8 +148,6 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_logits(logits)
-    checks.check_positive(step_size, "step_size")
     theta, eta = simplex.per_distribution(logits, step_size)
     p = simplex.probabilities(theta)
     # E[θ'] = θ: subtracting the mean exponent, which is 0, leaves only the second order.
@@ -164,6 +157,7 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
     return jnp.sum(p * (jnp.log1p(excess + hit) - linear), -1)
 
 
+@checks.arguments()
 def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Drift of the probabilities at T = 1, in units of η²/B (`traces.bias`).
 
@@ -203,6 +197,7 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return p * (fitness - jnp.sum(p * fitness, -1, keepdims=True)) / 2
 
 
+@checks.arguments()
 def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
     """Drift of the entropy at T = 1, in units of η²/B (`traces.entropy_bias`).
 
@@ -238,6 +233,7 @@ def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
 # --- T = 1, two outcomes: the catenoid and the vertex ---------------------------------------------
 
 
+@checks.arguments()
 def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
     """Mean of 1/(pq) + z² in the limit of small steps: 4cosh²(z/2) + z² + 2s (`traces.catenoid`).
 
@@ -259,12 +255,11 @@ def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"
     References:
         The diffusion: Lattimore, arXiv:2603.10219, at zero gap. The catenoid: derived here.
     """
-    checks.check_real(logit_gap, "logit_gap")
-    checks.check_nonnegative(diffusion_time, "diffusion_time")
     z, s = simplex.scalars(logit_gap, diffusion_time)
     return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * s
 
 
+@checks.arguments(order="")
 def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
     """Moments of X = lim (p/q)/t near a vertex: ∏_{j≤k} ψ(j) / k! (`traces.envelope`).
 
@@ -311,6 +306,7 @@ def _over_square(x: Array) -> Array:
     return jnp.where(small, series / 2, (x + jnp.expm1(-x)) / x**2)
 
 
+@checks.arguments(generation="[0, inf)")
 def first_surprise(
     logit_gap: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -335,9 +331,6 @@ def first_surprise(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_real(logit_gap, "logit_gap")
-    checks.check_positive(step_size, "step_size")
-    checks.check_nonnegative(generation, "generation")
     z, eta, n = simplex.scalars(logit_gap, step_size, generation)
     return jnp.exp(-jnp.log1p(2 * eta * n * jnp.exp(-z)) / (2 * eta))
 
@@ -345,6 +338,7 @@ def first_surprise(
 # --- Two charts, weight decay ---------------------------------------------------------------------
 
 
+@checks.arguments(step_size="(0, 1]")
 def two_charts(
     logits0: Logits, step_size: Number, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -374,15 +368,12 @@ def two_charts(
         Known as genetic drift of a neutral bit: Doerr and Zheng, arXiv:1910.14389, and as linear
         reward-inaction.
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_range(step_size, "step_size", "(0, 1]")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
-    checks.check_nonnegative(generation, "generation")
     eta, B, n = simplex.scalars(step_size, num_samples, generation)
     theta, kept = simplex.per_distribution(logits0, special.power_of_complement(eta**2 / B, n))
     return simplex.heterozygosity(theta) * kept[..., 0]
 
 
+@checks.arguments(weight_decay="(0, inf)")
 def weight_decay(
     heterozygosity: Number, step_size: Number, weight_decay: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -407,15 +398,12 @@ def weight_decay(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_fraction(heterozygosity, "heterozygosity")
-    checks.check_positive(step_size, "step_size")
-    checks.check_positive(weight_decay, "weight_decay")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     h, eta, lam, B = simplex.scalars(heterozygosity, step_size, weight_decay, num_samples)
     _check_decay(eta, lam)
     return eta * h / (B * lam * (2 - eta * lam))
 
 
+@checks.arguments()
 def memory_time(
     logits0: Logits, step_size: Number, weight_decay: Number, generation: Number
 ) -> Float[Array, "*batch num_outcomes"]:
@@ -441,10 +429,6 @@ def memory_time(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_logits(logits0, "logits0")
-    checks.check_positive(step_size, "step_size")
-    checks.check_nonnegative(weight_decay, "weight_decay")
-    checks.check_nonnegative(generation, "generation")
     eta, lam, n = simplex.scalars(step_size, weight_decay, generation)
     _check_decay(eta, lam)
     theta, kept = simplex.per_distribution(logits0, jnp.power(1 - eta * lam, n))
@@ -457,6 +441,7 @@ def _check_decay(step_size: Array, weight_decay: Array) -> None:
     checks.check_range(step_size * weight_decay, "step_size · weight_decay", "[0, 1)")
 
 
+@checks.arguments(noise_ratio="(0, inf)")
 def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
     """Log density of the gap under weight decay, over that at the tie (`traces.decay_density`).
 
@@ -481,8 +466,6 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_real(logit_gap, "logit_gap")
-    checks.check_positive(noise_ratio, "noise_ratio")
     z, kappa = simplex.scalars(logit_gap, noise_ratio)
     z = jnp.abs(z)
     u = z / 2
@@ -492,6 +475,7 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
     return log_cosh_square - 2 * pull / kappa
 
 
+@checks.arguments(noise_ratio="(0, inf)", chart=">= 1")
 def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch"]:
     """Curvature of the log density at the tie: c/2 − 2/κ (`traces.decay_thresholds`).
 
@@ -513,12 +497,12 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_positive(noise_ratio, "noise_ratio")
     checks.check_range(chart, "chart", "[1, 2]", whole=True)
     kappa, c = simplex.scalars(noise_ratio, chart)
     return c / 2 - 2 / kappa
 
 
+@checks.arguments(weight_decay="(0, inf)")
 def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
     """Floor of the rarer probability under weight decay, λ log((1 − q)/q) = 2q.
 
@@ -547,7 +531,6 @@ def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_positive(weight_decay, "weight_decay")
     return _lowest_probability(*simplex.scalars(weight_decay))
 
 
@@ -564,6 +547,7 @@ def _lowest_probability(decay: Array) -> Array:
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
+@checks.arguments(logits="finite logits", subset="values", exponent="(0, inf)")
 def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array, "*batch"]:
     """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/B (`traces.transience`).
 
@@ -590,9 +574,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_logits(checks.check_real(logits, "logits"))
-    checks.check_fraction(subset, "subset")
-    checks.check_positive(exponent, "exponent")
+    checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"))
     theta, alpha = simplex.per_distribution(logits, exponent)
     alpha = alpha[..., 0]
     chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
@@ -604,6 +586,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     return alpha / 2 * jnp.exp(-(alpha + 1) * log_Y - log_Z) * bracket
 
 
+@checks.arguments(num_alive=">= 2")
 def transience_every_step(
     step_size: Number, num_samples: Number, num_alive: Number
 ) -> Float[Array, "*batch"]:
@@ -633,9 +616,6 @@ def transience_every_step(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_positive(step_size, "step_size")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
-    checks.check_range(num_alive, "num_alive", "[2, inf)", whole=True)
     eta, B, size = simplex.scalars(step_size, num_samples, num_alive)
     # Divided by η², which underflows.
     square = (jnp.expm1(eta) / eta) ** 2 + size * jnp.exp(eta)
@@ -646,6 +626,7 @@ def transience_every_step(
 # --- Other temperatures ---------------------------------------------------------------------------
 
 
+@checks.arguments(num_outcomes=">= 2", generation=">= 1")
 def absorption(
     num_outcomes: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
@@ -670,13 +651,11 @@ def absorption(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_positive(step_size, "step_size")
-    checks.check_positive(generation, "generation")
     K, eta, n = simplex.scalars(num_outcomes, step_size, generation)
     return (K - 1) / (K * eta * n)
 
 
+@checks.arguments(logit_gap="(0, inf)", temperature="(0, 1)")
 def winner(
     logit_gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
 ) -> Float[Array, "*batch"]:
@@ -709,12 +688,9 @@ def winner(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_positive(logit_gap, "logit_gap")
-    checks.check_range(temperature, "temperature", "(0, 1)")
-    checks.check_positive(step_size, "step_size")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
     checks.check_float64(z, "logit_gap")
+    z, T, B = jnp.broadcast_arrays(z, T, B)
     nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
     y = jnp.multiply.outer((nodes + 1) / 2, z)
     q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T[None])
@@ -739,6 +715,7 @@ def winner(
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
+@checks.arguments(num_outcomes=">= 2", temperature="(1, inf)")
 def stationary(
     num_outcomes: Number, temperature: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
@@ -769,14 +746,11 @@ def stationary(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_range(temperature, "temperature", "(1, inf)")
-    checks.check_positive(step_size, "step_size")
-    checks.check_range(num_samples, "num_samples", "[1, inf)")
     K, T, eta, B = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
     return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
 
 
+@checks.arguments(num_outcomes=">= 2")
 def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "*batch"]:
     """Mean square of the logits just above T = 1 (`traces.stationary_mixture`).
 
@@ -801,8 +775,6 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_positive(variance, "variance")
     K, v = simplex.scalars(num_outcomes, variance)
     edges = (K - 1) * jnp.exp(-v / 2)
     centres = ((1 - 1 / K) + edges * (0.5 - 1 / K)) / (1 + edges)
@@ -812,6 +784,7 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
 # --- Astronomic horizons --------------------------------------------------------------------------
 
 
+@checks.arguments(logits0="finite logits", log_generation="(0, inf)")
 def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
     """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`traces.memory`).
 
@@ -835,12 +808,12 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_logits(checks.check_real(logits0, "logits0"), "logits0")
-    checks.check_positive(log_generation, "log_generation")
+    checks.check_logits(checks.check_range(logits0, "logits0", "(-inf, inf)"), "logits0")
     theta, log_n = simplex.per_distribution(logits0, log_generation)
     return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
 
 
+@checks.arguments(num_outcomes=">= 2", logit_gap="(0, inf)", log_generation="(0, inf)")
 def survival(
     num_outcomes: Number, logit_gap: Number, log_generation: Number
 ) -> Float[Array, "*batch"]:
@@ -865,13 +838,11 @@ def survival(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(num_outcomes, "num_outcomes", "[2, inf)", whole=True)
-    checks.check_positive(logit_gap, "logit_gap")
-    checks.check_positive(log_generation, "log_generation")
     K, z, log_n = simplex.scalars(num_outcomes, logit_gap, log_generation)
     return (z / log_n) ** (2 - 2 / K)
 
 
+@checks.arguments(level="(0, 0.5)", log_ratio="[0, inf]")
 def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     """Mean number of changes of the leading outcome: ℓ/(2 log(1/p₀ − 1)) (`traces.switches`).
 
@@ -893,7 +864,5 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    checks.check_range(level, "level", "(0, 0.5)")
-    checks.check_nonnegative(log_ratio, "log_ratio")
     p, elapsed = simplex.scalars(level, log_ratio)
     return elapsed / (2 * (jnp.log1p(-p) - jnp.log(p)))

@@ -118,3 +118,10 @@ def test_decay_density_is_even_smooth_and_of_the_stated_curvature():
     z = jnp.array([0.3, 2.0, 2.0001, 40.0, 5000.0])
     np.testing.assert_array_equal(traces.decay_density(z, 3.0), traces.decay_density(-z, 3.0))
     assert traces.decay_density(5000.0, 3.0) == -jnp.inf
+    assert traces.decay_density(jnp.float32(1.0), jnp.float32(3.0)).dtype == jnp.float32
+
+
+def test_winner_takes_arrays_for_every_argument():
+    each = [float(traces.winner(1.0, T, 0.1, B)) for T, B in ((0.5, 1), (0.7, 2), (0.9, 4))]
+    both = traces.winner(1.0, np.array([0.5, 0.7, 0.9]), 0.1, np.array([1, 2, 4]))
+    np.testing.assert_allclose(both, each, rtol=1e-12)
