@@ -125,7 +125,7 @@ def test_the_names_of_the_arguments_are_the_usual_ones():
         (0.0, "(0, 1]", False, "`value` must be in (0, 1]; got 0.0."),
         (np.array([1.0, 1.5]), "(0, 1]", False, "`value` must be in (0, 1]; got 1.5."),
         (INF, "[2, inf)", False, "`value` must be in [2, inf); got inf."),
-        (NAN, "[0, inf]", False, "`value` must be in [0, inf]; got nan."),
+        (NAN, "[2, inf]", False, "`value` must be in [2, inf]; got nan."),
         (2.5, "[2, inf)", True, "`value` must be a whole number in [2, inf); got 2.5."),
         (1, "[2, inf)", True, "`value` must be a whole number in [2, inf); got 1.0."),
     ],

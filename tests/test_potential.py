@@ -15,7 +15,14 @@ from fixedpoint.potential import gradient, potential
 
 pytestmark = pytest.mark.slow
 
-mp.mp.dps = 60
+
+@pytest.fixture(autouse=True)
+def digits():
+    """Enough of them for what the tests ask, and for these tests alone."""
+    with mp.workdps(60):
+        yield
+
+
 INF = np.inf
 LOGITS = np.array([0.3, -1.2, 2.1, 0.4, -0.7])
 LOST = np.array([0.3, -INF, 2.1, 2.1, -0.7])

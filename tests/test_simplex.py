@@ -17,7 +17,14 @@ from hypothesis.extra import numpy as hnp
 
 from fixedpoint import simplex
 
-mp.mp.dps = 650
+
+@pytest.fixture(autouse=True)
+def digits():
+    """Enough of them for what the tests ask, and for these tests alone."""
+    with mp.workdps(650):
+        yield
+
+
 INF = np.inf
 
 # No state is symmetric; four have five outcomes, so that every function compiles once for them.

@@ -14,10 +14,10 @@ LOST = jnp.array([0.4, -jnp.inf, 0.0])
     ("call", "message"),
     [
         (lambda: tempering.mode_limit(0.7, 2, 3, 1.5, 3), r"`temperature` must be in .*1\)"),
-        (lambda: tempering.mode_limit(-0.7, 2, 3, 0.5, 3), r"`gap` must be in \(0"),
+        (lambda: tempering.mode_limit(-0.7, 2, 3, 0.5, 3), "`gap` must be > 0"),
         (
             lambda: tempering.generations_to_collapse(-0.7, 2, 3, 0.5, 0.1),
-            r"`gap` must be in \(0",
+            "`gap` must be > 0",
         ),
         (lambda: tempering.uniform_limit(THETA, 1.0, 3), r"`temperature` must be in \(1"),
         (lambda: tempering.uniform_limit_reverse(THETA, 0.5, 3), r"`temperature` must be in \(1"),

@@ -1275,7 +1275,7 @@ def _by_answer(log_p: Array, labels: Array, order: Array, num_answers: int) -> t
     return jnp.moveaxis(found[0], 0, -1), jnp.moveaxis(found[1], 0, -1)
 
 
-@checks.arguments(entropies="values")
+@checks.arguments(entropies="finite logits")
 def final_answer(
     logits: Logits, entropies: Logits, temperature: PerDistribution, generation: PerDistribution
 ) -> Float[Array, "*batch num_answers"]:

@@ -574,6 +574,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
     References:
         Derived here (`laws/traces/derivation.py`).
     """
+    checks.check_range(subset, "subset", "[0, 1]")
     checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"))
     theta, alpha = simplex.per_distribution(logits, exponent)
     alpha = alpha[..., 0]
