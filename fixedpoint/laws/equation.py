@@ -306,25 +306,41 @@ class Equation:
         if answer is None:
             answer = self.near_misses[near_miss] if near_miss else self.rhs
         expression = sp.sympify(answer)
-        with mpmath.workdps(digits + 15):
-            values: dict[Any, Any] = {}
-            for name, symbol in self.symbols.items():
-                value = arguments[name]
-                if isinstance(symbol, sp.IndexedBase):
-                    # Outcomes are counted from 1: entry 0 is never read.
-                    values[symbol] = [mpmath.nan, *map(_exact, value)]
-                    # A vector over something else than the outcomes says so by its shape.
-                    length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
-                    values.setdefault(length, len(values[symbol]) - 1)
-                else:
-                    values[symbol] = _exact(value)
-            expression = expression.replace(sp.Product, _as_sum)
-            expression = _collapse_sums(_collapse_roots(expression, values), values)
-            if OUTCOME in expression.free_symbols:
-                function = sp.lambdify([OUTCOME, *values], expression, MODULES)
-                outcomes = range(1, values[NUM_OUTCOMES] + 1)
-                return [function(k, *values.values()) for k in outcomes]
-            return sp.lambdify(list(values), expression, MODULES)(*values.values())
+        values = {symbol: arguments[name] for name, symbol in self.symbols.items()}
+        return evaluate(expression, values, digits)
+
+
+def evaluate(expression: Expression, values: Mapping[Any, Any], digits: int = 50) -> Any:
+    """Evaluate an expression to many digits.
+
+    Args:
+        expression: a SymPy expression; it may have sums over the outcomes, roots, products. With
+            `OUTCOME` free it stands for a vector.
+        values: a number for each of its symbols, a list of numbers for a vector; floats are taken
+            at their exact value.
+        digits: decimal digits of the result.
+
+    Returns:
+        An `mpmath.mpf`, or a list of them over the outcomes.
+    """
+    with mpmath.workdps(digits + 15):
+        known: dict[Any, Any] = {}
+        for symbol, value in values.items():
+            if isinstance(symbol, sp.IndexedBase):
+                # Outcomes are counted from 1: entry 0 is never read.
+                known[symbol] = [mpmath.nan, *map(_exact, value)]
+                # A vector over something else than the outcomes says so by its shape.
+                length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
+                known.setdefault(length, len(known[symbol]) - 1)
+            else:
+                known[symbol] = _exact(value)
+        expression = expression.replace(sp.Product, _as_sum)
+        expression = _collapse_sums(_collapse_roots(expression, known), known)
+        if OUTCOME in expression.free_symbols:
+            function = sp.lambdify([OUTCOME, *known], expression, MODULES)
+            outcomes = range(1, known[NUM_OUTCOMES] + 1)
+            return [function(k, *known.values()) for k in outcomes]
+        return sp.lambdify(list(known), expression, MODULES)(*known.values())
 
 
 class _Whole(int):
@@ -384,6 +400,8 @@ class _Printer(LatexPrinter):
 def _exact(value: Any) -> Any:
     """A Python or NumPy number as an integer or an mpf of exactly the same value."""
     number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, sp.Rational):
+        number = int(number) if number.is_Integer else mpmath.mpf(int(number.p)) / int(number.q)
     return _whole(number) if isinstance(number, int) else mpmath.mpmathify(number)
 
 

@@ -49,6 +49,7 @@ from .learners import MixtureStep as MixtureStep
 from .learners import Refit as Refit
 from .proofs import along_flow as along_flow
 from .proofs import as_limit as as_limit
+from .proofs import at_numbers as at_numbers
 from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
 from .proofs import written_out as written_out

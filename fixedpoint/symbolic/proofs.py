@@ -5,7 +5,7 @@ from typing import Any
 
 import sympy as sp
 
-from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes
+from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
 from fixedpoint.symbolic.distribution import Quantity, Vector, logits, shares
 from fixedpoint.symbolic.generation import Loop, mean
 
@@ -195,3 +195,25 @@ def as_limit(
     """
     ratio = sp.limit(exact / answer, variable, point, direction)
     return [Step(f"the exact value over this one tends to 1{what}", ratio - 1)]
+
+
+def at_numbers(
+    answer: Any, points: Sequence[tuple[Mapping[Any, Any], Any]], what: str, **sizes: Any
+) -> Step:
+    """A step that closes if the answer has the derived values at some points, to 50 digits.
+
+    For what SymPy cannot compare as formulas: sums over n terms, roots, special functions.
+
+    Args:
+        answer: the claimed value.
+        points: numbers for the answer's symbols (lists for vectors), and the value that the proof
+            has derived there: a number, or a list over the outcomes.
+        what: what the step shows, in words.
+        sizes: the numbers for which alone it was made, by letter.
+    """
+    residuals = []
+    for numbers, derived in points:
+        found = evaluate(sp.sympify(answer), numbers)
+        pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
+        residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
+    return Step(what, residuals, method="points", sizes=sizes)
