@@ -480,9 +480,15 @@ class Argument:
     kind: Literal["real", "integer", "vector"] = "real"
     domain: tuple[float, float] | None = None
 
-    def __call__(self, low: float, high: float) -> "Argument":
-        """The same argument, drawn from `low` to `high`."""
-        return replace(self, domain=(low, high))
+    def __call__(
+        self, low: float, high: float, kind: Literal["real", "integer", "vector"] | None = None
+    ) -> "Argument":
+        """The same argument, drawn from `low` to `high`, as another kind of number if need be."""
+        return replace(self, domain=(low, high), kind=kind or self.kind)
+
+    def called(self, name: str) -> "Argument":
+        """The same argument under another keyword."""
+        return replace(self, name=name)
 
     def written(self, symbol: Any) -> "Argument":
         """The same argument under another letter, where a proof needs the usual one for more."""
