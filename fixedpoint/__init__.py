@@ -15,6 +15,7 @@ The process: a `Loop` is a sampler, a corpus and a learner.
     run_traces          and gradient steps on a few samples
     solve               finds the law that governs a loop, or says what stands in the way
     chain               where there is no formula: the exact Markov chain of a loop with n samples
+    symbolic            one generation of a loop in SymPy: exact means over it, as formulas
     simplex             what is read off a distribution: entropies, divergences, decomposition
     confront            compares proof, solution and process: the verdict on an equation
 
@@ -58,7 +59,7 @@ from fixedpoint.loop import (
 )
 
 if TYPE_CHECKING:
-    from fixedpoint import chain, confront, laws
+    from fixedpoint import chain, confront, laws, symbolic
     from fixedpoint.laws.solve import NoClosedForm, solve
 
 __version__ = "0.1.0"
@@ -92,6 +93,7 @@ __all__ = [
     "run_traces",
     "simplex",
     "solve",
+    "symbolic",
 ]
 
 
@@ -99,6 +101,6 @@ def __getattr__(name: str) -> Any:
     """Load the theory and the chains when they are first asked for."""
     if name in ("solve", "NoClosedForm"):
         return getattr(importlib.import_module("fixedpoint.laws.solve"), name)
-    if name in ("chain", "confront", "laws"):
+    if name in ("chain", "confront", "laws", "symbolic"):
         return importlib.import_module(f"fixedpoint.{name}")
     raise AttributeError(f"module 'fixedpoint' has no attribute {name!r}")

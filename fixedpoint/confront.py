@@ -10,6 +10,7 @@ The command, the tests, the notebooks and the marks in the paper all call `verif
 """
 
 import contextlib
+import functools
 import importlib
 import json
 import math
@@ -25,14 +26,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import NormalDist
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import mpmath
 import numpy as np
 
-from fixedpoint.laws.equation import Equation, equations, markdown
+from fixedpoint.laws.equation import Equation, Step, equations, markdown
+from fixedpoint.laws.mutation import mutants
 from fixedpoint.laws.observation import Observation
 
 FALSE_ALARM = 1e-3
@@ -228,39 +230,98 @@ def verify_all(
     return verdicts
 
 
-def prove(equation: Equation) -> Comparison:
-    """Run the steps of the proof.
+def prove(equation: Equation, answer: Any = None) -> Comparison:
+    """Run the steps of the proof, and require that it breaks for every near miss.
 
     Args:
         equation: a registered equation.
+        answer: another answer (SymPy) in place of the equation's own: does the proof see it?
 
     Returns:
         "passed" if SymPy closes every step, "checked" if some were checked at rational points,
-        "none" for a conjecture, else "failed".
+        "none" for a conjecture, else "failed". The summary says for which sizes a step was made,
+        where it was not made for all.
+
+    Raises:
+        ValueError: another answer is given and the proof takes none.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> prove(equations()["tempering.recovery"]).summary
-        '3 steps close'
+        >>> prove(equations()["tempering.recovery"]).passed
+        True
     """
     if equation.proof is None:
         return Comparison("none", "no proof: a conjecture, with its numerical evidence")
-    steps = list(equation.proof())
+    steps = equation.steps(answer)
     closed = [step.closes() for step in steps]
-    details = {
+    details: dict[str, Any] = {
         step.claim: {"method": step.method, "closes": closes}
         for step, closes in zip(steps, closed, strict=True)
     }
     open_steps = [step.claim for step, closes in zip(steps, closed, strict=True) if not closes]
-    at_points = sum(step.method == "points" for step in steps)
     if open_steps or not steps:
         return Comparison("failed", f"does not close: {'; '.join(open_steps)}", details=details)
+    at_points = sum(step.method == "points" for step in steps)
+    summary = f"{len(steps)} steps close"
     if at_points:
-        summary = f"{len(steps)} steps close, {at_points} of them at 30 rational points"
-        return Comparison("checked", summary, comparisons=len(steps), details=details)
-    return Comparison(
-        "passed", f"{len(steps)} steps close", comparisons=len(steps), details=details
-    )
+        summary += f", {at_points} of them at 30 rational points"
+    summary += _covered(steps)
+    if equation.tied and answer is None:
+        survivors = [
+            name for name, wrong in equation.near_misses.items() if survives(equation, wrong, steps)
+        ]
+        if survivors:
+            summary = f"the proof also closes for: {', '.join(survivors)}"
+            return Comparison("failed", summary, details=details)
+        summary += f"; none of {len(equation.near_misses)} near misses does"
+    status = "checked" if at_points else "passed"
+    return Comparison(status, summary, comparisons=len(steps), details=details)
+
+
+def survives(equation: Equation, wrong: Any, steps: list[Step] | None = None) -> bool:
+    """Whether the proof closes for a wrong answer too.
+
+    Args:
+        equation: a registered equation whose proof takes its answer.
+        wrong: the wrong answer.
+        steps: the steps of the right one, which are known to close; those that do not depend on
+            the answer are not made again.
+
+    Returns:
+        True if every step closes. A step that cannot even be formed does not close.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> equation = next(e for e in equations().values() if e.tied)
+        >>> survives(equation, 2 * equation.rhs)
+        False
+    """
+    try:
+        tried = equation.steps(wrong)
+        known = steps or []
+        for number, step in enumerate(tried):
+            if number < len(known) and known[number].residual == step.residual:
+                continue
+            if not step.closes():
+                return False
+    except Exception:
+        return False
+    return bool(tried)
+
+
+def _covered(steps: Iterable[Step]) -> str:
+    """For which numbers the steps were made, of the letters that are numbers in some."""
+    sizes: dict[str, set[Any]] = {}
+    for step in steps:
+        for letter, numbers in step.sizes.items():
+            several = isinstance(numbers, (tuple, list, set))
+            sizes.setdefault(letter, set()).update(numbers if several else [numbers])
+    if not sizes:
+        return ""
+    each = [
+        f"{letter} = {', '.join(map(str, sorted(numbers)))}" for letter, numbers in sizes.items()
+    ]
+    return f", for {'; '.join(each)}"
 
 
 def evaluate(equation: Equation) -> Comparison:
@@ -306,11 +367,13 @@ def evaluate(equation: Equation) -> Comparison:
     )
 
 
-def confront(equation: Equation) -> Comparison:
+def confront(equation: Equation, answer: Any = None) -> Comparison:
     """Compare the simulated process with the solution, and require it to reject the near misses.
 
     Args:
         equation: a registered equation.
+        answer: another answer (SymPy) to compare the process with, in place of the solution; the
+            near misses are then left aside.
 
     Returns:
         "passed" if every observation is within its stated error of the solution, or within
@@ -323,15 +386,17 @@ def confront(equation: Equation) -> Comparison:
         >>> compared.passed, min(compared.rejected.values()) > 1
         (True, True)
     """
-    observed = implementation(equation, "process")()
-    observations = [observed] if isinstance(observed, Observation) else list(observed)
+    observations = observed(equation)
     solution = implementation(equation, "solution")
     details: dict[str, Any] = {}
-    rejected = dict.fromkeys(equation.near_misses, 0.0)
+    rejected = dict.fromkeys(equation.near_misses if answer is None else (), 0.0)
     ok, errors, scores, comparisons = bool(observations), [], [], 0
     for observation in observations:
         value = np.asarray(observation.value, dtype=np.float64)
-        law = np.asarray(solution(**_arrays(observation.arguments)), dtype=np.float64)
+        if answer is None:
+            law = np.asarray(solution(**_arrays(observation.arguments)), dtype=np.float64)
+        else:
+            law = _evaluated(equation, observation.arguments, answer)
         excess = _excess(equation, observation, value, law)
         found: dict[str, Any] = {"excess": excess}
         comparisons += value.size
@@ -341,29 +406,29 @@ def confront(equation: Equation) -> Comparison:
             scores.append(excess * THRESHOLD)
             found["z"] = excess * THRESHOLD
         ok &= excess <= 1
-        if observation.refinement:
+        if observation.refinement and answer is None:
             found["orders"], settled = _orders(observation, law)
             ok &= settled
         for name in rejected:
-            wrong = np.asarray(_floats(equation.evaluate(observation.arguments, name, 30)))
+            wrong = _evaluated(equation, observation.arguments, equation.near_misses[name])
             if wrong.ndim == 0:  # the same for every outcome
                 wrong = np.broadcast_to(wrong, law.shape)
             if wrong.shape == law.shape and np.isfinite(wrong).all():
-                wrong_excess = _excess(equation, observation, value, wrong)
-                rejected[name] = max(rejected[name], wrong_excess)
+                rejected[name] = max(rejected[name], _excess(equation, observation, value, wrong))
         details[observation.what] = found
     within = ["error within its bound"] if errors else []
     within += [f"|z| < {THRESHOLD:.2f}"] if scores else []
     accepted = [name for name, excess in rejected.items() if not excess > 1]
-    details[NEAR_MISSES] = rejected
     parts = [f"error {max(errors):.2g} of its bound"] if errors else []
     parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
-    missed = f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"
-    parts += [missed]
+    if answer is None:
+        details[NEAR_MISSES] = rejected
+        missed = f"{len(rejected) - len(accepted)} of {len(rejected)} near misses rejected"
+        parts, within = [*parts, missed], [*within, missed]
     if accepted:
         parts.append(f"NOT rejected: {', '.join(accepted)}")
     if not ok:
-        parts.append("the process contradicts the solution")
+        parts.append("the process contradicts the " + ("solution" if answer is None else "answer"))
     return Comparison(
         "passed" if ok and not accepted else "failed",
         ", ".join(parts),
@@ -371,8 +436,124 @@ def confront(equation: Equation) -> Comparison:
         z=float(max(scores)) if scores else None,
         comparisons=comparisons,
         details=details,
-        rounded=", ".join([*within, missed]) if ok and not accepted else "",
+        rounded=", ".join(within) if ok and not accepted else "",
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _observed(label: str) -> list[Observation]:
+    equation = equations()[label]
+    made = implementation(equation, "process")()
+    several = [made] if isinstance(made, Observation) else list(made)
+    return [o if isinstance(o, Observation) else o.observed(equation) for o in several]
+
+
+def observed(equation: Equation) -> list[Observation]:
+    """Run the experiments of an equation, once a process.
+
+    Args:
+        equation: a registered equation.
+
+    Returns:
+        The observations, with the errors that were stated beforehand.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> [o.arguments["temperature"] for o in observed(equations()["tempering.logits"])][:1]
+        [0.8]
+    """
+    return _observed(equation.label)
+
+
+def unvaried(equation: Equation) -> list[str]:
+    """Name the arguments that take one value alone in all experiments, without a stated reason.
+
+    Args:
+        equation: a registered equation.
+
+    Returns:
+        Their names. An argument that never changes is an argument that was not tried.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> unvaried(equations()["tempering.logits"])
+        []
+    """
+    values: dict[str, set[Any]] = {name: set() for name in equation.symbols}
+    for observation in observed(equation):
+        for name, seen in values.items():
+            seen.add(np.asarray(observation.arguments[name], dtype=np.float64).tobytes())
+    return [
+        name for name, seen in values.items() if len(seen) < 2 and name not in equation.constant
+    ]
+
+
+class Fall(NamedTuple):
+    """What became of one mutant: an answer with one thing changed.
+
+    Attributes:
+        label: whose answer it was.
+        change: what was changed.
+        proof: whether the proof broke; None if it takes no answer.
+        confrontation: whether the process rejected it.
+    """
+
+    label: str
+    change: str
+    proof: bool | None
+    confrontation: bool
+
+
+def fell(equation: Equation, num_points: int = 6) -> list[Fall]:
+    """Put each mutant of the answer in its place, and see whether proof and process notice.
+
+    Args:
+        equation: a registered equation.
+        num_points: at how many drawn points a mutant must differ somewhere to count.
+
+    Returns:
+        One fall a mutant.
+
+    Example:
+        >>> from fixedpoint.laws.equation import equations
+        >>> all(fall.confrontation for fall in fell(equations()["tempering.storage_hot"]))
+        True
+    """
+    with jax.enable_x64(True):
+        points = draw(equation, num_points) + [dict(o.arguments) for o in observed(equation)][:6]
+        steps = equation.steps()
+        return [
+            Fall(
+                equation.label,
+                change,
+                None if not equation.tied else not survives(equation, wrong, steps),
+                _rejects(equation, wrong),
+            )
+            for change, wrong in mutants(equation, points).items()
+        ]
+
+
+def _rejects(equation: Equation, wrong: Any) -> bool:
+    """Whether one observation contradicts a wrong answer, which has a finite value there."""
+    for observation in observed(equation):
+        value = np.asarray(observation.value, dtype=np.float64)
+        law = _evaluated(equation, observation.arguments, wrong)
+        if law.ndim == 0:  # the same for every outcome
+            law = np.broadcast_to(law, value.shape)
+        if law.shape != value.shape or not np.all(np.isfinite(law)):
+            continue
+        if _excess(equation, observation, value, law) > 1:
+            return True
+    return False
+
+
+def _evaluated(equation: Equation, arguments: Mapping[str, Any], answer: Any) -> np.ndarray:
+    """An answer as an array of float64; NaN where it has no value."""
+    try:
+        found = equation.evaluate(arguments, answer=answer, digits=30)
+    except (ArithmeticError, ValueError, TypeError):
+        return np.asarray(np.nan)
+    return np.asarray(_floats(found), dtype=np.float64)
 
 
 def implementation(equation: Equation, side: str) -> Callable[..., Any]:
@@ -391,7 +572,7 @@ def implementation(equation: Equation, side: str) -> Callable[..., Any]:
         'logits'
     """
     module: ModuleType = importlib.import_module(f"fixedpoint.laws.{equation.law}.{side}")
-    return getattr(module, equation.quantity)
+    return getattr(module, equation.name)
 
 
 def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ def test_every_label_names_its_law_and_is_complete():
     found = equations()
     assert found
     for label, equation in found.items():
-        assert label == f"{equation.law}.{equation.quantity}"
+        assert label == f"{equation.law}.{equation.name}"
         assert equation.statement.endswith(".")
         assert equation.assumes
         assert equation.source

@@ -29,7 +29,16 @@ FORBIDDEN = {
     "chain/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
     "inputs.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
     "loop/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
-    "laws/equation.py": ["fixedpoint.", "jax"],
+    "symbolic/*.py": ["fixedpoint.loop", "fixedpoint.laws.*", "fixedpoint.simplex", "jax", "numpy"],
+    "laws/equation.py": ["fixedpoint.", "jax", "numpy"],
+    "laws/notation.py": ["fixedpoint.", "jax", "numpy"],
+    "laws/mutation.py": ["fixedpoint.", "jax", "numpy"],
+    "laws/experiment.py": [
+        "fixedpoint.laws.*.solution",
+        "fixedpoint.laws.*.derivation",
+        "fixedpoint.confront",
+        "fixedpoint.cli",
+    ],
     "laws/observation.py": ["fixedpoint.", "jax", "sympy"],
     "laws/*/derivation.py": [
         "jax",

@@ -117,6 +117,30 @@ class Chain(eqx.Module):
         by_class, first_of_class = _sorted_by_class(self.counts, everything)
         return row if by_class is None else np.add.reduceat(row[by_class], first_of_class)
 
+    def models(self) -> Iterator[tuple[float, Float[np.ndarray, "states outcomes"]]]:
+        """Iterate over the models that the states lead to: several, if real data are sampled.
+
+        Yields:
+            The probability of a model, the same for all states, and its logits, shape
+            (S, num_outcomes).
+
+        Raises:
+            ValueError: If the chain was not made from a loop.
+
+        Example:
+            >>> import fixedpoint as fp
+            >>> two = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(2)))
+            >>> [(chance, np.exp(logits[1]).tolist()) for chance, logits in two.models()]
+            [(1.0, [0.5, 0.5])]
+        """
+        if self.loop is None:
+            raise ValueError("`chain` must be made from a loop to have models; got none.")
+        counts = jnp.asarray(self.counts)
+        origin = jnp.zeros(counts.shape) if self.initial is None else self.initial
+        for chance, corpus, _ in _assembled(self.loop.corpus, counts):
+            target, _ = corpus(logarithm(counts / self.num_samples), None, None)
+            yield chance, np.asarray(self.loop.learner(origin, target, None))
+
     def log_matrix(self) -> Float[np.ndarray, "states states"] | None:
         """Logarithms of the transition probabilities, also of those that round to 0.
 

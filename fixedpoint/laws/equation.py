@@ -11,11 +11,12 @@ expression with `OUTCOME` free stands for the whole vector.
 """
 
 import importlib
+import inspect
 import itertools
 import pkgutil
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 import mpmath
@@ -92,6 +93,8 @@ class Step:
             is checked at 30 random exact-rational points to 50 digits, and the verdict says so).
         reduce: how a symbolic residual is brought to 0; `sympy.simplify` unless said otherwise.
         domain: for "points": the open interval each free symbol is drawn from, default (1/10, 3).
+        sizes: the numbers for which alone the step was made, by letter, e.g. {"K": 3, "n": (2, 4)};
+            what is not named stays a symbol in it.
     """
 
     claim: str
@@ -99,6 +102,7 @@ class Step:
     method: Literal["symbolic", "points"] = "symbolic"
     reduce: Callable[[Expression], Expression] = sp.simplify
     domain: Mapping[Any, tuple[Any, Any]] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
     def remainders(self) -> list[Any]:
         """What is left of each residual: zeros where the step closes."""
@@ -195,10 +199,16 @@ class Equation:
         assumes: the conditions under which it holds.
         source: where it comes from: an article with its equation number, or "derived here".
         near_misses: plausible wrong right-hand sides; verification must reject every one.
-        proof: returns the steps of the proof; `None` only for a conjecture.
+        proof: returns the steps of the proof, given the answer that is to be proved (or, if it
+            takes none, of the right-hand side as it stands); `None` only for a conjecture.
         domain: per argument, how the points at which the solution is compared are drawn:
             `("real", low, high)`, `("integer", low, high)` or `("vector", low, high)`.
         edges: further points of comparison: limits, ties, lost outcomes, many outcomes.
+        loop: the loop that it is about, in the objects of `fixedpoint.symbolic`.
+        observe: what is read off the model: the name of a function of `fixedpoint.simplex`, or of
+            `fixedpoint.symbolic`; None if the claim is about something else than a model's number.
+        given: symbols of the loop that the solution does not depend on, by name.
+        constant: arguments that take one value in all experiments, and why they must.
         relation: how the process relates to the right-hand side: "=", "<=" or ">=".
         up_to_shift: whether both sides are logits, defined up to a common constant.
         accuracy: relative accuracy of the solution in float64 (largest error over largest entry).
@@ -214,13 +224,17 @@ class Equation:
     assumes: str
     source: str
     near_misses: Mapping[str, Any]
-    proof: Callable[[], Sequence[Step]] | None = None
+    proof: Callable[..., Sequence[Step]] | None = None
     domain: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
     edges: Sequence[Edge] = ()
     relation: Literal["=", "<=", ">="] = "="
     up_to_shift: bool = False
     accuracy: float = 1e-12
     cites: tuple[str, ...] = ()
+    loop: Any = None
+    observe: str | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
+    constant: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse an equation that could not be verified."""
@@ -235,9 +249,31 @@ class Equation:
         return self.label.partition(".")[0]
 
     @property
-    def quantity(self) -> str:
+    def name(self) -> str:
         """The name of its solution and of its process: the part of the label after the dot."""
         return self.label.partition(".")[2]
+
+    @property
+    def tied(self) -> bool:
+        """Whether the proof takes the answer, so that it cannot pass without looking at it."""
+        return self.proof is not None and bool(inspect.signature(self.proof).parameters)
+
+    def steps(self, answer: Any = None) -> list[Step]:
+        """The steps of the proof, of the right-hand side or of another answer.
+
+        Args:
+            answer: a SymPy expression in place of the right-hand side.
+
+        Raises:
+            ValueError: another answer is given, but the proof takes none.
+        """
+        if self.proof is None:
+            return []
+        if self.tied:
+            return list(self.proof(self.rhs if answer is None else sp.sympify(answer)))
+        if answer is not None:
+            raise ValueError(f"`answer` cannot be given: the proof of {self.label} takes none.")
+        return list(self.proof())
 
     def latex(self) -> str:
         """The equation as LaTeX, from the SymPy objects themselves."""
@@ -259,38 +295,61 @@ class Equation:
         )
 
     def evaluate(
-        self, arguments: Mapping[str, Any], near_miss: str | None = None, digits: int = 50
+        self,
+        arguments: Mapping[str, Any],
+        near_miss: str | None = None,
+        digits: int = 50,
+        answer: Any = None,
     ) -> Any:
-        """Evaluate the right-hand side, or one of its near misses, to many digits.
+        """Evaluate the right-hand side, one of its near misses or another answer, to many digits.
 
         Args:
             arguments: the solution's keyword arguments; floats are taken at their exact value.
             near_miss: which wrong right-hand side to evaluate instead.
             digits: decimal digits of the result.
+            answer: a SymPy expression to evaluate instead.
 
         Returns:
             An `mpmath.mpf`, or a list of them over the outcomes.
         """
-        expression = sp.sympify(self.near_misses[near_miss] if near_miss else self.rhs)
-        with mpmath.workdps(digits + 15):
-            values: dict[Any, Any] = {}
-            for name, symbol in self.symbols.items():
-                value = arguments[name]
-                if isinstance(symbol, sp.IndexedBase):
-                    # Outcomes are counted from 1: entry 0 is never read.
-                    values[symbol] = [mpmath.nan, *map(_exact, value)]
-                    # A vector over something else than the outcomes says so by its shape.
-                    length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
-                    values.setdefault(length, len(values[symbol]) - 1)
-                else:
-                    values[symbol] = _exact(value)
-            expression = expression.replace(sp.Product, _as_sum)
-            expression = _collapse_sums(_collapse_roots(expression, values), values)
-            if OUTCOME in expression.free_symbols:
-                function = sp.lambdify([OUTCOME, *values], expression, MODULES)
-                outcomes = range(1, values[NUM_OUTCOMES] + 1)
-                return [function(k, *values.values()) for k in outcomes]
-            return sp.lambdify(list(values), expression, MODULES)(*values.values())
+        if answer is None:
+            answer = self.near_misses[near_miss] if near_miss else self.rhs
+        expression = sp.sympify(answer)
+        values = {symbol: arguments[name] for name, symbol in self.symbols.items()}
+        return evaluate(expression, values, digits)
+
+
+def evaluate(expression: Expression, values: Mapping[Any, Any], digits: int = 50) -> Any:
+    """Evaluate an expression to many digits.
+
+    Args:
+        expression: a SymPy expression; it may have sums over the outcomes, roots, products. With
+            `OUTCOME` free it stands for a vector.
+        values: a number for each of its symbols, a list of numbers for a vector; floats are taken
+            at their exact value.
+        digits: decimal digits of the result.
+
+    Returns:
+        An `mpmath.mpf`, or a list of them over the outcomes.
+    """
+    with mpmath.workdps(digits + 15):
+        known: dict[Any, Any] = {}
+        for symbol, value in values.items():
+            if isinstance(symbol, sp.IndexedBase):
+                # Outcomes are counted from 1: entry 0 is never read.
+                known[symbol] = [mpmath.nan, *map(_exact, value)]
+                # A vector over something else than the outcomes says so by its shape.
+                length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
+                known.setdefault(length, len(known[symbol]) - 1)
+            else:
+                known[symbol] = _exact(value)
+        expression = expression.replace(sp.Product, _as_sum)
+        expression = _collapse_sums(_collapse_roots(expression, known), known)
+        if OUTCOME in expression.free_symbols:
+            function = sp.lambdify([OUTCOME, *known], expression, MODULES)
+            outcomes = range(1, known[NUM_OUTCOMES] + 1)
+            return [function(k, *known.values()) for k in outcomes]
+        return sp.lambdify(list(known), expression, MODULES)(*known.values())
 
 
 class _Whole(int):
@@ -350,6 +409,8 @@ class _Printer(LatexPrinter):
 def _exact(value: Any) -> Any:
     """A Python or NumPy number as an integer or an mpf of exactly the same value."""
     number = value.item() if hasattr(value, "item") else value
+    if isinstance(number, sp.Rational):
+        number = int(number) if number.is_Integer else mpmath.mpf(int(number.p)) / int(number.q)
     return _whole(number) if isinstance(number, int) else mpmath.mpmathify(number)
 
 
@@ -405,6 +466,119 @@ def _range(low: Any, high: Any, values: Mapping[Any, Any]) -> range:
     whole = {symbol: value for symbol, value in values.items() if isinstance(value, int)}
     first, last = (int(sp.sympify(end).subs(whole)) for end in (low, high))
     return range(first, last + 1)
+
+
+# --- Claims: an equation, written on its proof ----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of the theory, said once for all laws (`laws/notation.py`).
+
+    Attributes:
+        name: the keyword by which solutions take it and experiments give it.
+        symbol: how proofs and the paper write it.
+        meaning: what it is, its unit and its range, as the table of notation says it.
+        kind: how points are drawn: "real", "integer" or "vector".
+        domain: what they are drawn from; a claim narrows it by a call, `num_samples(2, 40)`.
+    """
+
+    name: str
+    symbol: Any
+    meaning: str
+    kind: Literal["real", "integer", "vector"] = "real"
+    domain: tuple[float, float] | None = None
+
+    def __call__(
+        self, low: float, high: float, kind: Literal["real", "integer", "vector"] | None = None
+    ) -> "Argument":
+        """The same argument, drawn from `low` to `high`, as another kind of number if need be."""
+        return replace(self, domain=(low, high), kind=kind or self.kind)
+
+    def called(self, name: str) -> "Argument":
+        """The same argument under another keyword."""
+        return replace(self, name=name)
+
+    def written(self, symbol: Any) -> "Argument":
+        """The same argument under another letter, where a proof needs the usual one for more."""
+        return replace(self, symbol=symbol)
+
+
+def at(*values: Any, gives: Any = None) -> tuple[tuple[Any, ...], Any]:
+    """A row of a claim's table of edges: values in the order of `of`, and what is expected."""
+    return values, gives
+
+
+def claim(
+    statement: str,
+    answer: Any,
+    *,
+    lhs: Any,
+    of: Sequence[Argument],
+    near_misses: Mapping[str, Any],
+    loop: Any = None,
+    observe: str | None = None,
+    kind: Kind = "exact",
+    edges: Sequence[Edge | tuple[tuple[Any, ...], Any]] = (),
+    assumes: str = "",
+    source: str = "derived here",
+    **more: Any,
+) -> Callable[[Callable[..., Sequence[Step]]], Equation]:
+    """Register the claim that the decorated function proves, under the function's name.
+
+    The function takes the answer and returns the steps of its proof. That of a conjecture returns
+    none; its docstring says what speaks for it.
+
+    Args:
+        statement: the claim in one plain sentence.
+        answer: its value (SymPy); see `Equation.rhs`.
+        lhs: what is computed, as it is printed.
+        of: the arguments: the head of the table whose rows are the edges.
+        near_misses: plausible wrong answers.
+        loop: the loop that the claim is about.
+        observe: what is read off the model.
+        kind: "exact" unless it is said otherwise.
+        edges: further points of comparison, `at(...)` each.
+        assumes: the conditions that the loop does not say.
+        source: an article with its equation number, or "derived here".
+        more: further fields of `Equation`.
+    """
+    names = [argument.name for argument in of]
+    drawn = {a.name: (a.kind, *a.domain) for a in of if a.domain is not None}
+    if drawn and len(drawn) < len(names):
+        raise ValueError(
+            f"`of` must give a range for all arguments or for none; got {sorted(drawn)} of {names}."
+        )
+
+    def edge(row: Edge | tuple[tuple[Any, ...], Any]) -> Edge:
+        if isinstance(row, Edge):
+            return row
+        values, gives = row
+        return Edge(dict(zip(names, values, strict=True)), gives)
+
+    def registered(proof: Callable[..., Sequence[Step]]) -> Equation:
+        conditions = [text for text in (loop.words() if loop else "", assumes) if text]
+        return register(
+            Equation(
+                label=f"{proof.__module__.split('.')[-2]}.{proof.__name__}",
+                kind=kind,
+                statement=statement,
+                lhs=sp.Symbol(lhs) if isinstance(lhs, str) else lhs,
+                rhs=answer,
+                symbols={argument.name: argument.symbol for argument in of},
+                assumes=" ".join(conditions),
+                source=source,
+                near_misses=near_misses,
+                proof=None if kind == "conjecture" else proof,
+                domain=drawn,
+                edges=tuple(map(edge, edges)),
+                loop=loop,
+                observe=observe,
+                **more,
+            )
+        )
+
+    return registered
 
 
 REGISTER: dict[str, Equation] = {}

@@ -1,0 +1,185 @@
+"""Experiments: numbers for the symbols of a claim's loop, and a road by which it is run.
+
+What is run, what is read off and what the solution is given follow from the claim. An experiment
+adds the numbers, and the error of what it observes, which is known beforehand:
+
+    road            what it does                               error
+    `listed`        all histories of a loop with few samples   rounding
+    `exact`         runs a loop that draws nothing at random   the learner's
+    `simulated`     the mean over replicates                   deviation/√replicates
+    `charted`       the exact chain's distribution             rounding
+    `lasting`       the exact chain's stationary distribution  rounding
+
+A process may also make an `Observation` by hand, of what no road reads off.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sympy as sp
+
+from fixedpoint import chain, simplex
+from fixedpoint import loop as loops
+from fixedpoint.laws.observation import Observation
+from fixedpoint.loop.enumeration import enumerate_histories
+
+ROUNDING = 1e-12
+"""What summing a few thousand floats can lose."""
+
+Read = Callable[[Any, Callable[..., Any], Mapping[str, Any]], tuple[Any, dict[str, Any], str]]
+"""A road: (loop, what is read off the logits, numbers) ↦ (value, its error, how it was found)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One run of a claim's loop, which is made when it is asked for.
+
+    Attributes:
+        road: how the loop is run.
+        numbers: of the symbols of the claim and of its loop, by their names.
+        parts: what takes the place of a part of the claim's loop, e.g. another learner that the
+            claim is also about.
+    """
+
+    road: Read
+    numbers: Mapping[str, Any]
+    parts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def observed(self, claim: Any) -> Observation:
+        """Run it, and say what was run."""
+        loop = loops.Loop(**{**built(claim.loop, self._values(claim)), **self.parts})
+        read = getattr(simplex, claim.observe) if claim.observe else _itself
+        value, error, how = self.road(loop, read, self.numbers)
+        said = {**self.numbers, **{k: type(part).__name__ for k, part in self.parts.items()}}
+        return Observation(
+            what=", ".join([*(f"{name} = {_brief(v)}" for name, v in said.items()), how]),
+            arguments={k: v for k, v in self.numbers.items() if k in claim.symbols},
+            value=value,
+            **error,
+        )
+
+    def _values(self, claim: Any) -> dict[Any, Any]:
+        symbols = {**claim.symbols, **claim.given}
+        missing = [name for name in symbols if name not in self.numbers]
+        if missing:
+            raise ValueError(f"`numbers` must name every argument of {claim.label}; {missing} not.")
+        return {symbol: self.numbers[name] for name, symbol in symbols.items()}
+
+
+def built(loop: Any, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """The parts of a symbolic loop as those of `fixedpoint.loop`, by their names.
+
+    Args:
+        loop: a `fixedpoint.symbolic.Loop`.
+        values: a number for each of its symbols; a vector of logits for an `IndexedBase`.
+
+    Returns:
+        The keyword arguments of `fixedpoint.Loop`.
+    """
+    scalars = {s: v for s, v in values.items() if not isinstance(s, sp.IndexedBase)}
+
+    def part(value: Any) -> Any:
+        if dataclasses.is_dataclass(value):
+            names = [field.name for field in dataclasses.fields(value)]
+            parameters = {name: part(getattr(value, name)) for name in names}
+            return getattr(loops, type(value).__name__)(**parameters)
+        if isinstance(value, sp.IndexedBase):  # logits in the claim, probabilities in the loop
+            return jax.nn.softmax(jnp.asarray(values[value], float))
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(part, value))
+        if value is None or isinstance(value, str):
+            return value
+        number = sp.sympify(value).subs(scalars)
+        return int(number) if number.is_integer else float(number)
+
+    return {field.name: part(getattr(loop, field.name)) for field in dataclasses.fields(loop)}
+
+
+def listed(**numbers: Any) -> Experiment:
+    """The mean over all histories."""
+
+    def road(loop: Any, read: Any, numbers: Any) -> Any:
+        end = enumerate_histories(loop, _start(numbers), numbers["generation"])
+        return end.mean(read(end.logits[-1])), {"tolerance": ROUNDING}, "all histories listed"
+
+    return Experiment(road, numbers)
+
+
+def exact(tolerance: float = ROUNDING, parts: Any = None, **numbers: Any) -> Experiment:
+    """A loop that draws nothing at random, with the learner's error."""
+
+    def road(loop: Any, read: Any, numbers: Any) -> Any:
+        last = numbers["generation"]
+        runs = loops.run(loop, _start(numbers), last, observe=read, save_at=[last], progress=False)
+        return runs.value[0], {"tolerance": tolerance}, "run"
+
+    return Experiment(road, numbers, parts or {})
+
+
+def simulated(num_replicates: int, deviation: float, **numbers: Any) -> Experiment:
+    """The mean over replicates of what has at most this standard deviation."""
+
+    def road(loop: Any, read: Any, numbers: Any) -> Any:
+        last = numbers["generation"]
+        runs = loops.run(
+            loop,
+            _start(numbers),
+            last,
+            key=jax.random.key(1),
+            num_replicates=num_replicates,
+            observe=read,
+            save_at=[last],
+            progress=False,
+        )
+        error = {"standard_error": deviation / np.sqrt(num_replicates)}
+        return runs.value[0].mean(0), error, f"{num_replicates:,} replicates"
+
+    return Experiment(road, numbers)
+
+
+def charted(num_outcomes: int = 2, **numbers: Any) -> Experiment:
+    """The mean over the exact chain's distribution, from a model of whole counts."""
+
+    def road(loop: Any, read: Any, numbers: Any) -> Any:
+        states = chain.from_loop(loop, num_outcomes)
+        start = np.exp(np.asarray(_start(numbers))) * loop.corpus.num_samples
+        weights = chain.law(states, numbers["generation"], np.rint(start).astype(int))
+        with np.errstate(divide="ignore"):
+            models = jnp.log(jnp.asarray(states.counts, float))
+        value = np.tensordot(weights, np.asarray(read(models)), 1)
+        return value, {"tolerance": ROUNDING}, "the exact chain"
+
+    return Experiment(road, numbers)
+
+
+def lasting(read: Callable[[np.ndarray, np.ndarray], Any], **numbers: Any) -> Experiment:
+    """What is read off the exact chain's stationary law: (probabilities, models) ↦ value."""
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        states = chain.from_loop(loop, len(numbers["logits_real"]))
+        law, weights, models = chain.stationary(states), [], []
+        for chance, model in states.models():
+            weights.append(chance * law)
+            models.append(simplex.probabilities(model))
+        value = read(np.concatenate(weights), np.concatenate(models))
+        return value, {"tolerance": ROUNDING}, "the stationary law of the exact chain"
+
+    return Experiment(road, numbers)
+
+
+def _start(numbers: Mapping[str, Any]) -> Any:
+    return jnp.asarray(numbers["logits"], float)
+
+
+def _itself(logits: Any) -> Any:
+    return logits
+
+
+def _brief(value: Any) -> str:
+    if np.ndim(value):
+        return f"({', '.join(f'{float(x):.4g}' for x in np.ravel(value)[:6])})"
+    return str(value)

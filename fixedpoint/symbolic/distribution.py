@@ -1,0 +1,106 @@
+"""A distribution in SymPy: the twin of `fixedpoint.simplex`, on lists of probabilities."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sympy as sp
+
+Vector = Sequence[Any]
+"""Probabilities, frequencies, counts or logits, one an outcome."""
+
+Quantity = Callable[[Vector], Any]
+"""What is read off a model: a function of its probabilities."""
+
+Draws = list[tuple[Any, Vector]]
+"""What is drawn independently in a generation: how many samples, from which distribution."""
+
+
+def shares(num_outcomes: int) -> list[Any]:
+    """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
+    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
+    return [*free, 1 - sum(free)]
+
+
+def model(num_outcomes: int, name: str = "theta") -> list[Any]:
+    """Logits θ₁, …, θ_K as symbols, entries of the vector of that name."""
+    base: Any = sp.IndexedBase(name, real=True)
+    return [base[index] for index in range(1, num_outcomes + 1)]
+
+
+def softmax(values: Vector) -> list[Any]:
+    """Probabilities e^θ / Σ e^θ."""
+    return normalised([sp.exp(value) for value in values])
+
+
+def logits(p: Vector) -> list[Any]:
+    """Logits of a model: log p, and θ itself where p = e^θ/Σe^θ is written so."""
+    return [sp.log(x) for x in p]
+
+
+def normalised(weights: Vector) -> list[Any]:
+    """Weights, divided by their sum."""
+    whole = sum(weights)
+    return [weight / whole for weight in weights]
+
+
+def mixture(p: Vector, q: Vector, weight: Any) -> list[Any]:
+    """(1 − w) p + w q."""
+    return [(1 - weight) * x + weight * y for x, y in zip(p, q, strict=True)]
+
+
+def cross_entropy(target: Vector, values: Vector) -> Any:
+    """The loss −Σ target · log softmax(θ) of a model with the logits θ."""
+    log_partition = sp.log(sum(sp.exp(value) for value in values))
+    return -sum(q * (value - log_partition) for q, value in zip(target, values, strict=True))
+
+
+def slope_of_loss(target: Vector, values: Vector) -> list[Any]:
+    """The gradient of the cross-entropy in the logits, with the target held fixed."""
+    student = sp.symbols(f"x1:{len(values) + 1}", real=True)
+    loss, here = cross_entropy(target, student), dict(zip(student, values, strict=True))
+    return [sp.diff(loss, x).subs(here, simultaneous=True) for x in student]
+
+
+def fisher_matrix(p: Vector) -> Any:
+    """diag(p) − p pᵀ."""
+    return sp.diag(*p) - sp.Matrix(p) * sp.Matrix(p).T
+
+
+# --- What is read off a model ---------------------------------------------------------------------
+
+
+def entropy(p: Vector) -> Any:
+    """−Σ p log p."""
+    return -sum(x * sp.log(x) for x in p)
+
+
+def kl_divergence(p: Vector, q: Vector) -> Any:
+    """Σ p log(p/q)."""
+    return sum(x * sp.log(x / y) for x, y in zip(p, q, strict=True))
+
+
+def heterozygosity(p: Vector) -> Any:
+    """1 − Σ p²."""
+    return 1 - sum(x**2 for x in p)
+
+
+def num_surviving(p: Vector) -> Any:
+    """How many outcomes (of numbers) have a positive probability."""
+    return sp.Integer(sum(x > 0 for x in numbers(p)))
+
+
+def numbers(p: Vector) -> Vector:
+    """The probabilities, if they are numbers: only these can be ranked."""
+    if not all(sp.sympify(x).is_number for x in p):
+        raise ValueError(f"`p` must be numbers where outcomes are ranked; got {list(p)}.")
+    return p
+
+
+def ranked(p: Vector) -> list[int]:
+    """The places of the outcomes, the most probable one first; among equals in their order."""
+    return sorted(range(len(p)), key=lambda place: (-numbers(p)[place], place))
+
+
+def said(value: Any) -> str:
+    """A symbol or a number, as a sentence has it."""
+    return sp.pretty(sp.sympify(value), use_unicode=True, wrap_line=False)

@@ -1,0 +1,151 @@
+"""One generation of a loop: the next model, or the exact mean of what is read off it."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, cast
+
+import sympy as sp
+
+from fixedpoint.symbolic.corpora import Exact
+from fixedpoint.symbolic.distribution import Quantity, Vector
+from fixedpoint.symbolic.learners import Refit
+from fixedpoint.symbolic.samplers import Temperature
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Sampler (or several, in this order), corpus, learner."""
+
+    sampler: Any = field(default_factory=Temperature)
+    corpus: Any = field(default_factory=Exact)
+    learner: Any = field(default_factory=Refit)
+
+    def words(self) -> str:
+        """Return what a generation does, in a sentence."""
+        parts = [part.words() for part in (*self.samplers, self.corpus, self.learner)]
+        sentence = "; ".join(parts)
+        return f"{sentence[0].upper()}{sentence[1:]}."
+
+    @property
+    def samplers(self) -> tuple[Any, ...]:
+        """The samplers as a tuple."""
+        return self.sampler if isinstance(self.sampler, tuple) else (self.sampler,)
+
+    def drawn(self, p: Vector) -> Vector:
+        """Return the distribution that a model is sampled from."""
+        for sampler in self.samplers:
+            p = sampler(p)
+        return p
+
+
+def next_model(loop: Loop, p: Vector) -> Vector:
+    """The model after one generation of a loop that draws nothing at random."""
+    drawn = loop.drawn(p)
+    if loop.corpus.draws(drawn):
+        raise ValueError("`loop` draws at random: take a `mean` over its generation instead.")
+    return loop.learner(p, loop.corpus.data(drawn, []))
+
+
+def mean(loop: Loop, p: Vector, quantity: Quantity) -> Any:
+    """The exact mean of a quantity of the next model.
+
+    Args:
+        loop: the loop. Where its numbers of samples are numbers, all corpora are listed; where one
+            is a symbol, the quantity must be a sum of terms polynomial · exponential in the counts.
+        p: the model; symbols or numbers.
+        quantity: what is read off the next model.
+
+    Returns:
+        The mean, as a formula. It is not simplified.
+
+    Example:
+        >>> import sympy as sp
+        >>> half = [sp.Rational(1, 2)] * 2
+        >>> mean(Loop(corpus=Fresh(2)), half, heterozygosity)
+        1/4
+    """
+    drawn = loop.drawn(p)
+    draws = loop.corpus.draws(drawn)
+    size = sum((number for number, _ in draws), sp.Integer(0)) or sp.oo
+
+    def after(counts: Sequence[Vector]) -> Any:
+        frequencies = [
+            [count / sp.sympify(number) for count in row]
+            for row, (number, _) in zip(counts, draws, strict=True)
+        ]
+        return quantity(loop.learner(p, loop.corpus.data(drawn, frequencies), size))
+
+    if all(sp.sympify(number).is_Integer for number, _ in draws):
+        listed = itertools.product(*(all_counts(len(p), int(number)) for number, _ in draws))
+        return sum(
+            sp.prod(chance(row, q) for row, (_, q) in zip(counts, draws, strict=True))
+            * after(counts)
+            for counts in listed
+        )
+    free = [sp.symbols(f"N{d}_1:{len(p)}", positive=True) for d in range(len(draws))]
+    rows = [
+        [*row, sp.sympify(number) - sum(row)] for row, (number, _) in zip(free, draws, strict=True)
+    ]
+    counts = list(itertools.chain(*free))
+    whole = 0
+    for factor, powers, rates in _terms(after(rows), counts):
+        for number, (size, q) in enumerate(draws):
+            places = slice(number * (len(p) - 1), (number + 1) * (len(p) - 1))
+            factor *= moment(powers[places], rates[places], size)(*q)
+        whole += factor
+    return whole
+
+
+def _terms(expression: Any, counts: Sequence[Any]) -> list[tuple[Any, tuple[int, ...], Any]]:
+    """Split an expression into factor · ∏ Nᵃ · e^{Σ sN}: the factors, the a and the s."""
+    found = []
+    for term in sp.Add.make_args(sp.expand(sp.powsimp(sp.expand(sp.together(expression))))):
+        inside, outside = term.as_independent(*counts, as_Add=False)[::-1]
+        exponent: Any = sp.Integer(0)
+        rest: Any = sp.Integer(1)
+        for part in sp.Mul.make_args(inside):
+            if isinstance(part, sp.exp):
+                exponent += cast(Any, part).args[0]
+            else:
+                rest *= part
+        linear = sp.Poly(exponent, *counts)
+        if linear.total_degree() > 1:
+            raise ValueError(
+                f"`quantity` must be polynomial · exponential in the counts; got {term}."
+            )
+        rates = tuple(linear.coeff_monomial(count) for count in counts)
+        outside *= sp.exp(linear.coeff_monomial(1))
+        for powers, factor in sp.Poly(rest, *counts).terms():
+            found.append((outside * factor, powers, rates))
+    return found
+
+
+def all_counts(num_outcomes: int, num_samples: int) -> list[tuple[int, ...]]:
+    """All counts (N₁, …, N_K) of n samples."""
+    ranges = itertools.product(range(num_samples + 1), repeat=num_outcomes - 1)
+    return [(*c, num_samples - sum(c)) for c in ranges if sum(c) <= num_samples]
+
+
+def chance(counts: Sequence[int], p: Vector) -> Any:
+    """Multinomial probability of the counts of samples drawn from p (0⁰ = 1)."""
+    ways = sp.factorial(sum(counts)) / sp.prod(map(sp.factorial, counts))
+    return ways * sp.prod(x**c for x, c in zip(p, counts, strict=True))
+
+
+@cache
+def moment(powers: tuple[int, ...], rates: tuple[Any, ...], num_samples: Any) -> Callable[..., Any]:
+    """E ∏ Nᵃ e^{sN} of the counts of n samples but the last, for any n, as a function of p.
+
+    The draws are independent, so that E e^{s·N} = (Σ p e^s)^n; moments are its derivatives.
+    """
+    p = sp.symbols(f"x1:{len(powers) + 2}")
+    s = sp.symbols(f"s1:{len(powers) + 1}")
+    # The probabilities add up to 1, so that the last one is what the others leave.
+    each = sum(x * (sp.exp(v) - 1) for x, v in zip(p, s, strict=False))
+    generating = (1 + each) ** num_samples
+    for v, power in zip(s, powers, strict=True):
+        generating = sp.diff(generating, v, power) if power else generating
+    here = generating.subs(dict(zip(s, rates, strict=True)), simultaneous=True)
+    return lambda *q: here.subs(dict(zip(p, q, strict=True)), simultaneous=True)

@@ -1,0 +1,219 @@
+"""The steps of a proof, made from its answer: a wrong answer makes steps that do not close."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sympy as sp
+
+from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
+from fixedpoint.symbolic.distribution import Quantity, Vector, logits, shares
+from fixedpoint.symbolic.generation import Loop, mean
+
+
+def written_out(answer: Any, p: Vector, model_symbol: Any = None) -> Any:
+    """An answer for the model p: its vector θ over the outcomes becomes log p.
+
+    Args:
+        answer: an expression with sums over `NUM_OUTCOMES`; with `OUTCOME` free, a vector.
+        p: the model's probabilities.
+        model_symbol: the vector that stands for the model's logits; `theta` by default.
+
+    Returns:
+        The expression, or the list of it over the outcomes.
+    """
+    base: Any = sp.IndexedBase("theta", real=True) if model_symbol is None else model_symbol
+    expression = sp.sympify(answer)
+    if OUTCOME in expression.free_symbols:
+        return [
+            written_out(expression.subs(OUTCOME, index + 1), p, base) for index in range(len(p))
+        ]
+    values = {base[index + 1]: value for index, value in enumerate(logits(p))}
+    return at_outcomes(expression, len(p)).subs(values, simultaneous=True)
+
+
+def by_generations(
+    loop: Loop,
+    observe: Quantity,
+    answer: Any,
+    *,
+    generation: Any,
+    outcomes: Sequence[int] = (2, 3),
+    reduce: Callable[[Any], Any] = sp.simplify,
+    at: Callable[[Any, Vector], Any] = written_out,
+) -> list[Step]:
+    """Steps that close if the answer is the mean of what is observed, at every generation.
+
+    An induction: u(0, p) = observe(p), and u(t + 1, p) = E u(t, p'), p' one generation of the loop
+    from p. Backwards in time the answer itself is averaged, never a second formula. It covers every
+    generation, and every number of samples where the loop has a symbol for it.
+
+    Args:
+        loop: the claim's loop.
+        observe: what is read off the model.
+        answer: the claimed mean, an expression of the logits `theta` of the first model.
+        generation: the symbol of the generation.
+        outcomes: for which numbers of outcomes the steps are made.
+        reduce: how a residual is brought to 0.
+        at: how the answer is written for a model; see `written_out`.
+    """
+    steps = []
+    for size in outcomes:
+        p = shares(size)
+        now = at(answer, p)
+        later = (
+            sp.sympify(now).subs(generation, generation + 1)
+            if not isinstance(now, list)
+            else [value.subs(generation, generation + 1) for value in now]
+        )
+        averaged = (
+            mean(loop, p, lambda q: at(answer, q))
+            if not isinstance(now, list)
+            else [
+                mean(loop, p, lambda q, place=place: at(answer, q)[place]) for place in range(size)
+            ]
+        )
+        start = observe(p)
+        steps += [
+            Step(
+                f"at generation 0 it is what is observed (K = {size})",
+                _difference(_at(now, generation, 0), start),
+                reduce=reduce,
+            ),
+            Step(
+                f"one generation of the loop leads from t to t + 1 (K = {size})",
+                _difference(later, averaged),
+                reduce=reduce,
+            ),
+        ]
+    return steps
+
+
+def _at(values: Any, symbol: Any, number: Any) -> Any:
+    if isinstance(values, list):
+        return [value.subs(symbol, number) for value in values]
+    return sp.sympify(values).subs(symbol, number)
+
+
+def _difference(values: Any, others: Any) -> Any:
+    if isinstance(values, list):
+        return [value - other for value, other in zip(values, others, strict=True)]
+    return values - others
+
+
+def along_flow(
+    velocity: Mapping[Any, Any],
+    observed: Any,
+    answer: Any,
+    *,
+    time: Any,
+    what: str = "",
+    reduce: Callable[[Any], Any] = sp.simplify,
+) -> list[Step]:
+    """Steps that close if the answer is what is observed after a time of a flow.
+
+    u(0, x) = observed(x) and ∂u/∂τ = Σ ẋ ∂u/∂x: the answer is carried along by its own start.
+
+    Args:
+        velocity: the speed of each symbol of the start.
+        observed: what is read off the start.
+        answer: the claimed value, an expression of the start's symbols and of the time.
+        time: the symbol of the time.
+        what: for which sizes the steps are made, for their names.
+        reduce: how a residual is brought to 0.
+    """
+    carried = sum(speed * sp.diff(answer, symbol) for symbol, speed in velocity.items())
+    return [
+        Step(
+            f"at time 0 it is what is observed{what}",
+            answer.subs(time, 0) - observed,
+            reduce=reduce,
+        ),
+        Step(
+            f"its slope in time is its slope along the flow{what}",
+            sp.diff(answer, time) - carried,
+            reduce=reduce,
+        ),
+    ]
+
+
+def at_rest(
+    loop: Callable[[Vector], Loop],
+    real: Vector,
+    second: Callable[[int, int], Any],
+    reduce: Callable[[Any], Any] = sp.simplify,
+) -> list[Step]:
+    """Steps that close if the claimed second moments reproduce themselves in one generation.
+
+    Args:
+        loop: the loop, given the distribution q of its real data, whose mean model is q.
+        real: q.
+        second: E p_i p_j as claimed, by the places of the two outcomes.
+        reduce: how a residual is brought to 0.
+    """
+    size = len(real)
+    p = shares(size)
+    residuals = []
+    for a, b in ((0, 0), (0, 1)):
+        after = sp.Poly(sp.expand(mean(loop(real), p, lambda x, a=a, b=b: x[a] * x[b])), *p[:-1])
+        expected = sp.Integer(0)
+        for powers, factor in after.terms():
+            places = [place for place, power in enumerate(powers) for _ in range(power)]
+            if not places:
+                expected += factor
+            elif len(places) == 1:
+                expected += factor * real[places[0]]
+            else:
+                expected += factor * second(*places)
+        residuals.append(expected - second(a, b))
+    return [
+        Step(
+            f"one generation reproduces the claimed second moments (K = {size})",
+            residuals,
+            reduce=reduce,
+        )
+    ]
+
+
+def as_limit(
+    exact: Any,
+    answer: Any,
+    variable: Any,
+    point: Any,
+    *,
+    what: str = "",
+    direction: str = "+",
+) -> list[Step]:
+    """A step that closes if the ratio of an exact value to the answer tends to 1.
+
+    Args:
+        exact: another claim's answer, or what a proof has derived.
+        answer: the asymptotic value.
+        variable: what tends to the point.
+        point: where it tends to; `sp.oo` for large values.
+        what: in which regime, for the step's name.
+        direction: from which side, if the point is finite.
+    """
+    ratio = sp.limit(exact / answer, variable, point, direction)
+    return [Step(f"the exact value over this one tends to 1{what}", ratio - 1)]
+
+
+def at_numbers(
+    answer: Any, points: Sequence[tuple[Mapping[Any, Any], Any]], what: str, **sizes: Any
+) -> Step:
+    """A step that closes if the answer has the derived values at some points, to 50 digits.
+
+    For what SymPy cannot compare as formulas: sums over n terms, roots, special functions.
+
+    Args:
+        answer: the claimed value.
+        points: numbers for the answer's symbols (lists for vectors), and the value that the proof
+            has derived there: a number, or a list over the outcomes.
+        what: what the step shows, in words.
+        sizes: the numbers for which alone it was made, by letter.
+    """
+    residuals = []
+    for numbers, derived in points:
+        found = evaluate(sp.sympify(answer), numbers)
+        pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
+        residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
+    return Step(what, residuals, method="points", sizes=sizes)

@@ -1,0 +1,190 @@
+"""The SymPy twin of the loop is the loop: one generation of each part, by both."""
+
+import inspect
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+
+import fixedpoint as fp
+from fixedpoint import symbolic
+from fixedpoint.loop.enumeration import enumerate_histories
+
+P = [sp.Rational(1, 2), sp.Rational(3, 10), sp.Rational(1, 5)]
+Q = [sp.Rational(1, 10), sp.Rational(1, 10), sp.Rational(4, 5)]
+START, REAL = np.log(np.array(P, float)), np.array(Q, float)
+
+HALF, TENTH = sp.Rational(1, 2), sp.Rational(3, 10)
+SAMPLERS = {
+    "Temperature": (symbolic.Temperature(HALF), fp.Temperature(0.5)),
+    "TopK": (symbolic.TopK(2), fp.TopK(2)),
+    "Nucleus": (symbolic.Nucleus(sp.Rational(7, 10)), fp.Nucleus(0.7)),
+    "MinP": (symbolic.MinP(HALF), fp.MinP(0.5)),
+}
+CORPORA = {
+    "Exact": (symbolic.Exact(), fp.Exact()),
+    "Fresh": (symbolic.Fresh(3), fp.Fresh(3)),
+    "Mixed": (symbolic.Mixed(Q, TENTH, symbolic.Fresh(3)), fp.Mixed(REAL, 0.3, fp.Fresh(3))),
+    "Pooled": (symbolic.Pooled(Q, TENTH, symbolic.Fresh(3)), fp.Pooled(REAL, 0.3, fp.Fresh(3))),
+    "Curated": (
+        symbolic.Curated([1, 3, 2], symbolic.Fresh(3)),
+        fp.Curated(np.array([1.0, 3.0, 2.0]), fp.Fresh(3)),
+    ),
+}
+LEARNERS = {
+    "Refit": (symbolic.Refit(), fp.Refit()),
+    "Refit with pseudo-counts": (symbolic.Refit(HALF), fp.Refit(0.5)),
+    "MixtureStep": (symbolic.MixtureStep(sp.Rational(2, 5)), fp.MixtureStep(0.4)),
+    "GradientSteps": (symbolic.GradientSteps(HALF, 2, TENTH), fp.GradientSteps(0.5, 2, None, 0.3)),
+    "GradientFlow": (symbolic.GradientFlow(), fp.GradientFlow(float("inf"))),
+    "FinalAnswer": (
+        symbolic.FinalAnswer(["a", "b", "a"]),
+        fp.FinalAnswer(["a", "b", "a"]),
+    ),
+}
+WITHOUT_A_TWIN = {
+    "Accumulated": "its data are of all generations: one alone has no formula",
+}
+
+
+def test_every_part_has_its_twin_and_its_case():
+    parts = {
+        name
+        for name, part in vars(fp.loop).items()
+        if inspect.isclass(part)
+        and issubclass(part, (fp.loop.Sampler, fp.loop.Corpus, fp.loop.Learner))
+        and not inspect.isabstract(part)
+    }
+    covered = {name.split()[0] for name in (*SAMPLERS, *CORPORA, *LEARNERS)}
+    assert parts - set(WITHOUT_A_TWIN) == covered
+    for name in covered:
+        # The fields that a twin has are named as the loop's own.
+        own = set(inspect.signature(getattr(symbolic, name)).parameters)
+        assert own <= set(inspect.signature(getattr(fp, name)).parameters)
+
+
+def expected(sampler, corpus, learner):
+    loop = symbolic.Loop(sampler, corpus, learner)
+    with np.errstate(all="ignore"):
+        return float(symbolic.mean(loop, P, symbolic.heterozygosity))
+
+
+def found(sampler, corpus, learner):
+    loop = fp.Loop(sampler, corpus, learner)
+    if not loop.stochastic:
+        return float(fp.simplex.heterozygosity(loop.generation(jnp.asarray(START))[0]))
+    end = enumerate_histories(loop, jnp.asarray(START), 1)
+    return float(end.mean(fp.simplex.heterozygosity(end.logits[-1])))
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler(name):
+    twin, part = SAMPLERS[name]
+    rest, own = (symbolic.Fresh(3), symbolic.Refit()), (fp.Fresh(3), fp.Refit())
+    np.testing.assert_allclose(found(part, *own), expected(twin, *rest), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_of_exact_data_and_of_samples(name):
+    twin, part = LEARNERS[name]
+    hot, own = symbolic.Temperature(HALF), fp.Temperature(0.5)
+    accuracy = 1e-7 if name == "GradientFlow" else 1e-13
+    np.testing.assert_allclose(
+        found(own, fp.Exact(), part), expected(hot, symbolic.Exact(), twin), rtol=accuracy
+    )
+    if name != "GradientFlow":  # endless training on data that lack an outcome never ends
+        np.testing.assert_allclose(
+            found(own, fp.Fresh(3), part), expected(hot, symbolic.Fresh(3), twin), rtol=accuracy
+        )
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_corpus_by_the_exact_chain(name):
+    twin, part = CORPORA[name]
+    wanted = expected(symbolic.Temperature(), twin, symbolic.Refit())
+    if name == "Exact":
+        assert found(fp.Temperature(1.0), part, fp.Refit()) == pytest.approx(wanted, rel=1e-14)
+        return
+    states = fp.chain.from_loop(fp.Loop(corpus=part), 3)
+    row = states.first_generation(jnp.asarray(START))
+    mean = sum(
+        chance * row @ np.asarray(fp.simplex.heterozygosity(jnp.asarray(models)))
+        for chance, models in states.models()
+    )
+    assert mean == pytest.approx(wanted, rel=1e-13)
+
+
+def test_real_samples_by_the_exact_chain():
+    twin = symbolic.Mixed(Q, sp.Rational(2, 5), symbolic.Fresh(3), 2)
+    states = fp.chain.from_loop(fp.Loop(corpus=fp.Mixed(REAL, 0.4, fp.Fresh(3), num_real=2)), 3)
+    row = states.first_generation(jnp.asarray(START))
+    mean = sum(
+        chance * row @ np.asarray(fp.simplex.heterozygosity(jnp.asarray(models)))
+        for chance, models in states.models()
+    )
+    assert mean == pytest.approx(
+        expected(symbolic.Temperature(), twin, symbolic.Refit()), rel=1e-13
+    )
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        lambda n: symbolic.Loop(corpus=symbolic.Fresh(n)),
+        lambda n: symbolic.Loop(corpus=symbolic.Pooled(Q, TENTH, symbolic.Fresh(n))),
+        lambda n: symbolic.Loop(corpus=symbolic.Mixed(Q, sp.Rational(1, 4), symbolic.Fresh(n), 1)),
+        lambda n: symbolic.Loop(
+            symbolic.Temperature(HALF), symbolic.Fresh(n), symbolic.MixtureStep(HALF)
+        ),
+    ],
+    ids=["fresh", "pooled", "stratified", "mixture step"],
+)
+def test_any_number_of_samples_is_every_number_of_samples(loop):
+    n, p = sp.Symbol("n", integer=True, positive=True), symbolic.shares(3)
+    general = symbolic.mean(loop(n), p, symbolic.heterozygosity)
+    for number in (1, 2, 3):
+        counted = symbolic.mean(loop(number), p, symbolic.heterozygosity)
+        assert sp.simplify(general.subs(n, number) - counted) == 0
+
+
+def test_means_of_exponentials_of_the_counts():
+    n, eta = sp.Symbol("n", integer=True, positive=True), sp.Symbol("eta", positive=True)
+    p = symbolic.shares(2)
+
+    def odds(q):
+        return sp.powsimp(sp.simplify(q[0] / q[1]))
+
+    general = symbolic.mean(
+        symbolic.Loop(corpus=symbolic.Fresh(n), learner=symbolic.GradientSteps(eta)), p, odds
+    )
+    for number in (1, 2):
+        loop = symbolic.Loop(corpus=symbolic.Fresh(number), learner=symbolic.GradientSteps(eta))
+        gap = general.subs(n, number) - symbolic.mean(loop, p, odds)
+        assert abs(gap.subs({p[0]: sp.Rational(3, 10), eta: HALF}).evalf(30)) < 1e-25
+
+
+def test_a_velocity_is_the_slope_of_the_loss():
+    p, data = symbolic.shares(3), Q
+    for learner in (symbolic.GradientFlow(), symbolic.GradientSteps(sp.Symbol("eta"))):
+        wanted = [q - x for q, x in zip(data, p, strict=True)]
+        assert [
+            sp.simplify(v - w) for v, w in zip(learner.velocity(p, data), wanted, strict=True)
+        ] == [0] * 3
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_what_has_no_formula_says_so(wrong):
+    p = symbolic.shares(2)
+    if wrong:
+        with pytest.raises(ValueError, match="`time` must be oo"):
+            symbolic.next_model(symbolic.Loop(learner=symbolic.GradientFlow(sp.Symbol("tau"))), p)
+    else:
+        with pytest.raises(ValueError, match="`p` must be numbers"):
+            symbolic.TopK(1)(p)
+
+
+def test_a_loop_says_what_it_does():
+    n, T = sp.symbols("n T", positive=True)
+    loop = symbolic.Loop(symbolic.Temperature(T), symbolic.Fresh(n), symbolic.Refit())
+    assert loop.words() == "Draws at temperature T; n fresh samples a generation; full training."
