@@ -173,7 +173,7 @@ def verify(label: str) -> Verdict:
         KeyError: no equation has that label.
 
     Example:
-        >>> print(verify("tempering.storage_hot").mark)
+        >>> print(verify("recovery.storage_hot").mark)
         proved, evaluated, confronted
     """
     equation = equations()[label]
@@ -247,7 +247,7 @@ def prove(equation: Equation, answer: Any = None) -> Comparison:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> prove(equations()["tempering.recovery"]).passed
+        >>> prove(equations()["recovery.recovery"]).passed
         True
     """
     if equation.proof is None:
@@ -336,7 +336,7 @@ def evaluate(equation: Equation) -> Comparison:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> evaluate(equations()["tempering.storage_hot"]).passed
+        >>> evaluate(equations()["recovery.storage_hot"]).passed
         True
     """
     solution = implementation(equation, "solution")
@@ -382,7 +382,7 @@ def confront(equation: Equation, answer: Any = None) -> Comparison:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> compared = confront(equations()["tempering.storage_hot"])
+        >>> compared = confront(equations()["recovery.storage_hot"])
         >>> compared.passed, min(compared.rejected.values()) > 1
         (True, True)
     """
@@ -516,7 +516,7 @@ def fell(equation: Equation, num_points: int = 6) -> list[Fall]:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> all(fall.confrontation for fall in fell(equations()["tempering.storage_hot"]))
+        >>> all(fall.confrontation for fall in fell(equations()["recovery.storage_hot"]))
         True
     """
     with jax.enable_x64(True):

@@ -28,7 +28,7 @@ from IPython.display import display
 
 import fixedpoint as fp
 from fixedpoint import confront, simplex
-from fixedpoint.laws import tempering, traces
+from fixedpoint.laws import recovery, tempering, traces
 from fixedpoint.laws.equation import equations
 from paper import press
 
@@ -105,7 +105,7 @@ for step_size in (0.4, 0.1, 0.025):
 # %%
 loop = fp.Loop(sampler=fp.Temperature(0.8))
 dead = fp.run(loop, start, 25, progress=False).value[-1]
-warm = float(tempering.recovery(0.8, 25))
+warm = float(recovery.recovery(0.8, 25))
 back = simplex.probabilities(simplex.temper(dead, warm))
 print("generation 25 has off its mode:", f"{float(simplex.tail_probability(dead)):.0e}")
 print(f"sampled at temperature {warm:.0f}:  {np.asarray(back)}")
@@ -216,11 +216,11 @@ assert "TopK" in answer
 
 # %%
 assert verdict.passed, "tempering.logits"
-assert jnp.allclose(back, jnp.array([0.5, 0.3, 0.2]), rtol=1e-9), "tempering.recovery: not restored"
+assert jnp.allclose(back, jnp.array([0.5, 0.3, 0.2]), rtol=1e-9), "recovery.recovery: not restored"
 assert (lineages.value[60] == 1).mean() > 0.5, "few samples must lose outcomes"
 for coarse, fine in ((0.4, 0.1), (0.1, 0.025)):
     assert 0.4 < moved[fine] / moved[coarse] < 0.65, "traces.displacement_bound: not the root"
 assert split["sharpened: T = 0.8"].lost_modes.max() == 0
 assert split["sharpened and cut: top 4"].lost_modes[-1] > 0.05
-assert {"tempering.logits", "tempering.recovery", "traces.displacement_bound"} <= set(register)
+assert {"tempering.logits", "recovery.recovery", "traces.displacement_bound"} <= set(register)
 print("all assertions hold")

@@ -39,7 +39,7 @@ from IPython.display import display
 import fixedpoint as fp
 from fixedpoint import confront, simplex
 from fixedpoint.inputs import character_counts
-from fixedpoint.laws import flow, tempering
+from fixedpoint.laws import flow, online, tempering
 from fixedpoint.laws.equation import equations
 from fixedpoint.potential import potential
 from paper import data as texts
@@ -146,7 +146,7 @@ display(sp.Eq(sp.Symbol(r"\theta_\infty"), sp.simplify(at_rest)))
 # proof:
 
 # %%
-display(register["flow.duality"], *register["flow.duality"].proof())
+display(register["online.duality"], *register["online.duality"].proof())
 
 # %% [markdown]
 # **Step 5: one potential.** What do refits, the flow to a frozen teacher, the online flow and the
@@ -154,8 +154,8 @@ display(register["flow.duality"], *register["flow.duality"].proof())
 # $\Phi(\theta)=T\,\mathrm{lse}(\theta/T)-\mathrm{lse}(\theta)$:
 
 # %%
-display(register["flow.potential"])
-print(confront.prove(register["flow.potential"]).summary)
+display(register["online.potential"])
+print(confront.prove(register["online.potential"]).summary)
 
 # %% [markdown]
 # ## The closed form
@@ -170,7 +170,7 @@ print(
     f"off the mode after 100 generations of τ = 1: {float(flow.finite_training(3, 1.0, 100)):.5f}"
 )
 times = np.array([0.0, 1.0, 10.0, 100.0])
-print("gap of two outcomes, T = 1/2:", np.asarray(flow.online_two_outcomes(1.0, 0.5, times)))
+print("gap of two outcomes, T = 1/2:", np.asarray(online.online_two_outcomes(1.0, 0.5, times)))
 
 # %% [markdown]
 # ## The confrontation
@@ -279,8 +279,10 @@ gaps = online[:, 1] - online[:, -1]
 slope = np.polyfit(np.log(times[-12:]), np.log(gaps[-12:]), 1)[0]
 tail = np.asarray(simplex.tail_probability(online))
 print(f"gap between the first and the last loser: {gaps[0]:.3f} at first, {gaps[-1]:.3f} at last")
-print(f"its slope in log t: {slope:.4f}, predicted {-flow.losers_equalise(5):.4f}")
-print(f"probability off the mode × K t/(K-1) at last: {tail[-1] / flow.collapse_tail(5, 1e6):.5f}")
+print(f"its slope in log t: {slope:.4f}, predicted {-online.losers_equalise(5):.4f}")
+print(
+    f"probability off the mode × K t/(K-1) at last: {tail[-1] / online.collapse_tail(5, 1e6):.5f}"
+)
 
 # %% [markdown]
 # **The potential** is climbed by every learner in every generation:
@@ -308,11 +310,11 @@ verdicts = {}
 for label in (
     "flow.multiplier",
     "flow.finite_training",
-    "flow.duality",
-    "flow.uniform_rate",
-    "flow.collapse_tail",
-    "flow.losers_equalise",
-    "flow.potential",
+    "online.duality",
+    "online.uniform_rate",
+    "online.collapse_tail",
+    "online.losers_equalise",
+    "online.potential",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -365,9 +367,11 @@ for name, learner in {"refit": fp.Refit(), "flow for τ = 1": fp.GradientFlow(ti
 # known, and it is of the order of $K$:
 
 # %%
-display(register["flow.blow_up"])
+display(register["online.blow_up"])
 for K in (10, 1000, 50_000):
-    print(f"K = {K:6,}: take-over after a time {float(flow.blow_up(1.0, K)):,.1f} from a gap of 1")
+    print(
+        f"K = {K:6,}: take-over after a time {float(online.blow_up(1.0, K)):,.1f} from a gap of 1"
+    )
 
 # %% [markdown]
 # ## Exercises
@@ -409,8 +413,8 @@ print(f"at least {at_least:.1f}, alone {alone:.1f}")
 
 # %% tags=["answer"]
 # Duality: divide the logits by T = 1/2, flow at 1/T = 2 for the time 3/T = 6, multiply by T.
-cold = flow.online_two_outcomes(1.0, 0.5, 3.0)
-back = 0.5 * flow.online_two_outcomes(cold / 0.5, 2.0, 6.0)
+cold = online.online_two_outcomes(1.0, 0.5, 3.0)
+back = 0.5 * online.online_two_outcomes(cold / 0.5, 2.0, 6.0)
 assert float(cold) > 1
 assert np.isclose(float(back), 1.0, rtol=1e-12)
 print(f"gap 1 → {float(cold):.4f} → {float(back):.9f}")
@@ -433,11 +437,11 @@ assert np.all(np.abs(lineage[:, -1] / lineage[:, -4] - 1) < 1e-5), "claim 7: lin
 assert np.all(lineage[1:, -1] > 20 * tuned[1:, -1]), "claim 7: fine-tuning goes on"
 assert np.all(np.abs(lineage[2:, -1] / one_hot[2:] - 1) < 0.01)
 assert abs(found / predicted - 1) < 1e-3
-assert abs(slope + flow.losers_equalise(5)) < 2e-3
-assert abs(tail[-1] / flow.collapse_tail(5, 1e6) - 1) < 1e-3
+assert abs(slope + online.losers_equalise(5)) < 2e-3
+assert abs(tail[-1] / online.collapse_tail(5, 1e6) - 1) < 1e-3
 assert min(climbed.values()) > -1e-12, "some road led down"
 assert initial < blank[1, "initial"] < blank[1, "last"]
 assert blank[30, "initial"] < blank[30, "last"] < ideal
 assert beyond["refit"].max() < 1e-12 < 1e-3 < beyond["flow for τ = 1"].max()
-assert {"flow.finite_training", "flow.collapse_tail", "flow.potential"} <= set(verdicts)
+assert {"flow.finite_training", "online.collapse_tail", "online.potential"} <= set(verdicts)
 print("all assertions hold")

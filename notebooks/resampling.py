@@ -41,7 +41,7 @@ from IPython.display import display
 import fixedpoint as fp
 from fixedpoint import chain, confront, simplex
 from fixedpoint.inputs import word_counts
-from fixedpoint.laws import resampling
+from fixedpoint.laws import metastability, real_data, resampling, truncation, verifier
 from fixedpoint.laws.equation import equations
 from paper import data as texts
 from paper import press
@@ -202,7 +202,7 @@ for mass in (0.9, 0.99):
     model = words
     for _ in range(200):
         model = fp.Nucleus(mass)(model)
-    nucleus[mass] = int(simplex.num_surviving(model)), int(resampling.nucleus_support(words, mass))
+    nucleus[mass] = int(simplex.num_surviving(model)), int(truncation.nucleus_support(words, mass))
     first_cut = int(simplex.num_surviving(fp.Nucleus(mass)(words)))
     print(f"nucleus {mass}: {first_cut:,} words at first, in the end {nucleus[mass][0]}")
 
@@ -235,7 +235,7 @@ times = {}
 for size in (100, 150):
     times[size] = chain.absorption(chain.from_loop(loop(size, 2.0))).mean[size // 2]
 measured = (np.log(times[150]) - np.log(times[100])) / 50
-action = float(resampling.metastability(2.0))
+action = float(metastability.metastability(2.0))
 print(f"T = 2: slope {measured:.5f}, least action {action:.5f}; n = 150 takes {times[150]:.1e}")
 
 # %% [markdown]
@@ -245,11 +245,11 @@ print(f"T = 2: slope {measured:.5f}, least action {action:.5f}; n = 150 takes {t
 # %%
 kept = {}
 for size in (10, 100, 1000):
-    kept[size] = float(resampling.kept_diversity(1 / size, size))
+    kept[size] = float(real_data.kept_diversity(1 / size, size))
     print(f"n = {size:4}, one real sample a generation: {kept[size]:.4f}")
 for share in (0.01, 0.1):
     print(
-        f"the plays, {share:.0%} real words: {float(resampling.kept_diversity(share, corpus)):.5f}"
+        f"the plays, {share:.0%} real words: {float(real_data.kept_diversity(share, corpus)):.5f}"
     )
 
 # %% [markdown]
@@ -268,11 +268,11 @@ for label in (
     "resampling.entropy_budget",
     "resampling.entropy_toll",
     "resampling.truncation",
-    "resampling.nucleus_support",
-    "resampling.scale_function",
-    "resampling.slow_eigenvalue",
-    "resampling.kept_diversity",
-    "resampling.verifier",
+    "truncation.nucleus_support",
+    "metastability.scale_function",
+    "metastability.slow_eigenvalue",
+    "real_data.kept_diversity",
+    "verifier.verifier",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -297,7 +297,7 @@ print(f"mean of 1 − Σp²: {mean_square:.2e}, all of it in {undecided:.2%} of 
 
 # %%
 for odds in (1.0, 3.0, 30.0):
-    critical = float(resampling.critical_temperature(jnp.log(jnp.array([odds, 1.0])), 100))
+    critical = float(metastability.critical_temperature(jnp.log(jnp.array([odds, 1.0])), 100))
     print(f"odds {odds:4}: T_c = {critical:.4f}")
 
 # %% [markdown]
@@ -307,9 +307,9 @@ for odds in (1.0, 3.0, 30.0):
 # surely: if it is rare, it may not be drawn. From $k$ right ones of many samples:
 
 # %%
-print("n_e of steps of 0.1 on 4 samples:", round(1 / float(resampling.partial_refit(0.1, 4, 1))))
+print("n_e of steps of 0.1 on 4 samples:", round(1 / float(real_data.partial_refit(0.1, 4, 1))))
 right = np.arange(0, 7)
-lost = np.asarray(resampling.lock_in_strong(right, 2.0))
+lost = np.asarray(verifier.lock_in_strong(right, 2.0))
 print("r = 2: chance that the wrong answer is learnt for ever:", lost)
 
 # %% [markdown]
@@ -359,7 +359,7 @@ print(two)
 # %% tags=["answer"]
 # p_m/S_m = 1/m > 0.1 for m < 10: nine (of ten, nine have 0.9 exactly, which is enough). Unequal
 # outcomes have p_m < S_m/m.
-assert int(resampling.nucleus_support(jnp.zeros(1000), 0.9)) == 9
+assert int(truncation.nucleus_support(jnp.zeros(1000), 0.9)) == 9
 assert nucleus[0.9][1] < 9
 print(nucleus[0.9][1], "words")
 

@@ -39,7 +39,7 @@ from IPython.display import display
 import fixedpoint as fp
 from fixedpoint import confront, simplex
 from fixedpoint.inputs import character_counts, next_character_counts, word_counts
-from fixedpoint.laws import tempering
+from fixedpoint.laws import families, recovery, tempering
 from fixedpoint.laws.equation import equations
 from paper import data as texts
 from paper import press
@@ -133,7 +133,7 @@ sp.Eq(sp.Symbol(r"n_\epsilon"), sp.simplify(needed))
 # the definitions for the numbers of outcomes that they name. Displaying a step runs it:
 
 # %%
-display(register["tempering.recovery"], *register["tempering.recovery"].proof())
+display(register["recovery.recovery"], *register["recovery.recovery"].proof())
 
 # %% [markdown]
 # ## The closed form
@@ -157,10 +157,10 @@ print(f"generation 1 by hand: {by_hand / by_hand.sum()}")
 gap, modes, runners_up = tempering.runners_up(start)
 needed = float(tempering.generations_to_collapse(gap, modes, runners_up, 0.8, tolerance=1e-6))
 collapsed = tempering.logits(start, 0.8, 20)
-back = simplex.probabilities(simplex.temper(collapsed, tempering.recovery(0.8, 20)))
+back = simplex.probabilities(simplex.temper(collapsed, recovery.recovery(0.8, 20)))
 print(f"{needed:.1f} generations")
 print("generation 20:               ", np.asarray(simplex.probabilities(collapsed)))
-print(f"sampled at temperature {tempering.recovery(0.8, 20):.1f}: ", np.asarray(back))
+print(f"sampled at temperature {recovery.recovery(0.8, 20):.1f}: ", np.asarray(back))
 
 # %% [markdown]
 # ### Sharpening against losing modes
@@ -248,7 +248,7 @@ for label in (
     "tempering.mode_limit",
     "tempering.generations_to_collapse",
     "tempering.uniform_limit",
-    "tempering.recovery",
+    "recovery.recovery",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -326,7 +326,7 @@ alive = np.isfinite(next_word)
 print(f"{len(next_word):,} outcomes, {alive.sum():,} with a probability")
 for T in (0.9, 1.0, 1.1):
     print(f"T = {T}: {summary(after(next_word, T), vocabulary, 3)}")
-restored = simplex.temper(after(next_word, 0.9), tempering.recovery(0.9, 20))
+restored = simplex.temper(after(next_word, 0.9), recovery.recovery(0.9, 20))
 print(f"restored: {summary(restored, vocabulary, 3)}")
 error = np.abs(
     np.asarray(simplex.log_probabilities(restored))[alive]
@@ -351,11 +351,11 @@ for n in (0, 10, 40, 80):
 # **Storage.** Temperature loses no mode, but a number format can. Stored as float32
 # *probabilities*, the rarest outcome underflows after $\log(\lambda/R)/\log(1/T)$ generations, $R$
 # being the range of the initial logits and $e^{-\lambda}$ the smallest number. (Very near to
-# $T=1$ rounding errors add up before that: `tempering.storage_hot`.)
+# $T=1$ rounding errors add up before that: `recovery.storage_hot`.)
 
 # %%
-verdicts["tempering.storage_cold"] = confront.verify("tempering.storage_cold")
-display(register["tempering.storage_cold"], verdicts["tempering.storage_cold"])
+verdicts["recovery.storage_cold"] = confront.verify("recovery.storage_cold")
+display(register["recovery.storage_cold"], verdicts["recovery.storage_cold"])
 
 # %% [markdown]
 # On the real texts at $T=0.9$ the prediction holds within one generation. (It takes the mode for
@@ -370,7 +370,7 @@ distributions = {
     "next word": next_word[alive],
 }
 for name, logits0 in distributions.items():
-    predicted = float(tempering.storage_cold(np.ptp(logits0), 0.9, smallest))
+    predicted = float(recovery.storage_cold(np.ptp(logits0), 0.9, smallest))
     around = [int(predicted) + shift for shift in (-1, 0, 1)]
     stored = [
         simplex.probabilities(tempering.logits(logits0, 0.9, n)).astype(jnp.float32) for n in around
@@ -403,9 +403,9 @@ for n, alive_outcomes in zip(runs.generation, runs.value, strict=True):
 # of the trained slope is then not $1/T$:
 
 # %%
-display(register["tempering.cone"])
+display(register["families.cone"])
 for T in (0.9, 0.5, 0.25):
-    print(f"T = {T}: unrestricted {1 / T:.3f}, frozen base {float(tempering.cone(1 / T)):.3f}")
+    print(f"T = {T}: unrestricted {1 / T:.3f}, frozen base {float(families.cone(1 / T)):.3f}")
 
 # %% [markdown]
 # **A learner that sees the final answers alone.** Let an outcome be a reasoning that ends with an
@@ -414,7 +414,7 @@ for T in (0.9, 0.5, 0.25):
 # below $T=1$ the most frequent answer may lose, above it the limit is not uniform.
 
 # %%
-display(register["tempering.final_answer"])
+display(register["families.final_answer"])
 reasonings, answers = jnp.log(jnp.array([0.2, 0.19, 0.16, 0.35, 0.1])), ["x", "x", "x", "y", "y"]
 for T in (0.8, 1.0, 1.25):
     loop = fp.Loop(sampler=fp.Temperature(T), learner=fp.FinalAnswer(answers))
@@ -504,5 +504,5 @@ for name in ("characters", "words"):
 assert lost_pairs.all(), "what never occurs stays lost, and nothing else is"
 assert error < 1e-9, "the tail of the next word is back"
 assert all(found[0] and not found[-1] for found in horizon.values())
-assert {"tempering.fixed_point", "tempering.logits", "tempering.recovery"} <= set(verdicts)
+assert {"tempering.fixed_point", "tempering.logits", "recovery.recovery"} <= set(verdicts)
 print("all assertions hold")

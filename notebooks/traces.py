@@ -38,7 +38,7 @@ from IPython.display import display
 import fixedpoint as fp
 from fixedpoint import confront, simplex
 from fixedpoint.inputs import character_counts
-from fixedpoint.laws import traces
+from fixedpoint.laws import survival, traces
 from fixedpoint.laws.equation import equations
 from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
@@ -141,8 +141,8 @@ sp.Eq(sp.Symbol(r"\mathbb{E}[p'q']/(pq)"), chart)
 # them. A power of $1/Y$ falls on average from every state:
 
 # %%
-display(register["traces.transience"])
-print(confront.prove(register["traces.transience"]).summary)
+display(register["survival.transience"])
+print(confront.prove(register["survival.transience"]).summary)
 
 # %% [markdown]
 # That is the limit of small steps. For *every* step size, and with a batch of $B$ samples, let $A$
@@ -197,9 +197,9 @@ for n in (1e6, 1e9, 1e12, 1e100):
 # (*conjecture*), and the chance that a leader was never overtaken.
 
 # %%
-display(register["traces.memory"], register["traces.survival"])
-print(np.asarray(traces.memory(jnp.array([4.0, -1.0, -3.0]), 50.0)))
-print(f"never overtaken, from 4 ahead: {float(traces.survival(3, 4.0, 50.0)):.3f}")
+display(register["survival.memory"], register["survival.survival"])
+print(np.asarray(survival.memory(jnp.array([4.0, -1.0, -3.0]), 50.0)))
+print(f"never overtaken, from 4 ahead: {float(survival.survival(3, 4.0, 50.0)):.3f}")
 
 # %% [markdown]
 # ## The confrontation
@@ -287,7 +287,7 @@ late = run_events(
 memory = {}
 for log_n, leaders in zip((25.0, 50.0), late.value, strict=True):
     memory[log_n] = np.bincount(leaders, minlength=3) / 256
-    law = np.asarray(traces.memory(jnp.array([4.0, -1.0, -3.0]), log_n))
+    law = np.asarray(survival.memory(jnp.array([4.0, -1.0, -3.0]), log_n))
     print(f"log n = {log_n}: leads {memory[log_n]}, law {law}, standard error 0.03")
 
 # %% [markdown]
@@ -301,10 +301,10 @@ for label in (
     "traces.displacement_bound",
     "traces.catenoid",
     "traces.first_surprise",
-    "traces.switches",
+    "survival.switches",
     "traces.two_charts",
-    "traces.transience",
-    "traces.winner",
+    "survival.transience",
+    "survival.winner",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -314,7 +314,7 @@ for label in (
 #
 # **Below temperature 1** there is a drift, and one outcome is drawn for ever in the end. Which
 # one? For small steps the initial mode, but for a probability that is exponentially small
-# (`traces.winner`). There is a worst step size in between: moderate steps forget the mode more
+# (`survival.winner`). There is a worst step size in between: moderate steps forget the mode more
 # than one huge step does. From odds of $e^{1/2}$ at $T=0.8$:
 
 # %%
@@ -339,9 +339,9 @@ print("its initial probability is 0.622, sampled at T = 0.8 it is 0.651; standar
 # the edges' middles, and about the corners, which win when $v$ is large.
 
 # %%
-display(register["traces.stationary_mixture"])
+display(register["survival.stationary_mixture"])
 for v in (0.5, 2.0, 6.0):
-    square = float(traces.stationary_mixture(3, v))
+    square = float(survival.stationary_mixture(3, v))
     print(f"v = {v}: mean square of the logits {square:5.2f}; one Gaussian would have {v}")
 
 # %% [markdown]
@@ -388,9 +388,9 @@ print(f"{half:.2e} generations")
 # %% tags=["answer"]
 # 1/2 + 2/50 = 0.54; 4/50 = 0.08; 2/log n = 0.01 at log n = 200, generation 10^87.
 model = jnp.array([2.0, -2.0])
-assert np.isclose(float(traces.memory(model, 50.0)[0]), 0.54)
-assert np.isclose(float(traces.survival(2, 4.0, 50.0)), 0.08)
-assert np.isclose(float(traces.memory(model, 200.0)[0]), 0.51)
+assert np.isclose(float(survival.memory(model, 50.0)[0]), 0.54)
+assert np.isclose(float(survival.survival(2, 4.0, 50.0)), 0.08)
+assert np.isclose(float(survival.memory(model, 200.0)[0]), 0.51)
 
 # %% [markdown]
 # ## What was shown
@@ -410,7 +410,7 @@ assert frozen[-1].max() < 1e-50, "on probabilities every run must freeze"
 assert lowest >= 1, "the bound of the drift of log Y fails"
 assert highest <= 1, "the bound of its square fails"
 for log_n, frequencies in memory.items():
-    law = np.asarray(traces.memory(jnp.array([4.0, -1.0, -3.0]), log_n))
+    law = np.asarray(survival.memory(jnp.array([4.0, -1.0, -3.0]), log_n))
     assert np.abs(frequencies - law).max() < 0.13, "the memory is another one"
 assert won[2.0] < 0.622 < won[20.0] < won[0.1], "moderate steps must forget the most"
 assert {"traces.martingale", "traces.first_surprise", "traces.two_charts"} <= set(verdicts)

@@ -198,7 +198,7 @@ def power_of_ten(number: float) -> str:
 
 def constants(register: Mapping[str, Equation]) -> dict[str, str]:
     """Numbers that the text quotes from the equations themselves."""
-    multiplier = register["tempering.cone"].rhs
+    multiplier = register["families.cone"].rhs
     [beta] = multiplier.free_symbols
     root = mpmath.findroot(sp.lambdify(beta, multiplier - 1, "mpmath"), 3.5)
     return {"coneThreshold": f"{float(root):.2f}"}

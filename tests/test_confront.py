@@ -287,7 +287,7 @@ def test_a_verdict_with_a_number_missing_is_not_passed(wrong):
 @pytest.mark.slow
 def test_several_processes_give_the_same_verdicts(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    labels = ["tempering.storage_hot", "tempering.mode_limit"]
+    labels = ["recovery.storage_hot", "tempering.mode_limit"]
     shared = confront.verify_all(labels, processes=2)
     assert [verdict.label for verdict in shared] == labels
     assert shared == [confront.verify(label) for label in labels]

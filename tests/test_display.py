@@ -52,7 +52,7 @@ def test_a_notebook_shows_no_digit_that_rounding_decides():
         evaluated = Comparison("passed", f"error {error:.1e}", rounded="error below 1e-12")
         rejected = {NEAR_MISSES: {"n": 3e5 * (1 + error)}}
         compared = Comparison("passed", f"{error} of its bound", details=rejected, rounded="within")
-        verdict = Verdict("flow.natural", "exact", "It is so.", fine, evaluated, compared)
+        verdict = Verdict("online.natural", "exact", "It is so.", fine, evaluated, compared)
         return verdict._repr_markdown_()
 
     assert shown(2.2e-16) == shown(4.4e-13)
@@ -62,7 +62,7 @@ def test_a_notebook_shows_no_digit_that_rounding_decides():
     assert far == "more than 1e+03 times"
 
 
-@pytest.mark.parametrize("label", ["tempering.storage_hot", "resampling.kept_diversity"])
+@pytest.mark.parametrize("label", ["recovery.storage_hot", "real_data.kept_diversity"])
 def test_verdicts_have_what_a_notebook_shows(label):
     verdict = confront.verify(label)
     shown = verdict._repr_markdown_()

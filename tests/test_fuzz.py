@@ -381,7 +381,7 @@ DOCUMENTED = {
 EXPLAINED = {
     "simplex.decomposition": "b and the recovery temperature are NaN where there is none",
     "flow.lineage": "NaN outside its range",
-    "traces.winner": "NaN outside its range",
+    "survival.winner": "NaN outside its range",
 }
 """Where NaN is an answer that the docstring explains."""
 

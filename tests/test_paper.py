@@ -177,7 +177,7 @@ def test_equations_come_from_the_registered_objects():
 
 def test_the_table_follows_the_sections():
     assert build.laws_in_order(REGISTER)[:3] == ["tempering", "flow", "traces"]
-    assert build.laws_in_order({"x.y": REGISTER["flow.natural"]}) == ["flow"]
+    assert build.laws_in_order({"x.y": REGISTER["online.natural"]}) == ["flow"]
 
 
 def test_the_last_verification_is_told_in_numbers():

@@ -37,7 +37,7 @@ def test_full_training_on_final_answers_is_what_the_loop_does(temperature, learn
     learner = fp.FinalAnswer(["x", "x", "y", "y", "z"], learner)
     loop = fp.Loop(sampler=fp.Temperature(temperature), learner=learner)
     solution = fp.solve(loop, logits)
-    assert solution.law == "tempering.final_answer"
+    assert solution.law == "families.final_answer"
     simulated = fp.run(loop, logits, num_generations=5, observe=fp.simplex.probabilities)
     law = fp.simplex.probabilities(solution.logits(5))
     np.testing.assert_allclose(simulated.value[-1], law, rtol=1e-6, atol=1e-12)

@@ -133,7 +133,7 @@ MODELS = {
 LAWS = {
     "tempering.logits",
     "tempering.fixed_point",
-    "tempering.final_answer",
+    "families.final_answer",
     "flow.frozen_two_outcomes",
     "flow.frozen_uniform_target",
     "flow.frozen_one_hot_target",
@@ -420,7 +420,7 @@ def test_what_does_nothing_hides_no_law():
     ]
     answered = examine([(3, *case) for case in cases])
     assert sum(answered.values()) == len(cases)
-    assert LAWS - set(answered) == {"flow.frozen_two_outcomes", "tempering.final_answer"}
+    assert LAWS - set(answered) == {"flow.frozen_two_outcomes", "families.final_answer"}
 
 
 @pytest.mark.long
@@ -441,4 +441,4 @@ def test_plain_loops_are_refused_truly_or_followed():
         if not isinstance(learner, fp.FinalAnswer)
     ]
     answered = examine(cases)
-    assert LAWS - set(answered) == {"resampling.heterozygosity", "tempering.final_answer"}
+    assert LAWS - set(answered) == {"resampling.heterozygosity", "families.final_answer"}

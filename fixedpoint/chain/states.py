@@ -323,8 +323,8 @@ def drawn_probabilities(
     num_samples = _check_markov(loop, None)
     if num_samples > most:
         raise ValueError(
-            f"`num_samples` must be at most {most:,} (`fixedpoint.laws.resampling.slow_eigenvalue` "
-            f"is the limit of many samples); got {num_samples:,}."
+            f"`num_samples` must be at most {most:,} (the limit of many samples is in "
+            f"`fixedpoint.laws.metastability.slow_eigenvalue`); got {num_samples:,}."
         )
     _check_models(loop.corpus, 2, 1_000 * (num_samples + 1))
     states = all_counts(2, num_samples)

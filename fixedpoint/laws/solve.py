@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from fixedpoint import simplex
 from fixedpoint.checks import check_kind, check_logits
-from fixedpoint.laws import flow, resampling, tempering, traces
+from fixedpoint.laws import families, flow, resampling, tempering, traces
 from fixedpoint.loop import (
     Accumulated,
     Corpus,
@@ -94,7 +94,7 @@ class Tempered(Solution):
 
 
 class Answered(Solution):
-    """A loop governed by `tempering.final_answer`: full training on the final answers alone.
+    """A loop governed by `families.final_answer`: full training on the final answers alone.
 
     Attributes:
         law: the label of the governing equation.
@@ -108,13 +108,13 @@ class Answered(Solution):
 
     def logits(self, generation: int) -> Float[Array, "*batch num_outcomes"]:
         """Logits of the model at a generation: the reasonings of an answer keep their gaps."""
-        return tempering.final_answer_logits(
+        return families.final_answer_logits(
             self.initial, self.answers, self.temperature, generation
         )
 
     def limit(self) -> Float[Array, "*batch num_outcomes"]:
         """Logits after infinitely many generations."""
-        return tempering.final_answer_limit(self.initial, self.answers, self.temperature)
+        return families.final_answer_limit(self.initial, self.answers, self.temperature)
 
     def rate(self) -> Array:
         """Factor by which all that is left of the start shrinks or grows in one generation, 1/T."""
@@ -288,7 +288,7 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
     if _is_full(learner):
         return Tempered("tempering.logits", initial, temperature)
     if type(learner) is FinalAnswer and _is_full(learner.learner):
-        return Answered("tempering.final_answer", initial, temperature, learner.answers)
+        return Answered("families.final_answer", initial, temperature, learner.answers)
     if model.is_own_teacher and _rests(learner):
         return Tempered("tempering.fixed_point", initial, jnp.ones(()))
     if _is(temperature, 1):
@@ -522,7 +522,7 @@ _CUTS: dict[type, str] = {
         "leave."
     ),
     Nucleus: (
-        "fixedpoint.laws.resampling.nucleus_support for the number of outcomes that full training "
+        "fixedpoint.laws.truncation.nucleus_support for the number of outcomes that full training "
         "on infinitely many samples leaves, nucleus_boundary for two outcomes and many samples."
     ),
     MinP: "fixedpoint.chain for refits to samples of two outcomes.",
@@ -530,7 +530,7 @@ _CUTS: dict[type, str] = {
 
 _REAL_DATA = (
     "adds real data, which `solve` has no law for; call fixedpoint.run, or "
-    "fixedpoint.laws.resampling.immigration for the stationary covariance of refits to samples."
+    "fixedpoint.laws.real_data.immigration for the stationary covariance of refits to samples."
 )
 
 _CORPUS_ADVICE: dict[type, str] = {
@@ -538,7 +538,7 @@ _CORPUS_ADVICE: dict[type, str] = {
     Pooled: _REAL_DATA,
     Accumulated: "keeps all earlier data, which no registered law covers; call fixedpoint.run.",
     Curated: (
-        "selects what is kept; call fixedpoint.run, or fixedpoint.laws.resampling.verifier for two "
+        "selects what is kept; call fixedpoint.run, or fixedpoint.laws.verifier.verifier for two "
         "answers."
     ),
 }
@@ -560,7 +560,7 @@ _LEARNER_ADVICE: dict[type, str] = {
         "fixedpoint.laws.traces for single samples, else fixedpoint.run."
     ),
     MixtureStep: (
-        "moves only part of the way; call fixedpoint.laws.flow.mixture_online for tiny steps, "
+        "moves only part of the way; call fixedpoint.laws.online.mixture_online for tiny steps, "
         "else fixedpoint.run."
     ),
 }
@@ -587,12 +587,12 @@ def _sampled_advice(learner: Learner) -> str:
     if type(learner) is Refit:
         return (
             "adds pseudo-counts; call fixedpoint.run with num_replicates, or "
-            "fixedpoint.laws.resampling.immigration_pseudo for the stationary covariance."
+            "fixedpoint.laws.real_data.immigration_pseudo for the stationary covariance."
         )
     if type(learner) is MixtureStep:
         return (
             "moves only part of the way; call fixedpoint.run with num_replicates, or "
-            "fixedpoint.laws.resampling.partial_refit for the diversity lost in a generation that "
+            "fixedpoint.laws.real_data.partial_refit for the diversity lost in a generation that "
             "starts from the last."
         )
     if type(learner) is GradientFlow:
@@ -609,7 +609,7 @@ def _sampled_advice(learner: Learner) -> str:
     if type(learner) is FinalAnswer:
         return (
             "has a law for the answers alone: with Refit these are refitted to samples; call "
-            "`solve` for their logits (fixedpoint.laws.tempering.answers_and_reasonings) without "
+            "`solve` for their logits (fixedpoint.laws.families.answers_and_reasonings) without "
             "FinalAnswer, or fixedpoint.run with num_replicates."
         )
     return _UNKNOWN

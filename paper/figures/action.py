@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fixedpoint as fp
-from fixedpoint.laws import resampling
+from fixedpoint.laws import metastability
 from paper import press
 
 FAST = {"num_temperatures": 6}
@@ -36,11 +36,11 @@ def compute(num_temperatures: int = 16) -> dict[str, Any]:
     for number in NUM_SAMPLES:
         times = [log_time(number, float(T)) for T in temperatures]
         data[f"exponent {number}"] = np.array(times) / number
-    data["action"] = np.asarray(resampling.metastability(temperatures))
+    data["action"] = np.asarray(metastability.metastability(temperatures))
     curve = np.append(np.linspace(0, 0.98, 50), 1.0)
     with np.errstate(divide="ignore"):
-        data["curve action"] = np.asarray(resampling.metastability(1 / curve))
-        data["cold end"] = np.asarray(resampling.action_series(1 / curve))
+        data["curve action"] = np.asarray(metastability.metastability(1 / curve))
+        data["cold end"] = np.asarray(metastability.action_series(1 / curve))
     data["curve"] = curve
     data["hot end"] = np.log(2) - curve**2 / 2
     return data
@@ -82,7 +82,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 
 def numbers(data: Mapping[str, Any]) -> dict[str, str]:
-    action = float(resampling.metastability(2.0))
+    action = float(metastability.metastability(2.0))
     return {
         "actionTwo": f"{action:.4f}",
         "actionDouble": f"{np.log(10) / action:.1f}",

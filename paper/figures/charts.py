@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import traces
+from fixedpoint.laws import survival, traces
 from fixedpoint.loop.vertex import run_events
 from paper import press
 
@@ -68,7 +68,7 @@ def compute(num_generations: int = 1000, num_replicates: int = 64) -> dict[str, 
         "switches": np.asarray(softmax.num_switches),
         # In units of the diffusion's time (step size)² n, which is 1 when it begins to switch.
         "switches by the law": np.asarray(
-            traces.switches(LEVEL, (np.log(10) * decades + 2 * np.log(STEP_SIZE)).clip(0))
+            survival.switches(LEVEL, (np.log(10) * decades + 2 * np.log(STEP_SIZE)).clip(0))
         ),
     }
 

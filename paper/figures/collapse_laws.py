@@ -66,10 +66,10 @@ def compute(
         "law of refit": np.asarray(tail(refit_law)),
         "online: x": times,
         "online": np.asarray(fp.flow(online, logits0, times, observe=tail).value),
-        "law of online": np.asarray(flow.collapse_tail(3, times)),
+        "law of online": np.asarray(online.collapse_tail(3, times)),
         "mixture: x": early,
         "mixture": np.asarray(fp.flow(mixture, logits0, early, observe=tail).value),
-        "law of mixture": np.asarray(tail(flow.mixture_online(logits0, TEMPERATURE, early))),
+        "law of mixture": np.asarray(tail(online.mixture_online(logits0, TEMPERATURE, early))),
         "accumulated: x": accumulated,
         "accumulated": lost(
             fp.Loop(sampler=tempered, corpus=fp.Accumulated(fp.Exact())), accumulated

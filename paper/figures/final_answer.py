@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import tempering
+from fixedpoint.laws import families
 from paper import press
 
 FAST = {"num_generations": 24}
@@ -46,8 +46,8 @@ def compute(num_generations: int = 24) -> dict[str, Any]:
             runs = fp.run(loop, start, num_generations, observe=observe, progress=False)
             for what, values in runs.value.items():
                 data[f"{what} {name} {temperature}"] = np.asarray(values)
-        answers, entropies = tempering.answers_and_reasonings(start, ANSWERS, temperature)
-        law = tempering.final_answer(answers, entropies, temperature, data["generation"])
+        answers, entropies = families.answers_and_reasonings(start, ANSWERS, temperature)
+        law = families.final_answer(answers, entropies, temperature, data["generation"])
         data[f"law {temperature}"] = np.asarray(simplex.probabilities(law)[:, 0])
         data[f"limit {temperature}"] = np.asarray(simplex.probabilities(entropies)[0])
         data[f"score {temperature}"] = np.asarray(answers - entropies)

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import resampling
+from fixedpoint.laws import real_data
 from paper import press
 
 FAST = {"num_replicates": 128}
@@ -66,15 +66,15 @@ def theta(num_samples: Any, num_real: Any) -> Any:
 
 def compute(num_replicates: int = 512) -> dict[str, Any]:
     real = np.geomspace(*RANGE, 60)
-    data: dict[str, Any] = {"real": real, "limit": np.asarray(resampling.one_real_sample(real))}
+    data: dict[str, Any] = {"real": real, "limit": np.asarray(real_data.one_real_sample(real))}
     for number in NUM_SAMPLES:
         inside = real[real <= number]
-        data[f"law {number}"] = np.asarray(resampling.kept_diversity(inside / number, number))
+        data[f"law {number}"] = np.asarray(real_data.kept_diversity(inside / number, number))
         data[f"exact {number}"] = np.array([exact_share(number, m) for m in DOTS[number]])
     found = [simulated_share(n, m, num_replicates) for n, m in SIMULATED]
     data["simulated"], data["error"] = np.array(found).T
     data["simulated law"] = np.array(
-        [float(resampling.kept_diversity(m / n, n)) for n, m in SIMULATED]
+        [float(real_data.kept_diversity(m / n, n)) for n, m in SIMULATED]
     )
     return data
 
@@ -83,7 +83,7 @@ def check(data: Mapping[str, Any]) -> None:
     for number in NUM_SAMPLES:
         dots = np.array(DOTS[number])
         half = theta(number, dots) / 2
-        gap = data[f"exact {number}"] - np.asarray(resampling.one_real_sample(half))
+        gap = data[f"exact {number}"] - np.asarray(real_data.one_real_sample(half))
         assert np.abs(gap).max() < 1e-11, "exact chains must lie on the one curve"
     gap = np.abs(data["simulated"] - data["simulated law"]) / data["error"]
     assert gap.max() < 4.5, "fifty outcomes must keep the same share as two"
@@ -126,7 +126,7 @@ def numbers(data: Mapping[str, Any]) -> dict[str, str]:
     return {
         "immigrationSimulated": f"{data['simulated'][0]:.3f}",
         "immigrationLaw": f"{data['simulated law'][0]:.3f}",
-        "immigrationTwo": f"{float(resampling.kept_diversity(0.5, 2)):.2f}",
+        "immigrationTwo": f"{float(real_data.kept_diversity(0.5, 2)):.2f}",
     }
 
 

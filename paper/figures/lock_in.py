@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fixedpoint as fp
-from fixedpoint.laws import resampling
+from fixedpoint.laws import verifier
 from paper import press
 
 FAST = {"num_samples": 100}
@@ -30,7 +30,7 @@ def compute(num_samples: int = 400) -> dict[str, Any]:
         loop = fp.Loop(corpus=fp.Curated(np.array([ratio, 1.0]), fp.Fresh(num_samples)))
         decided = fp.chain.absorption(fp.chain.from_loop(loop))
         data[f"exact {ratio}"] = decided.probability[right, 0]
-        data[f"strong {ratio}"] = np.asarray(resampling.lock_in_strong(right, ratio))
+        data[f"strong {ratio}"] = np.asarray(verifier.lock_in_strong(right, ratio))
         data[f"weak {ratio}"] = ratio ** (-2.0 * right)
     return data
 

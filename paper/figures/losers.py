@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import flow, tempering
+from fixedpoint.laws import tempering
 from paper import press
 
 FAST = {"num_times": 25}
@@ -42,8 +42,8 @@ def compute(num_times: int = 49) -> dict[str, Any]:
         "time": times,
         "online": below_the_mode(online.value),
         "tail": np.asarray(simplex.tail_probability(online.value)),
-        "law of tail": np.asarray(flow.collapse_tail(num_outcomes, times)),
-        "exponent": float(flow.losers_equalise(num_outcomes)),
+        "law of tail": np.asarray(online.collapse_tail(num_outcomes, times)),
+        "exponent": float(online.losers_equalise(num_outcomes)),
     }
 
 

@@ -3,7 +3,7 @@
 The characters of Shakespeare's plays are retrained at temperature T and stored as probabilities
 after every generation, in three formats. Colour: the largest error of the logits when generation n
 is sampled at temperature T^-n to restore the start; grey: an outcome was rounded to 0 and is lost.
-Lines: the horizons `tempering.storage_cold` (T < 1) and `tempering.storage_hot` (T > 1).
+Lines: the horizons `recovery.storage_cold` (T < 1) and `recovery.storage_hot` (T > 1).
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from fixedpoint import simplex
 from fixedpoint.inputs import character_counts
-from fixedpoint.laws import tempering
+from fixedpoint.laws import recovery
 from paper import data as texts
 from paper import press
 
@@ -50,12 +50,12 @@ def compute(
     for name in FORMATS:
         data[name] = np.asarray(errors(logits0, jnp.asarray(temperatures), num_generations, name))
         precision = jnp.finfo(name)
-        cold = tempering.storage_cold(
+        cold = recovery.storage_cold(
             logit_range=data["range"],
             temperature=jnp.asarray(temperatures[temperatures < 1]),
             log_smallest=-np.log(float(precision.tiny)),
         )
-        hot = tempering.storage_hot(
+        hot = recovery.storage_hot(
             temperature=jnp.asarray(temperatures[temperatures > 1]),
             roundoff=float(precision.eps) / 2,
             tolerance=TOLERANCE,
@@ -76,7 +76,7 @@ def recovery_errors(
         stored = tempered.astype(stored_as).astype(logits.dtype)
         kept = jnp.all(stored > 0)
         logits = jnp.log(stored)
-        restored = simplex.temper(logits, tempering.recovery(temperature, n))
+        restored = simplex.temper(logits, recovery.recovery(temperature, n))
         error = jnp.abs(simplex.centre(restored) - start).max()
         return logits, jnp.where(kept, error, jnp.inf)
 

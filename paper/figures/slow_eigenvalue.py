@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fixedpoint as fp
-from fixedpoint.laws import resampling
+from fixedpoint.laws import metastability
 from paper import press
 
 FAST = {"num_temperatures": 12}
@@ -40,8 +40,8 @@ def compute(num_temperatures: int = 30) -> dict[str, Any]:
     for number in NUM_SAMPLES:
         data[f"decay {number}"] = np.array([decay(number, float(T)) for T in temperatures])
         data[f"decay at one {number}"] = decay(number, 1.0)
-    data["limit"] = np.asarray(resampling.slow_eigenvalue(temperatures, NUM_SAMPLES[-1]))
-    data["action"] = np.asarray(resampling.metastability(temperatures))
+    data["limit"] = np.asarray(metastability.slow_eigenvalue(temperatures, NUM_SAMPLES[-1]))
+    data["action"] = np.asarray(metastability.metastability(temperatures))
     return data
 
 

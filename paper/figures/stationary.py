@@ -18,7 +18,7 @@ from matplotlib.patches import Polygon
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import traces
+from fixedpoint.laws import survival
 from fixedpoint.loop.traces import run_traces
 from paper import press
 
@@ -51,13 +51,13 @@ def compute(num_replicates: int = 512, num_saved: int = 41, patience: float = 6)
         square = np.asarray(jnp.sum(runs.value**2, -1)).mean(0)
         data[f"square {variance}"] = square.mean()
         data[f"error {variance}"] = square.std() / np.sqrt(num_replicates)
-        data[f"law {variance}"] = float(traces.stationary_mixture(3, variance))
-        data[f"one {variance}"] = 2 * float(traces.stationary(3, temperature, step_size, 1))
+        data[f"law {variance}"] = float(survival.stationary_mixture(3, variance))
+        data[f"one {variance}"] = 2 * float(survival.stationary(3, temperature, step_size, 1))
     data["v"] = np.linspace(0.01, 6.6, 100)
-    data["law"] = np.asarray(traces.stationary_mixture(3, data["v"]))
+    data["law"] = np.asarray(survival.stationary_mixture(3, data["v"]))
     small = 1e-3
     hot = 1 / (1 - small / data["v"])
-    data["one"] = 2 * np.asarray(traces.stationary(3, hot, small, 1))
+    data["one"] = 2 * np.asarray(survival.stationary(3, hot, small, 1))
     return data
 
 

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import traces
+from fixedpoint.laws import survival
 from fixedpoint.laws.traces.derivation import WINNER
 from fixedpoint.laws.traces.process import losing_chance
 from fixedpoint.loop.traces import run_traces
@@ -48,7 +48,7 @@ def compute(
     for temperature in TEMPERATURES:
         lost = np.array([losing(step_size, temperature) for step_size in steps])
         data[f"grid {temperature}"] = 1 - lost
-        data[f"law {temperature}"] = 1 - np.asarray(traces.winner(GAP, temperature, steps))
+        data[f"law {temperature}"] = 1 - np.asarray(survival.winner(GAP, temperature, steps))
         tempered = simplex.temper(start, temperature)
         data[f"sampled {temperature}"] = float(simplex.mode_probability(tempered))
         won = []
@@ -69,7 +69,7 @@ def compute(
         )
     data["small"] = np.array(SMALL)
     data["lost by grid"] = np.array([losing(step_size, 0.5) for step_size in SMALL])
-    data["lost by law"] = np.asarray(traces.winner(GAP, 0.5, data["small"]))
+    data["lost by law"] = np.asarray(survival.winner(GAP, 0.5, data["small"]))
     data["lost by a diffusion"] = np.array(
         [
             float(

@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from fixedpoint import confront, potential
-from fixedpoint.laws import flow, resampling, tempering, traces
+from fixedpoint.laws import flow, online, real_data, resampling, survival, tempering
 from fixedpoint.laws.equation import equations
 
 EQUATIONS = equations()
@@ -133,7 +133,7 @@ def test_mixture_flow_above_temperature_1_from_far_apart(dtype, tolerance):
 
         gain = mpmath.findroot(excess, (0.1, 30), solver="anderson", tol=1e-40)
         expected = [mpmath.log(x + power * gain) / power - mpmath.mpf(float(t)) for x in start]
-        found = np.asarray(flow.mixture_online(logits, T, t), dtype=float)
+        found = np.asarray(online.mixture_online(logits, T, t), dtype=float)
         assert confront.relative_error(found, expected) < tolerance
 
 
@@ -141,9 +141,9 @@ def test_mixture_flow_above_temperature_1_from_far_apart(dtype, tolerance):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gaps_whose_hyperbolic_cosine_overflows(dtype):
     for gap, T in ((600.0, 0.5), (2000.0, 2.0), (-1e30, 1 / 3)):
-        moved = flow.online_two_outcomes(dtype(gap), dtype(T), dtype(10.0))
+        moved = online.online_two_outcomes(dtype(gap), dtype(T), dtype(10.0))
         assert moved == dtype(gap)  # by 10 e^-600, and less
-    moved = flow.natural(np.array([1.0, 0, -1], dtype), dtype(0.5), dtype(1000.0))
+    moved = online.natural(np.array([1.0, 0, -1], dtype), dtype(0.5), dtype(1000.0))
     np.testing.assert_array_equal(moved, np.finfo(dtype).max * np.array([1, 0, -1]))
 
 
@@ -167,19 +167,21 @@ def test_the_expected_gradient_in_float32(T):
 
 def test_the_drift_that_shows_transience_is_computed_in_logarithms():
     logits, subset = jnp.array([1.0, 0.2, -0.7]), jnp.array([1.0, 1.0, 1.0])
-    at = traces.transience(logits, subset, 1.5)
+    at = survival.transience(logits, subset, 1.5)
     # Y^(-α-1)/Z goes as e^(α shift).
     for shift in (300.0, -300.0, 470.0):
-        shifted = traces.transience(logits + shift, subset, 1.5)
+        shifted = survival.transience(logits + shift, subset, 1.5)
         np.testing.assert_allclose(shifted / np.exp(1.5 * shift), at, rtol=1e-10)
     np.testing.assert_allclose(
-        traces.memory(jnp.array([1e308, 0.0, -1e308]), 2e307), [16 / 3, 1 / 3, -14 / 3], rtol=1e-14
+        survival.memory(jnp.array([1e308, 0.0, -1e308]), 2e307),
+        [16 / 3, 1 / 3, -14 / 3],
+        rtol=1e-14,
     )
 
 
 def test_a_chance_that_float32_cannot_tell_is_refused():
     with jax.enable_x64(False), pytest.raises(ValueError, match="`logit_gap` must be float64"):
-        traces.winner(1.0, 0.5, 0.1)
-    assert float(traces.winner(1.0, 0.001, 0.1)) == 0  # not NaN: e^(-10⁴)
-    np.testing.assert_allclose(traces.transience_every_step(1e-200, 1, 5), 0.5, rtol=1e-14)
-    assert resampling.one_real_sample(1e308) == 1
+        survival.winner(1.0, 0.5, 0.1)
+    assert float(survival.winner(1.0, 0.001, 0.1)) == 0  # not NaN: e^(-10⁴)
+    np.testing.assert_allclose(survival.transience_every_step(1e-200, 1, 5), 0.5, rtol=1e-14)
+    assert real_data.one_real_sample(1e308) == 1

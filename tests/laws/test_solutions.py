@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 
 from fixedpoint import confront
-from fixedpoint.laws import flow, tempering, traces
+from fixedpoint.laws import families, flow, online, recovery, tempering, traces
 from fixedpoint.laws.equation import Root, equations
 
 INF, NAN = math.inf, math.nan
 
 # Of the labels a few stand for all; the others are `long`.
-SHORT = ["flow.multiplier", "tempering.cone", "tempering.mode_limit", "traces.two_charts"]
+SHORT = ["flow.multiplier", "families.cone", "tempering.mode_limit", "traces.two_charts"]
 assert set(SHORT) <= set(equations()), "a label in SHORT is not registered"
 
 each_label = pytest.mark.parametrize("label", sorted(equations()))
@@ -36,27 +36,27 @@ each_label_in_time = pytest.mark.parametrize(
 # Arguments that a solution takes as they are, never traced.
 WHOLE = ("chart", "kept", "natural", "num_terms", "num_top", "order", "subset", "target")
 WHOLE_IN = {
-    "flow.online_two_outcomes": ("temperature",),
+    "online.online_two_outcomes": ("temperature",),
     "resampling.fixation_time": ("num_samples",),
     # JAX has the slope of the incomplete beta function in its last argument only.
-    "resampling.immigration_dirichlet": ("real_probability", "num_real"),
+    "real_data.immigration_dirichlet": ("real_probability", "num_real"),
     "resampling.survivors": ("num_samples", "generation"),
     "resampling.survivors_power_law": ("generation",),
     "resampling.truncation": ("num_samples", "generation"),
 }
 # What is accurate to no more than a rule of integration or a search has such slopes.
 ROUGH = {
-    "resampling.lock_in_weak": 1e-7,
-    "resampling.metastability": 1e-5,
-    "resampling.scale_function": 1e-8,
-    "resampling.staircase": 1e-6,
-    "tempering.storage_hot": 1e-4,  # within 1e-12 of T = 1, and nowhere else
-    "traces.winner": 1e-4,
+    "verifier.lock_in_weak": 1e-7,
+    "metastability.metastability": 1e-5,
+    "metastability.scale_function": 1e-8,
+    "metastability.staircase": 1e-6,
+    "recovery.storage_hot": 1e-4,  # within 1e-12 of T = 1, and nowhere else
+    "survival.winner": 1e-4,
 }
 
 
 # Refused in single precision.
-DOUBLE = ("traces.winner",)
+DOUBLE = ("survival.winner",)
 
 
 def solution(label):
@@ -207,22 +207,22 @@ def test_slopes_known_by_hand():
             lambda b: tempering.divergence(theta, 1.0, b),
             jnp.mean(theta) - jax.nn.softmax(theta) @ theta,
         ),
-        (2000.0, tempering.cone, 0),
+        (2000.0, families.cone, 0),
         (0.0, lambda T: tempering.mode_limit(0.7, 2, 3, T, 4), 0),
         (0.7, lambda gap: tempering.mode_limit(gap, 2, 3, 0.0, 4), 0),
         (0.7, lambda gap: tempering.generations_to_collapse(gap, 2, 3, 0.0, 1e-6), 0),
         # log(λ/R)/log(1/T) below T = 1, d/(u R) or d/u from there on.
-        (7.0, lambda R: tempering.storage_horizon(R, 0.5, jnp.float32), -1 / 7 / math.log(2)),
-        (7.0, lambda R: tempering.storage_horizon(R, 1.0, jnp.float32), 0),
-        (7.0, lambda R: tempering.storage_horizon(R, 2.0, jnp.float32), 0),
+        (7.0, lambda R: recovery.storage_horizon(R, 0.5, jnp.float32), -1 / 7 / math.log(2)),
+        (7.0, lambda R: recovery.storage_horizon(R, 1.0, jnp.float32), 0),
+        (7.0, lambda R: recovery.storage_horizon(R, 2.0, jnp.float32), 0),
         (
             7.0,
-            lambda R: tempering.storage_horizon(R, 1.0, jnp.float32, "logits"),
+            lambda R: recovery.storage_horizon(R, 1.0, jnp.float32, "logits"),
             -0.1 * 2**24 / 49,
         ),
-        (1.0, lambda T: tempering.storage_horizon(7.0, T, jnp.float32), 0),
-        (0.0, lambda z: flow.online_two_outcomes(z, 0.5, 3.0), math.exp(1.5)),
-        (600.0, lambda z: flow.online_two_outcomes(z, 0.5, 10.0), 1),
+        (1.0, lambda T: recovery.storage_horizon(7.0, T, jnp.float32), 0),
+        (0.0, lambda z: online.online_two_outcomes(z, 0.5, 3.0), math.exp(1.5)),
+        (600.0, lambda z: online.online_two_outcomes(z, 0.5, 10.0), 1),
         (1.0, lambda eta: traces.two_charts(jnp.zeros(2), eta, 1, 1), -1),
         (INF, lambda t: flow.multiplier(0.5, t, 3), 0),
     ]:
@@ -363,40 +363,40 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
 }
 OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
     "flow.finite_training": {"num_modes": (10**6,)},
-    "flow.collapse_tail": {"num_modes": (10**6,)},
-    "flow.losers_equalise": {"num_modes": (10**6,)},
-    "flow.blow_up": {"gap": POSITIVE},
-    "flow.majorisation": {"num_top": (8,), "temperature": (0.0,)},
-    "flow.mixture_online": {"temperature": (0.0,)},
-    "flow.online_block": {"gap": POSITIVE, "gap_initial": POSITIVE, "num_modes": (10**6,)},
-    "flow.online_chebyshev": {"order": (0, 1)},
-    "flow.online_two_outcomes": {"temperature": (0.7,)},
-    "flow.reverse_kl_tail": {"temperature": (0.0, 1.0)},
-    "resampling.action_series": {"temperature": (0.9,)},
-    "resampling.immigration_dirichlet": {"num_real": (0.0,)},
-    "resampling.immigration_stratified": {"num_real": (0, 10**6, 1.5)},
-    "resampling.partial_refit": {"step_size": (1.5,)},
-    "resampling.partial_refit_data": {"step_size": (1.5,)},
-    "resampling.slow_eigenvalue": {"num_samples": (1,)},
-    "resampling.staircase": {"num_outcomes": (1,)},
+    "online.collapse_tail": {"num_modes": (10**6,)},
+    "online.losers_equalise": {"num_modes": (10**6,)},
+    "online.blow_up": {"gap": POSITIVE},
+    "online.majorisation": {"num_top": (8,), "temperature": (0.0,)},
+    "online.mixture_online": {"temperature": (0.0,)},
+    "online.online_block": {"gap": POSITIVE, "gap_initial": POSITIVE, "num_modes": (10**6,)},
+    "online.online_chebyshev": {"order": (0, 1)},
+    "online.online_two_outcomes": {"temperature": (0.7,)},
+    "online.reverse_kl_tail": {"temperature": (0.0, 1.0)},
+    "metastability.action_series": {"temperature": (0.9,)},
+    "real_data.immigration_dirichlet": {"num_real": (0.0,)},
+    "real_data.immigration_stratified": {"num_real": (0, 10**6, 1.5)},
+    "real_data.partial_refit": {"step_size": (1.5,)},
+    "real_data.partial_refit_data": {"step_size": (1.5,)},
+    "metastability.slow_eigenvalue": {"num_samples": (1,)},
+    "metastability.staircase": {"num_outcomes": (1,)},
     "resampling.survivors_power_law": {"exponent": (1.0,), "generation": (0,)},
     "tempering.ascent": {"temperature": (0.0, INF)},
     "tempering.generations_to_collapse": {"gap": POSITIVE, "tolerance": (1.0,)},
     "tempering.mode_limit": {"gap": POSITIVE, "temperature": (1.0,)},
-    "tempering.poisson": {"temperature": (0.0, INF)},
+    "families.poisson": {"temperature": (0.0, INF)},
     "tempering.potential": {"temperature": (INF,)},
-    "tempering.storage_cold": {"temperature": (0.0, 1.0)},
-    "tempering.storage_hot": {"temperature": (INF,)},
+    "recovery.storage_cold": {"temperature": (0.0, 1.0)},
+    "recovery.storage_hot": {"temperature": (INF,)},
     "tempering.uniform_limit": {"temperature": (1.0,)},
     "tempering.uniform_limit_reverse": {"temperature": (1.0,)},
-    "traces.absorption": {"generation": (0,), "num_outcomes": (1,)},
-    "traces.decay_floor": {"weight_decay": (0.0,)},
-    "traces.memory_time": {"weight_decay": (200.0,)},
-    "traces.stationary": {"temperature": (1.0,), "num_outcomes": (1,)},
-    "traces.survival": {"logit_gap": POSITIVE},
+    "survival.absorption": {"generation": (0,), "num_outcomes": (1,)},
+    "weight_decay.decay_floor": {"weight_decay": (0.0,)},
+    "weight_decay.memory_time": {"weight_decay": (200.0,)},
+    "survival.stationary": {"temperature": (1.0,), "num_outcomes": (1,)},
+    "survival.survival": {"logit_gap": POSITIVE},
     "traces.two_charts": {"step_size": (1.5,)},
-    "traces.weight_decay": {"weight_decay": (0.0, 200.0)},
-    "traces.winner": {"logit_gap": POSITIVE, "temperature": (0.0, 1.0)},
+    "weight_decay.weight_decay": {"weight_decay": (0.0, 200.0)},
+    "survival.winner": {"logit_gap": POSITIVE, "temperature": (0.0, 1.0)},
 }
 assert set(OUTSIDE_IN) <= set(equations()), "a label in OUTSIDE_IN is not registered"
 

@@ -11,32 +11,29 @@ with the target frozen at its first value or the model itself at temperature T (
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
 
+from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
     NUM_OUTCOMES,
     OUTCOME,
     Edge,
-    Equation,
     Root,
     Step,
-    register,
+    at,
+    claim,
     total,
 )
 
 theta: Any = sp.IndexedBase("theta", real=True)
-psi: Any = sp.IndexedBase("psi", real=True)
 T: Any = sp.Symbol("T", positive=True)
 t: Any = sp.Symbol("t", positive=True)
 tau: Any = sp.Symbol("tau", positive=True)
-U: Any = sp.Symbol("U", positive=True)
-beta: Any = sp.Symbol("beta", positive=True)
 n: Any = sp.Symbol("n", integer=True, positive=True)
 m: Any = sp.Symbol("m", integer=True, positive=True)
-kappa: Any = sp.Symbol("kappa", integer=True)
 z: Any = sp.Symbol("z", real=True)
 z0: Any = sp.Symbol("z_0", real=True)
 g: Any = sp.Symbol("z_*", real=True)
@@ -44,17 +41,14 @@ w: Any = sp.Symbol("w", real=True)
 x: Any = sp.Symbol("x", real=True)
 y: Any = sp.Symbol("y", real=True)
 lam: Any = sp.Symbol("lambda", real=True)
-sigma: Any = sp.Symbol("sigma", real=True)
 j: Any = sp.Symbol("j", integer=True, positive=True)
 k: Any = sp.Symbol("k", integer=True, positive=True)
-k0: Any = sp.Symbol("k", integer=True, nonnegative=True)
 target_index: Any = sp.Symbol("r", integer=True, nonnegative=True)
 K: Any = NUM_OUTCOMES
 i: Any = OUTCOME
 
 DERIVED = "derived here"
 FROZEN = "Infinite samples; gradient flow on the logits; the teacher does not change meanwhile."
-ONLINE = "Infinite samples; gradient flow on the logits; the model is its own teacher."
 MODEL = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 MANY = [3.0 * math.sin(7.0 * number) for number in range(50_000)]
@@ -108,11 +102,6 @@ def velocity(target: Sequence[Any], logits: Sequence[Any]) -> list[Any]:
     return [-sp.diff(loss, s).subs(here, simultaneous=True) for s in student]
 
 
-def online(logits: Sequence[Any], temperature: Any) -> list[Any]:
-    """dθ/dt of a model that is its own teacher."""
-    return velocity(softmax([value / temperature for value in logits]), logits)
-
-
 def fisher(p: Sequence[Any]) -> sp.Matrix:
     """diag(p) - p pᵀ."""
     return sp.diag(*p) - sp.Matrix(p) * sp.Matrix(p).T
@@ -126,17 +115,6 @@ def sigmoid(value: Any) -> Any:
 def rational(expression: Any) -> Any:
     """Bring an expression that is rational in its exponentials to one numerator, and expand it."""
     return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
-
-
-def through_exponential(*variables: Any, root: int = 1) -> Callable[[Any], Any]:
-    """A reduction: each variable becomes `root` times a logarithm, then one numerator is left."""
-
-    def reduce(expression: Any) -> Any:
-        logs = {v: root * sp.log(sp.Symbol(f"e_{v}", positive=True)) for v in variables}
-        plain = sp.expand(expression.rewrite(sp.exp)).subs(logs)
-        return sp.expand(sp.numer(sp.together(sp.powsimp(sp.expand_log(plain)))))
-
-    return reduce
 
 
 # --- a frozen teacher -----------------------------------------------------------------------------
@@ -170,40 +148,68 @@ def _frozen_gap(decay: Any, start: Any = z0) -> Any:
     return Root(sp.Lambda(z, equation), sp.Min(z0, g), sp.Max(z0, g))
 
 
-FROZEN_TWO_OUTCOMES = register(
-    Equation(
-        label="flow.frozen_two_outcomes",
-        kind="exact",
-        statement="With two outcomes a e^(-bz) - b e^(az) decays exponentially.",
-        lhs=sp.Function("z")(t),
-        rhs=_frozen_gap(2 * sigmoid(g) * sigmoid(-g)),
-        symbols={"gap": z0, "gap_target": g, "time": t},
-        assumes=FROZEN,
-        source=DERIVED,
-        near_misses={
-            "decays with ab": _frozen_gap(sigmoid(g) * sigmoid(-g)),
-            "decays with the rate 1/2 of an even target": _frozen_gap(sp.Rational(1, 2)),
-            "the gap itself decays": g + (z0 - g) * sp.exp(-2 * sigmoid(g) * sigmoid(-g) * t),
-        },
-        proof=prove_frozen_two_outcomes,
-        domain={
-            "gap": ("real", -4.0, 4.0),
-            "gap_target": ("real", -6.0, 6.0),
-            "time": ("real", 0.0, 30.0),
-        },
-        edges=[
-            Edge({"gap": 1.5, "gap_target": 3.0, "time": 0.0}, 1.5),
-            Edge({"gap": 1.5, "gap_target": 0.0, "time": 2.0}),
-            Edge({"gap": 1.5, "gap_target": 1.5, "time": 2.0}, 1.5),
-            Edge({"gap": 1.5, "gap_target": 1.5 + 1e-9, "time": 2.0}),
-            Edge({"gap": -2.0, "gap_target": 40.0, "time": 50.0}),
-            Edge({"gap": 30.0, "gap_target": -30.0, "time": 20.0}),
-        ],
-    )
+@claim(
+    "With two outcomes a e^(-bz) - b e^(az) decays exponentially.",
+    _frozen_gap(2 * sigmoid(g) * sigmoid(-g)),
+    lhs=sp.Function("z")(t),
+    of=(
+        notation.gap.written(z0)(-4.0, 4.0),
+        notation.gap_target(-6.0, 6.0),
+        notation.time.written(t)(0.0, 30.0),
+    ),
+    assumes=FROZEN,
+    near_misses={
+        "decays with ab": _frozen_gap(sigmoid(g) * sigmoid(-g)),
+        "decays with the rate 1/2 of an even target": _frozen_gap(sp.Rational(1, 2)),
+        "the gap itself decays": g + (z0 - g) * sp.exp(-2 * sigmoid(g) * sigmoid(-g) * t),
+    },
+    edges=[
+        at(1.5, 3.0, 0.0, gives=1.5),
+        at(1.5, 0.0, 2.0),
+        at(1.5, 1.5, 2.0, gives=1.5),
+        at(1.5, 1.5 + 1e-9, 2.0),
+        at(-2.0, 40.0, 50.0),
+        at(30.0, -30.0, 20.0),
+    ],
 )
+def frozen_two_outcomes() -> list[Step]:
+    """The gap's equation from the cross-entropy, and F as its linearising coordinate."""
+    return prove_frozen_two_outcomes()
 
 
-def prove_frozen_uniform_target() -> list[Step]:
+def _uniform_target() -> Any:
+    equation = total(sp.log(1 + w * sp.exp(theta[j])), j) - t
+    largest: Any = Largest(theta)
+    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(t) - 1) * sp.exp(-largest))
+    return theta[i] + t / K - sp.log(1 + root * sp.exp(theta[i]))
+
+
+@claim(
+    "To a uniform target every e^-θ moves by one w(t), with Σ log(1 + w e^θ) = t.",
+    _uniform_target(),
+    lhs=sp.Function(r"\theta_i")(t),
+    of=(
+        notation.logits(-3.0, 3.0),
+        notation.time.written(t)(0.0, 40.0),
+    ),
+    assumes=FROZEN,
+    up_to_shift=True,
+    near_misses={
+        "each logit relaxes exponentially": theta[i] * sp.exp(-t / K),
+        "w of the time t/K": _uniform_target().subs(t, t / K),
+        "w from the probabilities of equal logits": theta[i]
+        - sp.log(1 + (sp.exp(t / K) - 1) * sp.exp(theta[i])),
+    },
+    edges=[
+        at(MODEL, 0.0, gives=MODEL),
+        at(MODEL, 1e-9),
+        at(MODEL, 3000.0),
+        at([1.0, 1.0, -0.5, -0.5, 0.0], 3.0),
+        at([30.0, -30.0, 0.0], 25.0),
+        at(MANY[:50], 60.0),
+    ],
+)
+def frozen_uniform_target() -> list[Step]:
     """The logits in terms of w, whose own equation dw/dt = 1/Z follows from the constraint."""
     steps, start = [], {w: 0, t: 0}
     for size in (2, 3, 4):
@@ -215,60 +221,6 @@ def prove_frozen_uniform_target() -> list[Step]:
         steps.append(Step(f"dθ/dt = 1/K - softmax(θ) (K = {size})", flow, reduce=rational))
         kept = [v.subs(start) - u for v, u in zip(logits, model(size), strict=True)]
         steps.append(Step(f"w = 0 at t = 0 (K = {size})", [constraint.subs(start), *kept]))
-    return steps
-
-
-def _uniform_target() -> Any:
-    equation = total(sp.log(1 + w * sp.exp(theta[j])), j) - t
-    largest: Any = Largest(theta)
-    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(t) - 1) * sp.exp(-largest))
-    return theta[i] + t / K - sp.log(1 + root * sp.exp(theta[i]))
-
-
-FROZEN_UNIFORM_TARGET = register(
-    Equation(
-        label="flow.frozen_uniform_target",
-        kind="exact",
-        statement="To a uniform target every e^-θ moves by one w(t), with Σ log(1 + w e^θ) = t.",
-        lhs=sp.Function(r"\theta_i")(t),
-        rhs=_uniform_target(),
-        symbols={"logits": theta, "time": t},
-        assumes=FROZEN,
-        source=DERIVED,
-        near_misses={
-            "each logit relaxes exponentially": theta[i] * sp.exp(-t / K),
-            "w of the time t/K": _uniform_target().subs(t, t / K),
-            "w from the probabilities of equal logits": theta[i]
-            - sp.log(1 + (sp.exp(t / K) - 1) * sp.exp(theta[i])),
-        },
-        proof=prove_frozen_uniform_target,
-        domain={"logits": ("vector", -3.0, 3.0), "time": ("real", 0.0, 40.0)},
-        edges=[
-            Edge({"logits": MODEL, "time": 0.0}, MODEL),
-            Edge({"logits": MODEL, "time": 1e-9}),
-            Edge({"logits": MODEL, "time": 3000.0}, None),
-            Edge({"logits": [1.0, 1.0, -0.5, -0.5, 0.0], "time": 3.0}),
-            Edge({"logits": [30.0, -30.0, 0.0], "time": 25.0}),
-            Edge({"logits": MANY[:50], "time": 60.0}),
-        ],
-        up_to_shift=True,
-    )
-)
-
-
-def prove_frozen_one_hot_target() -> list[Step]:
-    """The logits and the time in terms of w; the rest is the chain rule."""
-    steps = []
-    for size in (2, 3, 4):
-        others = model(size)[1:]
-        logits = [theta[1] + sum(sp.log(1 + w * sp.exp(v)) for v in others)]
-        logits += [v - sp.log(1 + w * sp.exp(v)) for v in others]
-        product = sp.prod([1 + w * sp.exp(v) for v in others])
-        # The fundamental theorem of calculus: dt/dw of the stated integral plus the sum.
-        dt = sp.exp(theta[1]) * product + sum(sp.diff(sp.log(1 + w * sp.exp(v)), w) for v in others)
-        wanted = velocity([1] + [0] * (size - 1), logits)
-        flow = [sp.diff(v, w) / dt - u for v, u in zip(logits, wanted, strict=True)]
-        steps.append(Step(f"dθ/dt = one-hot - softmax(θ) (K = {size})", flow, reduce=rational))
     return steps
 
 
@@ -286,39 +238,88 @@ def _one_hot_target(power: Any = 1) -> Any:
     )
 
 
-FROZEN_ONE_HOT_TARGET = register(
-    Equation(
-        label="flow.frozen_one_hot_target",
-        kind="exact",
-        statement="Trained on one outcome, every other 1/e^θ grows by the same w(t).",
-        lhs=sp.Function(r"\theta_i")(t),
-        rhs=_one_hot_target(),
-        symbols={"logits": theta, "time": t, "target": target_index},
-        assumes=FROZEN,
-        source=DERIVED + "; K = 2 is the flow of the logistic loss",
-        cites=("soudry2018",),
-        near_misses={
-            "the target rises by the mean fall": _one_hot_target(1 / (K - 1)),
-            "the target's logit alone moves": theta[i]
-            + sp.Piecewise((sp.log(1 + t), sp.Eq(i, target_index + 1)), (0, True)),
-        },
-        proof=prove_frozen_one_hot_target,
-        edges=[
-            Edge({"logits": MODEL, "time": 0.0, "target": 0}, MODEL),
-            Edge({"logits": MODEL, "time": 1e-9, "target": 2}),
-            Edge({"logits": MODEL, "time": 1.0, "target": 1}),
-            Edge({"logits": MODEL, "time": 1e5, "target": 0}),
-            Edge({"logits": [0.7, -0.4], "time": 20.0, "target": 1}),
-            Edge({"logits": MODEL[:3], "time": 4.0, "target": 2}),
-            Edge({"logits": [0.5, 0.5, -1.0, 2.0], "time": 3.0, "target": 3}),
-            Edge({"logits": [0.0, 20.0, 1.0], "time": 5.0, "target": 0}),
-        ],
-        up_to_shift=True,
-    )
+@claim(
+    "Trained on one outcome, every other 1/e^θ grows by the same w(t).",
+    _one_hot_target(),
+    lhs=sp.Function(r"\theta_i")(t),
+    of=(
+        notation.logits,
+        notation.time.written(t),
+        notation.target,
+    ),
+    assumes=FROZEN,
+    source=DERIVED + "; K = 2 is the flow of the logistic loss",
+    cites=("soudry2018",),
+    up_to_shift=True,
+    near_misses={
+        "the target rises by the mean fall": _one_hot_target(1 / (K - 1)),
+        "the target's logit alone moves": theta[i]
+        + sp.Piecewise((sp.log(1 + t), sp.Eq(i, target_index + 1)), (0, True)),
+    },
+    edges=[
+        at(MODEL, 0.0, 0, gives=MODEL),
+        at(MODEL, 1e-9, 2),
+        at(MODEL, 1.0, 1),
+        at(MODEL, 1e5, 0),
+        at([0.7, -0.4], 20.0, 1),
+        at(MODEL[:3], 4.0, 2),
+        at([0.5, 0.5, -1.0, 2.0], 3.0, 3),
+        at([0.0, 20.0, 1.0], 5.0, 0),
+    ],
+)
+def frozen_one_hot_target() -> list[Step]:
+    """The logits and the time in terms of w; the rest is the chain rule."""
+    steps = []
+    for size in (2, 3, 4):
+        others = model(size)[1:]
+        logits = [theta[1] + sum(sp.log(1 + w * sp.exp(v)) for v in others)]
+        logits += [v - sp.log(1 + w * sp.exp(v)) for v in others]
+        product = sp.prod([1 + w * sp.exp(v) for v in others])
+        # The fundamental theorem of calculus: dt/dw of the stated integral plus the sum.
+        dt = sp.exp(theta[1]) * product + sum(sp.diff(sp.log(1 + w * sp.exp(v)), w) for v in others)
+        wanted = velocity([1] + [0] * (size - 1), logits)
+        flow = [sp.diff(v, w) / dt - u for v, u in zip(logits, wanted, strict=True)]
+        steps.append(Step(f"dθ/dt = one-hot - softmax(θ) (K = {size})", flow, reduce=rational))
+    return steps
+
+
+_p = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
+_smallest, _second = (sp.exp(theta[number]) / total(sp.exp(theta[k]), k) for number in (1, 2))
+_rest = sp.Sum(_p / (_p - lam), (j, 3, K))
+_secular = (
+    _second * (lam - _smallest)
+    - _smallest * (_second - lam)
+    + (lam - _smallest) * (_second - lam) * _rest
 )
 
 
-def prove_relaxation_rate() -> list[Step]:
+@claim(
+    "A frozen teacher is reached at the rate λ with Σ p/(p - λ) = 0 between its two "
+    "smallest probabilities (outcomes in increasing order).",
+    Root(sp.Lambda(lam, _secular), _smallest, _second),
+    lhs=r"\lambda_2",
+    of=(notation.logits_target.written(theta),),
+    assumes=FROZEN + " Late times, from a model that differs in the slowest direction: not, for "
+    "example, from one that ties where the two smallest probabilities of the teacher do.",
+    source="derived here, from the secular equation of a rank-one update (Golub 1973)",
+    cites=("golub1973",),
+    near_misses={
+        "the smallest probability": _smallest,
+        "the second smallest probability": _second,
+        "their mean": (_smallest + _second) / 2,
+        "1/K, as for the uniform target": 1 / K,
+    },
+    edges=[
+        at(sorted(MODEL)),
+        at([-1.0, 2.0]),
+        at([-0.5, -0.5, 1.0]),
+        at([0.0, 0.0, 0.0, 0.0], gives=0.25),
+        at([0.0, 1e-9, 0.5]),
+        at([-30.0, -20.0, 0.0, 1.0]),
+        at(sorted(MANY[:60])),
+    ],
+)
+def relaxation_rate() -> list[Step]:
     """The linearised flow is -F, whose characteristic polynomial is the secular equation."""
     steps = []
     for size in (2, 3, 4):
@@ -350,50 +351,6 @@ def prove_relaxation_rate() -> list[Step]:
     ]
 
 
-_p = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
-_smallest, _second = (sp.exp(theta[number]) / total(sp.exp(theta[k]), k) for number in (1, 2))
-_rest = sp.Sum(_p / (_p - lam), (j, 3, K))
-_secular = (
-    _second * (lam - _smallest)
-    - _smallest * (_second - lam)
-    + (lam - _smallest) * (_second - lam) * _rest
-)
-RELAXATION_RATE = register(
-    Equation(
-        label="flow.relaxation_rate",
-        kind="exact",
-        statement=(
-            "A frozen teacher is reached at the rate λ with Σ p/(p - λ) = 0 between its two "
-            "smallest probabilities (outcomes in increasing order)."
-        ),
-        lhs=sp.Symbol(r"\lambda_2"),
-        rhs=Root(sp.Lambda(lam, _secular), _smallest, _second),
-        symbols={"logits_target": theta},
-        assumes=FROZEN
-        + " Late times, from a model that differs in the slowest direction: not, for "
-        "example, from one that ties where the two smallest probabilities of the teacher do.",
-        source="derived here, from the secular equation of a rank-one update (Golub 1973)",
-        cites=("golub1973",),
-        near_misses={
-            "the smallest probability": _smallest,
-            "the second smallest probability": _second,
-            "their mean": (_smallest + _second) / 2,
-            "1/K, as for the uniform target": 1 / K,
-        },
-        proof=prove_relaxation_rate,
-        edges=[
-            Edge({"logits_target": sorted(MODEL)}),
-            Edge({"logits_target": [-1.0, 2.0]}),
-            Edge({"logits_target": [-0.5, -0.5, 1.0]}),
-            Edge({"logits_target": [0.0, 0.0, 0.0, 0.0]}, 0.25),
-            Edge({"logits_target": [0.0, 1e-9, 0.5]}),
-            Edge({"logits_target": [-30.0, -20.0, 0.0, 1.0]}),
-            Edge({"logits_target": sorted(MANY[:60])}),
-        ],
-    )
-)
-
-
 def _slope_at_uniform(logits: Sequence[Any]) -> Any:
     """The derivative of softmax at the uniform distribution along the logits."""
     scale = sp.Symbol("epsilon", real=True)
@@ -405,7 +362,32 @@ def _centred(size: int) -> list[Any]:
     return [*free, -sum(free)]
 
 
-def prove_multiplier() -> list[Step]:
+@claim(
+    "A generation of training for a time τ multiplies small logits by m.",
+    1 / T + (1 - 1 / T) * sp.exp(-tau / K),
+    lhs="m",
+    of=(
+        notation.temperature(0.1, 5.0),
+        notation.time(0.0, 50.0),
+        notation.num_outcomes(2.0, 50.0),
+    ),
+    assumes=FROZEN + " Infinitesimal logits.",
+    near_misses={
+        "relaxes at rate 1": 1 / T + (1 - 1 / T) * sp.exp(-tau),
+        "exchanged ends": 1 + (1 / T - 1) * sp.exp(-tau / K),
+        "the online flow for the same time": sp.exp((1 / T - 1) * tau / K),
+        "a refit": 1 / T,
+    },
+    edges=[
+        at(0.5, 0.0, 3, gives=1.0),
+        at(0.5, math.inf, 3, gives=2.0),
+        at(math.inf, 3.0, 3, gives=math.exp(-1)),
+        at(1.0, 3.0, 3, gives=1.0),
+        at(1 + 1e-12, 3.0, 3),
+        at(1e-3, 1e-9, 50_000),
+    ],
+)
+def multiplier() -> list[Step]:
     """Linearise the generation at the uniform distribution, then solve dm/dt = (1/T - m)/K."""
     multiplier = 1 / T + (1 - 1 / T) * sp.exp(-tau / K)
     linear = [
@@ -427,44 +409,47 @@ def prove_multiplier() -> list[Step]:
     ]
 
 
-MULTIPLIER = register(
-    Equation(
-        label="flow.multiplier",
-        kind="exact",
-        statement="A generation of training for a time τ multiplies small logits by m.",
-        lhs=sp.Symbol("m"),
-        rhs=1 / T + (1 - 1 / T) * sp.exp(-tau / K),
-        symbols={"temperature": T, "time": tau, "num_outcomes": K},
-        assumes=FROZEN + " Infinitesimal logits.",
-        source=DERIVED,
-        near_misses={
-            "relaxes at rate 1": 1 / T + (1 - 1 / T) * sp.exp(-tau),
-            "exchanged ends": 1 + (1 / T - 1) * sp.exp(-tau / K),
-            "the online flow for the same time": sp.exp((1 / T - 1) * tau / K),
-            "a refit": 1 / T,
-        },
-        proof=prove_multiplier,
-        domain={
-            "temperature": ("real", 0.1, 5.0),
-            "time": ("real", 0.0, 50.0),
-            "num_outcomes": ("integer", 2.0, 50.0),
-        },
-        edges=[
-            Edge({"temperature": 0.5, "time": 0.0, "num_outcomes": 3}, 1.0),
-            Edge({"temperature": 0.5, "time": math.inf, "num_outcomes": 3}, 2.0),
-            Edge({"temperature": math.inf, "time": 3.0, "num_outcomes": 3}, math.exp(-1)),
-            Edge({"temperature": 1.0, "time": 3.0, "num_outcomes": 3}, 1.0),
-            Edge({"temperature": 1 + 1e-12, "time": 3.0, "num_outcomes": 3}),
-            Edge({"temperature": 1e-3, "time": 1e-9, "num_outcomes": 50_000}),
-        ],
-    )
-)
-
 _excess, _elapsed = 1 / T - 1, tau / K
 _growth = sp.exp(-_elapsed) * (_excess / T * _elapsed - _excess**2 * (1 - sp.exp(-_elapsed)) / 2)
 
 
-def prove_off_ray() -> list[Step]:
+def _transverse(growth: Any) -> Any:
+    mean = total(theta[k], k) / K
+    v = theta[i] - mean
+    u = theta[j] - mean
+    second, third, norm = total(u**2, j) / K, total(u**3, j), total(u**2, j)
+    return growth * (v**2 - second - v * third / norm)
+
+
+@claim(
+    "Finite training leaves the line through the logits unless they take two values.",
+    _transverse(_growth),
+    lhs=r"\theta_{\perp,i}",
+    kind="asymptotic",
+    of=(
+        notation.logits,
+        notation.temperature,
+        notation.time,
+    ),
+    assumes=FROZEN + " Small logits.",
+    near_misses={
+        "short times only": _transverse(tau * (1 / T**2 - 1) / (2 * K)),
+        "(β - 1)² in place of β² - 1": _transverse(_growth * (1 - T) / (1 + T)),
+        "no transverse part": 0 * theta[i],
+        "not projected off the logits": _growth * (theta[i] ** 2 - total(theta[j] ** 2, j) / K),
+    },
+    edges=[
+        Edge({"logits": MODEL, "temperature": temperature, "time": time})
+        for temperature in (0.3, 1 - 1e-9, 1 + 1e-9, 2.0, 1e3)
+        for time in (1e-6, 1.0, 40.0)
+    ]
+    + [
+        Edge({"logits": MODEL, "temperature": 0.5, "time": 0.0}, [0.0] * 4),
+        Edge({"logits": MODEL, "temperature": 1.0, "time": 3.0}, [0.0] * 4),
+        Edge({"logits": MANY[:500], "temperature": 0.5, "time": 100.0}),
+    ],
+)
+def off_ray() -> list[Step]:
     """Second order of softmax at uniform, its equation, and the two cases of the criterion."""
     scale, a, b = sp.symbols("epsilon a b", real=True)
     steps = []
@@ -498,45 +483,6 @@ def prove_off_ray() -> list[Step]:
     ]
 
 
-def _transverse(growth: Any) -> Any:
-    mean = total(theta[k], k) / K
-    v = theta[i] - mean
-    u = theta[j] - mean
-    second, third, norm = total(u**2, j) / K, total(u**3, j), total(u**2, j)
-    return growth * (v**2 - second - v * third / norm)
-
-
-OFF_RAY = register(
-    Equation(
-        label="flow.off_ray",
-        kind="asymptotic",
-        statement="Finite training leaves the line through the logits unless they take two values.",
-        lhs=sp.Symbol(r"\theta_{\perp,i}"),
-        rhs=_transverse(_growth),
-        symbols={"logits": theta, "temperature": T, "time": tau},
-        assumes=FROZEN + " Small logits.",
-        source=DERIVED,
-        near_misses={
-            "short times only": _transverse(tau * (1 / T**2 - 1) / (2 * K)),
-            "(β - 1)² in place of β² - 1": _transverse(_growth * (1 - T) / (1 + T)),
-            "no transverse part": 0 * theta[i],
-            "not projected off the logits": _growth * (theta[i] ** 2 - total(theta[j] ** 2, j) / K),
-        },
-        proof=prove_off_ray,
-        edges=[
-            Edge({"logits": MODEL, "temperature": temperature, "time": time})
-            for temperature in (0.3, 1 - 1e-9, 1 + 1e-9, 2.0, 1e3)
-            for time in (1e-6, 1.0, 40.0)
-        ]
-        + [
-            Edge({"logits": MODEL, "temperature": 0.5, "time": 0.0}, [0.0] * 4),
-            Edge({"logits": MODEL, "temperature": 1.0, "time": 3.0}, [0.0] * 4),
-            Edge({"logits": MANY[:500], "temperature": 0.5, "time": 100.0}),
-        ],
-    )
-)
-
-
 # --- the model as its own teacher -----------------------------------------------------------------
 
 
@@ -547,79 +493,37 @@ def _two_levels(power: Any) -> tuple[Any, Any, Any, Any]:
     return leader, leader**power / partition, y, y**power / partition
 
 
-def prove_collapse_tail() -> list[Step]:
-    """Losers of one size: their exact equation, and its limit for small p."""
-    leader, leader_T, loser, loser_T = _two_levels(beta)
-    gap_speed = (leader_T - loser_T) - (leader - loser)
-    share = sp.exp(-z) / (m + (K - m) * sp.exp(-z))
-    tail = m / (K * t)
-    c, G = sp.symbols("c G", positive=True)
-    f = sp.Function("g", positive=True)
-    cold = sp.Symbol("gamma", positive=True)
-    small = sp.limit(y**cold, y, 0, "+")
-    lost = f(t) / (c + G)
-    falling = -(K - m) / m * f(t) * (m / (K * t))  # g' = -(S/m) g with S = (K - m) p
-    return [
-        Step(
-            "the gap grows at (P_T - p_T) - (P - p) = (K/m)(p - p_T)",
-            gap_speed - K / m * (loser - loser_T),
-        ),
-        Step(
-            "dp/dz = -m P p, so that dp/dt = -K P p (p - p_T)",
-            sp.diff(share, z) + m * share * (1 - (K - m) * share) / m,
-        ),
-        Step(
-            "p_T/p is m^(β-1) p^(β-1) to leading order, which vanishes with p for β = 1/T > 1",
-            [(loser_T / y**beta).subs(y, 0) - m ** (beta - 1), small],
-        ),
-        Step("and P → 1/m", leader.subs(y, 0) - 1 / m),
-        Step("dp/dt = -(K/m) p² has the tail p = m/(Kt)", sp.diff(tail, t) + K / m * tail**2),
-        Step(
-            "unequal losers: dp/dt = -p (p + S/m) is solved by g/(c + G), dG/dt = g, dg/dt = -Sg/m",
-            sp.diff(lost, t).subs(sp.diff(f(t), t), falling)
-            - lost * f(t) / (c + G)
-            + lost * (lost + (K - m) / m * (m / (K * t))),
-        ),
-        Step(
-            "so that their ratio tends to 1 with growing G",
-            sp.limit((c + G) / (2 * c + G), G, sp.oo) - 1,
-        ),
-    ]
-
-
-_tail = m * (K - m) / (K * t)
 _tail_domain = {
     "num_outcomes": ("integer", 4.0, 60.0),
     "time": ("real", 1.0, 1e6),
     "num_modes": ("integer", 1.0, 3.0),
 }
-COLLAPSE_TAIL = register(
-    Equation(
-        label="flow.collapse_tail",
-        kind="asymptotic",
-        statement="A model that is its own teacher at T < 1 collapses as 1/t, whatever T.",
-        lhs=1 - sp.Symbol("P_M"),
-        rhs=_tail,
-        symbols={"num_outcomes": K, "time": t, "num_modes": m},
-        assumes=ONLINE + " T < 1; late times: p^(1/T-1) << 1.",
-        source="derived here; the 1/t rate is known in softmax policy gradient (Mei et al. 2020)",
-        cites=("mei2020",),
-        near_misses={
-            "(K - m)/t": (K - m) / t,
-            "1/(Kt)": 1 / (K * t),
-            "m/(Kt), one loser": m / (K * t),
-            "(K - m)/(Kt), m lost": (K - m) / (K * t),
-            "(K - 1)/(Kt), ties ignored": (K - 1) / (K * t),
-            "the mixture flow": sp.exp(-t),
-        },
-        proof=prove_collapse_tail,
-        domain=_tail_domain,
-        edges=[Edge({"num_outcomes": 50_000, "time": 1e8, "num_modes": 1})],
-    )
+
+
+@claim(
+    "With finite training in each generation the collapse is 1/n.",
+    m * (K - m) / (K * n * tau),
+    lhs=1 - sp.Symbol("P_M"),
+    kind="asymptotic",
+    of=(
+        notation.num_outcomes(4.0, 60.0),
+        notation.time(0.5, 100.0),
+        notation.generation.written(n)(1.0, 10_000.0),
+        notation.num_modes(1.0, 3.0),
+    ),
+    assumes=FROZEN + " T < 1; many generations.",
+    near_misses={
+        "(K - m)/(nτ)": (K - m) / (n * tau),
+        "1/(Knτ)": 1 / (K * n * tau),
+        "independent of τ": m * (K - m) / (K * n),
+        "per generation only the gap log τ": 1 / tau**n,
+        "(K - m)/(Knτ), m lost": (K - m) / (K * n * tau),
+    },
+    edges=[
+        at(50_000, 10.0, 10**6, 1),
+    ],
 )
-
-
-def prove_finite_training() -> list[Step]:
+def finite_training() -> list[Step]:
     """Within a generation the loser's equation is the online one, because the teacher has none."""
     generation = sp.Symbol("n", positive=True)
     leader, _, loser, loser_T = _two_levels(2)
@@ -643,42 +547,53 @@ def prove_finite_training() -> list[Step]:
     ]
 
 
-FINITE_TRAINING = register(
-    Equation(
-        label="flow.finite_training",
-        kind="asymptotic",
-        statement="With finite training in each generation the collapse is 1/n.",
-        lhs=1 - sp.Symbol("P_M"),
-        rhs=m * (K - m) / (K * n * tau),
-        symbols={"num_outcomes": K, "time": tau, "generation": n, "num_modes": m},
-        assumes=FROZEN + " T < 1; many generations.",
-        source=DERIVED,
-        near_misses={
-            "(K - m)/(nτ)": (K - m) / (n * tau),
-            "1/(Knτ)": 1 / (K * n * tau),
-            "independent of τ": m * (K - m) / (K * n),
-            "per generation only the gap log τ": 1 / tau**n,
-            "(K - m)/(Knτ), m lost": (K - m) / (K * n * tau),
-        },
-        proof=prove_finite_training,
-        domain={
-            "num_outcomes": ("integer", 4.0, 60.0),
-            "time": ("real", 0.5, 100.0),
-            "generation": ("integer", 1.0, 10_000.0),
-            "num_modes": ("integer", 1.0, 3.0),
-        },
-        edges=[Edge({"num_outcomes": 50_000, "time": 10.0, "generation": 10**6, "num_modes": 1})],
-    )
-)
-
-
 def resting_time(first: Any, decay: Any = None) -> Any:
     """log(F(z₀)/F(z))/(2ab), F that of a teacher with the probability `first` = a."""
     decay = 2 * first * (1 - first) if decay is None else decay
     return sp.log(linearising(z0, first) / linearising(z, first)) / decay
 
 
-def prove_lineage() -> list[Step]:
+@claim(
+    "A lineage whose generations are trained for a finite time comes to rest, while "
+    "fine-tuning goes on: at the gap z if τ is the training time and every gap on the way "
+    "from z_0 has a shorter one.",
+    resting_time(sigmoid(z / T)),
+    lhs=tau,
+    of=(
+        notation.gap(1.0, 4.0),
+        notation.gap_initial(0.0, 0.9),
+        notation.temperature(0.2, 0.95),
+    ),
+    assumes="Two outcomes, infinite samples; every generation is trained from the initial model by "
+    "gradient flow on the one before. T < 1: z lies beyond z_0 ≠ 0 (then τ grows on the "
+    "way). T > 1: z lies between 0 and z_0 (far from 0, the lineage leaps across gaps).",
+    near_misses={
+        # Its gap is not beyond the teacher's: the time to the gap z is a complex number.
+        "one generation: the initial model as the teacher": sp.log(
+            sp.Abs(linearising(z0, sigmoid(z0 / T)) / linearising(z, sigmoid(z0 / T)))
+        )
+        / (2 * sigmoid(z0 / T) * (1 - sigmoid(z0 / T))),
+        "the mode alone as the teacher": (sp.exp(z) + z - sp.exp(z0) - z0) / 2,
+        "decays with ab": resting_time(sigmoid(z / T), sigmoid(z / T) * (1 - sigmoid(z / T))),
+        "decays with the rate 1/2 of an even target": resting_time(
+            sigmoid(z / T), sp.Rational(1, 2)
+        ),
+    },
+    edges=[
+        at(0.7, 2.5, 2.0),
+        at(-2.0, -1.5, 0.6),
+        at(0.5, 0.5, 0.5, gives=0.0),
+        at(0.5 + 1e-9, 0.5, 0.5),
+        at(6.0, 0.5, 0.1),
+        at(3.0, 1.0, 0.05),
+        at(1e-6, 3.0, 1.2),
+        at(5.8, 6.0, 1.2),
+        at(0.4, 3.6, 1.2),
+        at(2.0, 1.9, 1 - 1e-9),
+        at(1.0, 2.0, math.inf),
+    ],
+)
+def lineage() -> list[Step]:
     """A lineage is a monotone, bounded sequence: it comes to rest where training leads back."""
     a = sp.Symbol("a", positive=True)
     gap = theta[1] - theta[2]
@@ -717,539 +632,39 @@ def prove_lineage() -> list[Step]:
     ]
 
 
-LINEAGE = register(
-    Equation(
-        label="flow.lineage",
-        kind="exact",
-        statement=(
-            "A lineage whose generations are trained for a finite time comes to rest, while "
-            "fine-tuning goes on: at the gap z if τ is the training time and every gap on the way "
-            "from z_0 has a shorter one."
-        ),
-        lhs=tau,
-        rhs=resting_time(sigmoid(z / T)),
-        symbols={"gap": z, "gap_initial": z0, "temperature": T},
-        assumes=(
-            "Two outcomes, infinite samples; every generation is trained from the initial model by "
-            "gradient flow on the one before. T < 1: z lies beyond z_0 ≠ 0 (then τ grows on the "
-            "way). T > 1: z lies between 0 and z_0 (far from 0, the lineage leaps across gaps)."
-        ),
-        source=DERIVED,
-        near_misses={
-            # Its gap is not beyond the teacher's: the time to the gap z is a complex number.
-            "one generation: the initial model as the teacher": sp.log(
-                sp.Abs(linearising(z0, sigmoid(z0 / T)) / linearising(z, sigmoid(z0 / T)))
-            )
-            / (2 * sigmoid(z0 / T) * (1 - sigmoid(z0 / T))),
-            "the mode alone as the teacher": (sp.exp(z) + z - sp.exp(z0) - z0) / 2,
-            "decays with ab": resting_time(sigmoid(z / T), sigmoid(z / T) * (1 - sigmoid(z / T))),
-            "decays with the rate 1/2 of an even target": resting_time(
-                sigmoid(z / T), sp.Rational(1, 2)
-            ),
-        },
-        proof=prove_lineage,
-        domain={
-            "gap": ("real", 1.0, 4.0),
-            "gap_initial": ("real", 0.0, 0.9),
-            "temperature": ("real", 0.2, 0.95),
-        },
-        edges=[
-            Edge({"gap": 0.7, "gap_initial": 2.5, "temperature": 2.0}),
-            Edge({"gap": -2.0, "gap_initial": -1.5, "temperature": 0.6}),
-            Edge({"gap": 0.5, "gap_initial": 0.5, "temperature": 0.5}, 0.0),
-            Edge({"gap": 0.5 + 1e-9, "gap_initial": 0.5, "temperature": 0.5}),
-            Edge({"gap": 6.0, "gap_initial": 0.5, "temperature": 0.1}),
-            Edge({"gap": 3.0, "gap_initial": 1.0, "temperature": 0.05}),
-            Edge({"gap": 1e-6, "gap_initial": 3.0, "temperature": 1.2}),
-            Edge({"gap": 5.8, "gap_initial": 6.0, "temperature": 1.2}),
-            Edge({"gap": 0.4, "gap_initial": 3.6, "temperature": 1.2}),
-            Edge({"gap": 2.0, "gap_initial": 1.9, "temperature": 1 - 1e-9}),
-            Edge({"gap": 1.0, "gap_initial": 2.0, "temperature": math.inf}),
-        ],
-    )
-)
-
-
-def prove_online_two_outcomes() -> list[Step]:
-    """M c + log c grows at a constant rate; Lambert's W inverts it."""
-    steps = [
-        Step(
-            "dz/dt = 2(σ(z/T) - σ(z)) from the cross-entropy",
-            (online(model(2), T)[0] - online(model(2), T)[1])
-            - 2 * (sigmoid(z / T) - sigmoid(z)).subs(z, theta[1] - theta[2]),
-            reduce=rational,
-        )
-    ]
-    for temperature in (sp.Rational(1, 3), sp.Rational(1, 2), sp.Integer(2), sp.Integer(3)):
-        scale, power = max(1, temperature), max(temperature, 1 / temperature) - 1
-        c = sp.cosh(z / scale) - 1
-        growth = sp.diff(power * c + sp.log(c), z) * 2 * (sigmoid(z / temperature) - sigmoid(z))
-        steps.append(
-            Step(
-                f"m c + log c grows at 1/T - 1, c = cosh(z/s) - 1 (T = {temperature})",
-                growth - (1 / temperature - 1),
-                reduce=through_exponential(z, root=6),
-            )
-        )
-    now, start, power, r = sp.symbols("c c_0 m r", positive=True)
-    steps.append(
-        Step(
-            "it has grown by rt once m c e^(m c) = m c_0 e^(m c_0 + rt), which W inverts",
-            sp.expand_log(sp.log(now * sp.exp(power * now)), force=True)
-            - sp.expand_log(sp.log(start * sp.exp(power * start + r * t)), force=True)
-            - (power * now + sp.log(now) - power * start - sp.log(start) - r * t),
-        )
-    )
-    return steps
-
-
-def _lambert_gap(rate: Any, power: Any) -> Any:
-    scale = sp.Max(1, T)
-    c = sp.cosh(z0 / scale) - 1
-    now = sp.LambertW(power * c * sp.exp(power * c + rate * t)) / power
-    return sp.sign(z0) * scale * sp.acosh(1 + now)
-
-
-_steepness = sp.Max(T, 1 / T) - 1
-ONLINE_TWO_OUTCOMES = register(
-    Equation(
-        label="flow.online_two_outcomes",
-        kind="exact",
-        statement="The gap of two outcomes at T = 1/3, 1/2, 2, 3 by Lambert's W.",
-        lhs=sp.Function("z")(t),
-        rhs=_lambert_gap(1 / T - 1, _steepness),
-        symbols={"gap": z0, "temperature": T, "time": t},
-        assumes=ONLINE + " T is 1/3, 1/2, 2 or 3.",
-        source=DERIVED,
-        near_misses={
-            "T = 1/2's exponent for every T": _lambert_gap(1 / T - 1, sp.Integer(1)),
-            "the rate of small gaps for ever": z0 * sp.exp((1 / T - 1) * t / 2),
-            "twice the rate": _lambert_gap(2 * (1 / T - 1), _steepness),
-            "a teacher frozen at time 0, for long": z0 / T,
-        },
-        proof=prove_online_two_outcomes,
-        edges=[
-            Edge({"gap": gap, "temperature": temperature, "time": time})
-            for temperature in (1 / 3, 0.5, 2.0, 3.0)
-            for gap, time in ((1.3, 0.7), (-2.5, 20.0), (1e-5, 3.0), (30.0, 1e6))
-        ]
-        + [
-            Edge({"gap": 0.0, "temperature": 0.5, "time": 3.0}, 0.0),
-            Edge({"gap": 1.5, "temperature": 2.0, "time": 0.0}, 1.5),
-            Edge({"gap": 600.0, "temperature": 0.5, "time": 10.0}),
-        ],
-    )
-)
-
-
-def _chebyshev(gap: Any, order: Any) -> Any:
-    """(1/T - 1) t as a function of the gap, up to a constant."""
-    size, v = sp.Abs(order), gap / (order - 1)
-    count = sp.floor(size / 2)
-    cosines = sp.cosh((size - 1 - 2 * k0) * v) / (size - 1 - 2 * k0)
-    # Σ over size - 1, size - 3, …, down to 1 or 2
-    total_cosines = sp.Sum(2 * cosines, (k0, 0, count - 1))
-    return sp.log(sp.cosh((1 + sp.Mod(size, 2)) * v) - 1) + total_cosines
-
-
-def prove_online_chebyshev() -> list[Step]:
-    """Differentiate the finite sum along the flow, order by order."""
-    steps = []
-    for order in (2, 3, 4, 5, 6, 7, -2, -3, -4, -5):
-        inverse = sp.Rational(order + 1, order - 1)
-        coordinate = _chebyshev(z, sp.Integer(order)).doit()
-        growth = sp.diff(coordinate, z) * 2 * (sigmoid(inverse * z) - sigmoid(z))
-        steps.append(
-            Step(
-                f"it grows at 1/T - 1 (κ = {order}, T = {1 / inverse})",
-                growth - (inverse - 1),
-                reduce=through_exponential(z, root=2 * abs(order - 1)),
-            )
-        )
-    return steps
-
-
-_reached = sp.Symbol("z", positive=True)
-_start = sp.Symbol("z_0", positive=True)
-_kappa_time = (kappa - 1) / 2 * (_chebyshev(_reached, kappa) - _chebyshev(_start, kappa))
-ONLINE_CHEBYSHEV = register(
-    Equation(
-        label="flow.online_chebyshev",
-        kind="exact",
-        statement="At T = (κ-1)/(κ+1) the time between two gaps is a finite sum of cosh.",
-        lhs=sp.Symbol("t"),
-        rhs=_kappa_time,
-        symbols={"gap": _reached, "gap_initial": _start, "order": kappa},
-        assumes=ONLINE + " Two outcomes; κ = ±2, ±3, …",
-        source=DERIVED,
-        near_misses={
-            "the logarithm alone": (kappa - 1)
-            * sp.log(sp.sinh(_reached / (kappa - 1)) / sp.sinh(_start / (kappa - 1))),
-            "the rate of small gaps": (kappa - 1) * sp.log(_reached / _start),
-            "the sum halved": _kappa_time / 2
-            + (kappa - 1)
-            / 4
-            * (
-                sp.log(sp.cosh((1 + sp.Mod(kappa, 2)) * _reached / (kappa - 1)) - 1)
-                - sp.log(sp.cosh((1 + sp.Mod(kappa, 2)) * _start / (kappa - 1)) - 1)
-            ),
-        },
-        proof=prove_online_chebyshev,
-        edges=[
-            Edge({"gap": gap, "gap_initial": start, "order": order})
-            for gap, start in ((3.7, 0.4), (0.3, 2.0))
-            for order in (2, 3, 4, 5, 8, -2, -3, -6)
-        ]
-        + [
-            Edge({"gap": 1.0, "gap_initial": 1.0, "order": 5}, 0.0),
-            Edge({"gap": 30.0, "gap_initial": 1e-6, "order": 3}),
-            Edge({"gap": 3.0, "gap_initial": 1.0, "order": 101}),
-        ],
-    )
-)
-
-
-def _block(base: Any) -> Any:
-    """(K/m²) t as a function of U = e^gap, up to a constant."""
-    r = (K - m) / m
-    return (1 + r) ** 2 * sp.log(1 - 1 / base) + (1 + r) * sp.log(base) + r**2 / base + base
-
-
-def prove_online_block() -> list[Step]:
-    """Two levels, their exact equation at T = 1/2, and the stated antiderivative."""
-    leader, loser = U / (m * U + K - m), 1 / (m * U + K - m)
-    leader_T, loser_T = U**2 / (m * U**2 + K - m), 1 / (m * U**2 + K - m)
-    speed = U * ((leader_T - loser_T) - (leader - loser))
-    three = online([z, z, sp.Integer(0)], sp.Rational(1, 2))
-    gap_speed = (speed / U).subs({m: 2, K: 3}).subs(U, sp.exp(z))
-    return [
-        Step(
-            "the gap's equation is that of the flow (K = 3, m = 2)",
-            [three[0] - three[2] - gap_speed, three[1] - three[2] - gap_speed],
-            reduce=rational,
-        ),
-        Step("the stated coordinate grows at K/m²", sp.diff(_block(U), U) * speed - K / m**2),
-    ]
-
-
-_block_time = m**2 / K * (_block(sp.exp(_reached)) - _block(sp.exp(_start)))
-ONLINE_BLOCK = register(
-    Equation(
-        label="flow.online_block",
-        kind="exact",
-        statement="At T = 1/2, the time in which m tied leaders leave K - m tied others behind.",
-        lhs=sp.Symbol("t"),
-        rhs=_block_time,
-        symbols={"gap": _reached, "gap_initial": _start, "num_outcomes": K, "num_modes": m},
-        assumes=ONLINE + " T = 1/2; the logits take two values.",
-        source=DERIVED,
-        near_misses={
-            "K/m in place of K/m²": _block_time / m,
-            "the largest term alone": m**2 / K * (sp.exp(_reached) - sp.exp(_start)),
-            "small gaps": K * sp.log(_reached / _start),
-        },
-        proof=prove_online_block,
-        domain={
-            "gap": ("real", 2.0, 8.0),
-            "gap_initial": ("real", 0.1, 1.5),
-            "num_outcomes": ("integer", 4.0, 100.0),
-            "num_modes": ("integer", 1.0, 3.0),
-        },
-        edges=[
-            Edge({"gap": 3.0, "gap_initial": 1.0, "num_outcomes": 2, "num_modes": 1}),
-            Edge({"gap": 10.0, "gap_initial": 0.5, "num_outcomes": 50_000, "num_modes": 1}),
-            Edge({"gap": 1.0, "gap_initial": 1.0, "num_outcomes": 9, "num_modes": 2}, 0.0),
-        ],
-    )
-)
-
-
-def prove_blow_up() -> list[Step]:
-    """The limit of many outcomes of the exact time."""
-    half = (_block(U) / K**2).subs(m, 1)
-    late = (_block(K - 1) / K**2).subs(m, 1)
-    speed = U * ((U**2 - 1) / (U**2 + K - 1) - (U - 1) / (U + K - 1))
-    return [
-        Step(
-            "the exact coordinate (one leader) grows at K",
-            sp.diff(_block(U), U).subs(m, 1) * speed - K,
-        ),
-        Step(
-            "its start over K² tends to log(1 - 1/U) + 1/U",
-            sp.limit(half, K, sp.oo) - sp.log(1 - 1 / U) - 1 / U,
-        ),
-        Step("its end, half the probability at U = K - 1, to 0", sp.limit(late, K, sp.oo)),
-    ]
-
-
-_blow_up = K * (-sp.log(1 - sp.exp(-z0)) - sp.exp(-z0))
-BLOW_UP = register(
-    Equation(
-        label="flow.blow_up",
-        kind="asymptotic",
-        statement="At T = 1/2 one leader among many takes over suddenly, after a time K f(gap).",
-        lhs=sp.Symbol("t^*"),
-        rhs=_blow_up,
-        symbols={"gap": z0, "num_outcomes": K},
-        assumes=ONLINE + " T = 1/2; one leader, the others equal; K → ∞.",
-        source=DERIVED,
-        near_misses={
-            "without the second term": -K * sp.log(1 - sp.exp(-z0)),
-            "a square in place of the logarithm": K * sp.exp(-2 * z0) / 2,
-            "K - 1 leaders to beat at rate 1": sp.log(K) / z0,
-            "growth at the rate of small gaps": K * sp.log(sp.log(K) / z0),
-        },
-        proof=prove_blow_up,
-        domain={"gap": ("real", 0.1, 5.0), "num_outcomes": ("integer", 100.0, 100_000.0)},
-        edges=[
-            Edge({"gap": 20.0, "num_outcomes": 50_000}),
-            Edge({"gap": 1e-9, "num_outcomes": 50_000}),
-        ],
-    )
-)
-
-
-def prove_duality() -> list[Step]:
-    """The two vector fields are each other's negative once logits and time are scaled."""
-    here = model(3)
-    scaled = [value / T for value in here]
-    forth, back = online(here, T), online(scaled, 1 / T)
-    return [
-        Step(
-            "softmax(θ/T) - softmax(θ) = -[softmax(Tφ) - softmax(φ)] with φ = θ/T",
-            [a + b for a, b in zip(forth, back, strict=True)],
-        ),
-        Step(
-            "so φ(s) = θ(t)/T obeys the flow at 1/T in s = -t/T: dφ/ds = (dθ/dt)(1/T)(-T)",
-            [a / T * (-T) - b for a, b in zip(forth, back, strict=True)],
-        ),
-    ]
-
-
-_unscaled = (
-    (T - 1)
-    * t
-    * (
-        sp.exp(theta[i]) / total(sp.exp(theta[j]), j)
-        - sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
-    )
-)
-DUALITY = register(
-    Equation(
-        label="flow.duality",
-        kind="exact",
-        statement="Flow at T for t, then at 1/T for t/T on θ/T, leads back: T φ(t/T) = θ(0).",
-        lhs=sp.Symbol(r"{T\varphi_i(t/T)}"),
-        rhs=theta[i],
-        symbols={"logits": theta, "temperature": T, "time": t},
-        assumes=ONLINE,
-        source=DERIVED,
-        near_misses={
-            "the time not divided by T (leading order)": theta[i] + _unscaled,
-            "the logits not divided by T": theta[i] * T,
-            "the sign turned": -theta[i],
-        },
-        proof=prove_duality,
-        domain={
-            "logits": ("vector", -3.0, 3.0),
-            "temperature": ("real", 0.1, 9.0),
-            "time": ("real", 0.0, 9.0),
-        },
-        up_to_shift=True,
-    )
-)
-
-
-def prove_losers_equalise() -> list[Step]:
-    """Late losers are g/(c + G); G grows as t^(m/K)."""
-    c, d, G = sp.symbols("c d G", positive=True)
-    growing = t ** (m / K)
-    return [
-        Step(
-            "p = g/(c + G) with dG/dt = g and the tail p = m/(Kt) make G = t^(m/K)",
-            sp.diff(growing, t) / growing - m / (K * t),
-        ),
-        Step(
-            "log p_j/p_k = log (d + G)/(c + G) ~ (d - c)/G",
-            sp.limit(G * sp.log((d + G) / (c + G)), G, sp.oo) - (d - c),
-        ),
-    ]
-
-
-LOSERS_EQUALISE = register(
-    Equation(
-        label="flow.losers_equalise",
-        kind="asymptotic",
-        statement="Under the online flow at T < 1 the losers become equal, as t^(-m/K).",
-        lhs=-sp.Symbol(r"{d\log(\theta_j-\theta_k)/d\log t}"),
-        rhs=m / K,
-        symbols={"num_outcomes": K, "num_modes": m},
-        assumes=ONLINE + " T < 1; late times.",
-        source=DERIVED,
-        near_misses={
-            "1/K, ties ignored": 1 / K,
-            "m/(K - m)": m / (K - m),
-            "1/m": 1 / m,
-            "they stay apart": 0 * K,
-        },
-        proof=prove_losers_equalise,
-        domain={"num_outcomes": ("integer", 4.0, 60.0), "num_modes": ("integer", 1.0, 3.0)},
-        edges=[Edge({"num_outcomes": 2, "num_modes": 1}, 0.5)],
-    )
-)
-
-
-def prove_uniform_rate() -> list[Step]:
-    """Linearise the online flow at the uniform distribution."""
-    steps = []
-    for size in (2, 3, 5):
-        v = _centred(size)
-        scale = sp.Symbol("epsilon", real=True)
-        p = softmax([scale * value for value in v])
-        p_T = softmax([scale * value / T for value in v])
-        slope = [sp.diff(b - a, scale).subs(scale, 0) for a, b in zip(p, p_T, strict=True)]
-        steps.append(
-            Step(
-                f"d(p_T - p) = -(1 - 1/T)/K θ along any θ with Σθ = 0 (K = {size})",
-                [s + (1 - 1 / T) / size * value for s, value in zip(slope, v, strict=True)],
-            )
-        )
-    return steps
-
-
-UNIFORM_RATE = register(
-    Equation(
-        label="flow.uniform_rate",
-        kind="exact",
-        statement="Small logits decay at the rate (1 - 1/T)/K, all directions alike.",
-        lhs=sp.Symbol("r"),
-        rhs=(1 - 1 / T) / K,
-        symbols={"temperature": T, "num_outcomes": K},
-        assumes=ONLINE + " Infinitesimal logits.",
-        source=DERIVED,
-        near_misses={
-            "no 1/K, as in the mixture flow": 1 - 1 / T,
-            "(T - 1)/K": (T - 1) / K,
-            "the sign turned": (1 / T - 1) / K,
-            "1/K, as with a uniform target": 1 / K,
-        },
-        proof=prove_uniform_rate,
-        domain={"temperature": ("real", 0.1, 9.0), "num_outcomes": ("integer", 2.0, 60.0)},
-        edges=[
-            Edge({"temperature": math.inf, "num_outcomes": 4}, 0.25),
-            Edge({"temperature": 1.0, "num_outcomes": 4}, 0.0),
-            Edge({"temperature": 1e-3, "num_outcomes": 50_000}),
-        ],
-    )
-)
-
-
-def prove_majorisation() -> list[Step]:
-    """DP/dt = P(1-P)(bound/(P(1-P)) + two sums of terms of one sign), identically."""
-    size, top = 4, 2
-    p: list[Any] = [*sp.symbols(f"p1:{size}", positive=True)]
-    p.append(1 - sum(p))
-    powers = sp.symbols(f"r1:{size + 1}", positive=True)  # p^(β-1)
-    C: Any = sum(q * r for q, r in zip(p, powers, strict=True))
-    gain = [q * r / C - q for q, r in zip(p, powers, strict=True)]
-    mean = sum(q * v for q, v in zip(p, gain, strict=True))
-    speed = [q * (v - mean) for q, v in zip(p, gain, strict=True)]
-    P: Any = sum(p[:top])
-    mean_top = [q / P for q in p[:top]]
-    mean_rest = [q / (1 - P) for q in p[top:]]
-    M: Any = sum(q * r for q, r in zip(mean_top, powers[:top], strict=True))
-    x_top: Any = sum(q * a for q, a in zip(mean_top, p[:top], strict=True))
-    x_rest: Any = sum(q * a for q, a in zip(mean_rest, p[top:], strict=True))
-    chebyshev: Any = sum(
-        mean_top[a] * mean_top[b] * (powers[a] - powers[b]) * (p[a] - p[b])
-        for a in range(top)
-        for b in range(a + 1, top)
-    )
-    rest = list(zip(mean_rest, p[top:], powers[top:], strict=True))
-    below: Any = sum(q * a * (M - r) for q, a, r in rest)
-    bound = P * (1 - P) * (M / C - 1) * (x_top - x_rest)
-    M_rest: Any = sum(q * r for q, _, r in rest)
-    here, s, d = model(3), softmax(model(3)), online(model(3), T)
-    mean_d = sum(a * u for a, u in zip(s, d, strict=True))
-    return [
-        Step(
-            "dp/dt = p (d - mean d), d = p_T - p, is the flow of the logits (K = 3)",
-            [
-                sum(sp.diff(a, b) * v for b, v in zip(here, d, strict=True)) - a * (u - mean_d)
-                for a, u in zip(s, d, strict=True)
-            ],
-            reduce=rational,
-        ),
-        Step(
-            "dP/dt = bound + P(1-P)/C [Σ (p_a^(β-1) - p_b^(β-1))(p_a - p_b) + Σ p (M - p^(β-1))] "
-            "(K = 4, m = 2)",
-            sum(speed[:top]) - bound - P * (1 - P) / C * (chebyshev + below),
-            reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
-        ),
-        Step(
-            "M - C = (1 - P)(M - M_rest): both brackets have the sign of β - 1",
-            C - P * M - (1 - P) * M_rest,
-            reduce=sp.cancel,
-        ),
-    ]
-
-
-_power = 1 / T - 1
-_q = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
-_P: Any = sp.Sum(_q, (j, 1, m))
-_C: Any = total(_q ** (1 + _power), j)
-_M: Any = sp.Sum(_q ** (1 + _power), (j, 1, m)) / _P
-_x_top: Any = sp.Sum(_q**2, (j, 1, m)) / _P
-_x_rest: Any = sp.Sum(_q**2, (j, m + 1, K)) / (1 - _P)
-_majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
-MAJORISATION = register(
-    Equation(
-        label="flow.majorisation",
-        kind="bound",
-        statement=(
-            "At T < 1 the m most probable outcomes gain at least this fast, so that p(t) majorises "
-            "p(s) (outcomes in decreasing order)."
-        ),
-        lhs=sp.Symbol("{dP_m/dt}"),
-        rhs=_majorisation,
-        symbols={"logits": theta, "temperature": T, "num_top": m},
-        assumes=ONLINE + " T < 1; for T > 1 the inequality turns.",
-        source="derived here; the order itself in Marshall, Olkin and Arnold (2011)",
-        cites=("marshall2011",),
-        near_misses={
-            "without (M/C - 1)": _P * (1 - _P) * (_x_top - _x_rest),
-            "M in place of M/C - 1": _P * (1 - _P) * _M * (_x_top - _x_rest),
-            "without P(1 - P)": _majorisation / (_P * (1 - _P)),
-            "doubled": 2 * _majorisation,
-        },
-        proof=prove_majorisation,
-        edges=[
-            Edge(
-                {"logits": sorted(logits, reverse=True), "temperature": temperature, "num_top": top}
-            )
-            for logits, top in (
-                (MODEL, 1),
-                (MODEL, 2),
-                (MODEL, 3),
-                (MANY[:40], 7),
-                ([2.0, -1.0], 1),
-            )
-            for temperature in (0.2, 0.5, 1 - 1e-9, 1 + 1e-9, 3.0)
-        ]
-        + [
-            Edge({"logits": MODEL, "temperature": 1.0, "num_top": 2}, 0.0),
-            Edge({"logits": [0.0] * 4, "temperature": 0.5, "num_top": 2}, 0.0),
-            Edge({"logits": [1.0, 1.0, 0.0], "temperature": 0.5, "num_top": 1}),
-        ],
-        relation=">=",
-    )
-)
-
-
 # --- other geometries -----------------------------------------------------------------------------
 
 
-def prove_mixture_frozen() -> list[Step]:
+_model_p = sp.exp(theta[i]) / total(sp.exp(theta[j]), j)
+_drawn_p = sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
+
+
+@claim(
+    "Mixture flow to a frozen teacher mixes the two distributions.",
+    sp.log((1 - sp.exp(-t)) * _drawn_p + sp.exp(-t) * _model_p),
+    lhs=sp.log(sp.Function("p_i")(t)),
+    of=(
+        notation.logits(-4.0, 4.0),
+        notation.temperature(0.2, 4.0),
+        notation.time.written(t)(0.0, 9.0),
+    ),
+    assumes="Infinite samples; flow of the probabilities; the teacher is frozen.",
+    source="elementary",
+    cites=("marchi2024",),
+    near_misses={
+        "the logits are mixed": (1 - sp.exp(-t)) * sp.log(_drawn_p) + sp.exp(-t) * sp.log(_model_p),
+        "weights exchanged": sp.log((1 - sp.exp(-t)) * _model_p + sp.exp(-t) * _drawn_p),
+        "one large step": sp.log(_model_p + t / (1 + t) * (_drawn_p - _model_p)),
+    },
+    edges=[
+        at(MODEL, 0.5, 0.0),
+        at(MODEL, 1e-2, 2.0),
+        at(MODEL, 1e3, 1e-12),
+        at(MODEL, 1.0, 40.0),
+        at(MANY[:200], 0.7, 1.0),
+    ],
+)
+def mixture_frozen() -> list[Step]:
     """The solution, and why the mixture flow is the natural gradient flow of the cross-entropy."""
     p0, p_T = sp.symbols("p_0 p_T", positive=True)
     p = (1 - sp.exp(-t)) * p_T + sp.exp(-t) * p0
@@ -1266,388 +681,3 @@ def prove_mixture_frozen() -> list[Step]:
             reduce=rational,
         ),
     ]
-
-
-_model_p = sp.exp(theta[i]) / total(sp.exp(theta[j]), j)
-_drawn_p = sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
-MIXTURE_FROZEN = register(
-    Equation(
-        label="flow.mixture_frozen",
-        kind="exact",
-        statement="Mixture flow to a frozen teacher mixes the two distributions.",
-        lhs=sp.log(sp.Function("p_i")(t)),
-        rhs=sp.log((1 - sp.exp(-t)) * _drawn_p + sp.exp(-t) * _model_p),
-        symbols={"logits": theta, "temperature": T, "time": t},
-        assumes="Infinite samples; flow of the probabilities; the teacher is frozen.",
-        source="elementary",
-        cites=("marchi2024",),
-        near_misses={
-            "the logits are mixed": (1 - sp.exp(-t)) * sp.log(_drawn_p)
-            + sp.exp(-t) * sp.log(_model_p),
-            "weights exchanged": sp.log((1 - sp.exp(-t)) * _model_p + sp.exp(-t) * _drawn_p),
-            "one large step": sp.log(_model_p + t / (1 + t) * (_drawn_p - _model_p)),
-        },
-        proof=prove_mixture_frozen,
-        domain={
-            "logits": ("vector", -4.0, 4.0),
-            "temperature": ("real", 0.2, 4.0),
-            "time": ("real", 0.0, 9.0),
-        },
-        edges=[
-            Edge({"logits": MODEL, "temperature": 0.5, "time": 0.0}),
-            Edge({"logits": MODEL, "temperature": 1e-2, "time": 2.0}),
-            Edge({"logits": MODEL, "temperature": 1e3, "time": 1e-12}),
-            Edge({"logits": MODEL, "temperature": 1.0, "time": 40.0}),
-            Edge({"logits": MANY[:200], "temperature": 0.7, "time": 1.0}),
-        ],
-    )
-)
-
-
-def prove_mixture_online() -> list[Step]:
-    """E^t p moves by a common factor times its own power β: one translation for all."""
-    C, start = sp.symbols("C p_0", positive=True)
-    s = sp.Symbol("sigma", positive=True)
-    f = sp.Function("p", positive=True)(t)
-    base = start ** (1 - beta) + (1 - beta) * s
-    lifted = base ** (1 / (1 - beta))
-    return [
-        Step(
-            "y = e^t p obeys dy/dt = y^β e^(t(1-β))/C: the factor is common to all outcomes",
-            sp.diff(sp.exp(t) * f, t).subs(sp.diff(f, t), f**beta / C - f)
-            - (sp.exp(t) * f) ** beta * sp.exp(t * (1 - beta)) / C,
-            reduce=lambda e: sp.simplify(
-                sp.powsimp(sp.expand_power_base(sp.expand(e), force=True))
-            ),
-        ),
-        Step(
-            "dy/dσ = y^β for y = [p_0^(1-β) + (1-β)σ]^(1/(1-β)) (of the logarithm)",
-            sp.diff(sp.log(base) / (1 - beta), s) - base ** (beta / (1 - beta)) / lifted,
-            reduce=lambda e: sp.simplify(sp.powsimp(e)),
-        ),
-        Step(
-            "σ = 0 at t = 0",
-            sp.powdenest(lifted.subs(s, 0), force=True) - start,
-        ),
-    ]
-
-
-def _mixture_online(power: Any = 1 / T - 1) -> Any:
-    partition = total(sp.exp(theta[k]), k)
-
-    def log_p(at: Any, shift: Any) -> Any:
-        base = (sp.exp(at) / partition) ** (-power) - power * shift
-        return -t - sp.log(base) / power
-
-    largest = sp.exp(Largest(theta)) / partition
-    excess = total(sp.exp(log_p(theta[j], sigma)), j) - 1
-    high = (largest ** (-power) - sp.exp(-power * t)) / power
-    root = Root(sp.Lambda(sigma, excess), sp.Integer(0), high)
-    return log_p(theta[i], root)
-
-
-MIXTURE_ONLINE = register(
-    Equation(
-        label="flow.mixture_online",
-        kind="exact",
-        statement="Mixture flow as one's own teacher moves all outcomes alike in p^(1-1/T).",
-        lhs=sp.log(sp.Function("p_i")(t)),
-        rhs=_mixture_online(),
-        symbols={"logits": theta, "temperature": T, "time": t},
-        assumes="Infinite samples; flow of the probabilities; the model is its own teacher.",
-        source="derived here; parabolic and hyperbolic replicators (Szathmáry and Smith 1997)",
-        cites=("szathmary1997", "marchi2024"),
-        near_misses={
-            "the teacher frozen": sp.log((1 - sp.exp(-t)) * _drawn_p + sp.exp(-t) * _model_p),
-            "the natural flow of the reverse divergence": theta[i] * sp.exp((1 / T - 1) * t)
-            - sp.log(total(sp.exp(theta[j] * sp.exp((1 / T - 1) * t)), j)),
-            "translated in the logarithm of order 1/2 always": _mixture_online(sp.Rational(1, 2)),
-        },
-        proof=prove_mixture_online,
-        domain={
-            "logits": ("vector", -2.0, 2.0),
-            "temperature": ("real", 0.3, 4.0),
-            "time": ("real", 0.01, 8.0),
-        },
-        edges=[
-            Edge({"logits": MODEL, "temperature": 0.5, "time": 50.0}),
-            Edge({"logits": MODEL, "temperature": 0.5, "time": 1e-9}),
-            Edge({"logits": MODEL, "temperature": 1 - 1e-9, "time": 3.0}),
-            Edge({"logits": MODEL, "temperature": 1 + 1e-12, "time": 3.0}),
-            Edge({"logits": MODEL, "temperature": 100.0, "time": 3.0}),
-            Edge({"logits": MODEL, "temperature": 0.1, "time": 10.0}),
-            Edge({"logits": [1.0, 1.0, -0.5, 0.0], "temperature": 0.5, "time": 4.0}),
-            Edge({"logits": MANY[:30], "temperature": 2.0, "time": 4.0}),
-        ],
-    )
-)
-
-
-def prove_natural() -> list[Step]:
-    """F dθ/dt = -∇ KL(p ‖ p_T) is solved by dθ/dt = (β - 1) θ."""
-    student = sp.symbols("s1:4", real=True)
-    divergence = sum(
-        a
-        * (
-            (s - sp.log(sum(sp.exp(u) for u in student)))
-            - (v / T - sp.log(sum(sp.exp(u / T) for u in model(3))))
-        )
-        for a, s, v in zip(softmax(student), student, model(3), strict=True)
-    )
-    here = dict(zip(student, model(3), strict=True))
-    gradient = sp.Matrix([sp.diff(divergence, s).subs(here, simultaneous=True) for s in student])
-    direction = (1 / T - 1) * sp.Matrix(model(3))
-    return [
-        Step(
-            "F (1/T - 1) θ = -∇ KL(softmax ‖ teacher) at the model (K = 3)",
-            list(fisher(softmax(model(3))) * direction + gradient),
-            reduce=rational,
-        ),
-        Step(
-            "dθ/dt = (1/T - 1) θ",
-            sp.diff(theta[1] * sp.exp((1 / T - 1) * t), t)
-            - (1 / T - 1) * theta[1] * sp.exp((1 / T - 1) * t),
-        ),
-    ]
-
-
-NATURAL = register(
-    Equation(
-        label="flow.natural",
-        kind="exact",
-        statement="Natural gradient flow of KL(p ‖ p_T) is tempering in continuous time.",
-        lhs=sp.Function(r"\theta_i")(t),
-        rhs=theta[i] * sp.exp((1 / T - 1) * t),
-        symbols={"logits": theta, "temperature": T, "time": t},
-        assumes="Infinite samples; natural gradient flow; the model is its own teacher.",
-        source="derived here; natural gradient of Amari (1998)",
-        cites=("amari1998",),
-        near_misses={
-            "1/T in place of 1/T - 1": theta[i] * sp.exp(t / T),
-            "the teacher frozen": theta[i] * (1 / T + (1 - 1 / T) * sp.exp(-t)),
-            "T^(-t), one refit per unit of time": theta[i] * T ** (-t),
-            "the Euclidean flow of small logits": theta[i] * sp.exp((1 / T - 1) * t / K),
-        },
-        proof=prove_natural,
-        domain={
-            "logits": ("vector", -3.0, 3.0),
-            "temperature": ("real", 0.2, 4.0),
-            "time": ("real", 0.0, 5.0),
-        },
-        edges=[
-            Edge({"logits": MODEL, "temperature": 1.0, "time": 3.0}, MODEL),
-            Edge({"logits": MODEL, "temperature": 1 + 1e-12, "time": 3.0}),
-            Edge({"logits": MODEL, "temperature": 0.5, "time": 0.0}, MODEL),
-            Edge({"logits": MANY, "temperature": 2.0, "time": 0.0}, MANY),
-        ],
-        up_to_shift=True,
-    )
-)
-
-
-def prove_reverse_kl_tail() -> list[Step]:
-    """The gap of a leader over equal losers, exactly, and the late solution."""
-    student = sp.symbols("s1:4", real=True)
-    teacher = [2 * value for value in (z, 0, 0)]
-    log_teacher = sp.log(sum(sp.exp(v) for v in teacher))
-    log_student = sp.log(sum(sp.exp(v) for v in student))
-    divergence = sum(
-        a * ((s - log_student) - (v - log_teacher))
-        for a, s, v in zip(softmax(student), student, teacher, strict=True)
-    )
-    here = dict(zip(student, (z, 0, 0), strict=True))
-    first, second = (-sp.diff(divergence, s).subs(here, simultaneous=True) for s in student[:2])
-    p = softmax([z, 0, 0])
-    s = sp.Symbol("s", positive=True)
-    late = sp.Symbol("z", positive=True)
-    return [
-        Step(
-            "dz/dt = (1/T - 1) K p_mode p_loser z (K = 3, T = 1/2)",
-            first - second - 3 * p[0] * p[1] * z,
-            reduce=rational,
-        ),
-        Step(
-            "late, dz/ds = K z e^-z: e^z/z grows at K(1 - 1/z)",
-            sp.diff(sp.exp(late) / late, late) * K * late * sp.exp(-late) - K * (1 - 1 / late),
-        ),
-        Step(
-            "e^z/z = Ks is z - log z = log(Ks), whose late root is -W_{-1}(-1/(Ks))",
-            sp.expand_log(sp.log(sp.exp(late) / late / (K * s)), force=True)
-            - (late - sp.log(late) - sp.log(K * s)),
-            reduce=lambda e: sp.expand_log(e, force=True),
-        ),
-        Step(
-            "losers: (K - 1) e^-z = (K - 1)/(K s z)",
-            sp.exp(-late) - 1 / (sp.exp(late) / late * late),
-        ),
-    ]
-
-
-_s = (1 / T - 1) * t
-_z_late = -sp.LambertW(-1 / (K * _s), -1)
-REVERSE_KL_TAIL = register(
-    Equation(
-        label="flow.reverse_kl_tail",
-        kind="asymptotic",
-        statement="Plain gradient flow of KL(p ‖ p_T) collapses as 1/(t log t).",
-        lhs=1 - sp.Symbol("p_{max}"),
-        rhs=(K - 1) / (K * _s * _z_late),
-        symbols={"num_outcomes": K, "temperature": T, "time": t},
-        assumes="Infinite samples; gradient flow of KL(p ‖ p_T) on the logits; T < 1; late times.",
-        source=DERIVED,
-        near_misses={
-            "no logarithm": (K - 1) / (K * _s),
-            "log t in place of z": (K - 1) / (K * _s * sp.log(t)),
-            "K left out": (K - 1) / (_s * _z_late),
-            "one loser": 1 / (K * _s * _z_late),
-            "T ignored": (K - 1) / (K * t * -sp.LambertW(-1 / (K * t), -1)),
-        },
-        proof=prove_reverse_kl_tail,
-        domain={
-            "num_outcomes": ("integer", 2.0, 50.0),
-            "temperature": ("real", 0.2, 0.8),
-            "time": ("real", 100.0, 1e8),
-        },
-    )
-)
-
-
-# --- one potential --------------------------------------------------------------------------------
-
-_a = sp.Symbol("a", nonnegative=True)
-_nu = sp.Symbol("nu", integer=True, nonnegative=True)
-
-
-def prove_potential() -> list[Step]:
-    """∇Φ, the two flows, the minorant behind refit and frozen teacher, and the common stability."""
-    size = 3
-    here, s = model(size), 1 - _a
-    log_partition = sp.log(sum(sp.exp(v) for v in here))
-    tempered = T * sp.log(sum(sp.exp(v / T) for v in here))
-    real = [*sp.symbols(f"q1:{size}", positive=True)]
-    real.append(1 - sum(real))
-    phi = s * tempered + _a * sum(q * v for q, v in zip(real, here, strict=True)) - log_partition
-    p, p_T = softmax(here), softmax([v / T for v in here])
-    corpus = [s * b + _a * q for b, q in zip(p_T, real, strict=True)]
-    slope = [c - b for c, b in zip(corpus, p, strict=True)]
-    natural_direction = [v / b for v, b in zip(slope, p, strict=True)]
-    student = sp.symbols(f"s1:{size + 1}", real=True)
-    log_corpus = [sp.log(c) for c in corpus]
-    jacobian = sp.Matrix(size, size, lambda a, b: sp.diff(log_corpus[a], here[b]))
-    ratio = sp.diag(*[1 / c for c in corpus])
-    u = sp.symbols("u1:4", real=True)
-    curvature = sum(
-        sp.diff(tempered, a, b) * ua * ub
-        for a, ua in zip(here, u, strict=True)
-        for b, ub in zip(here, u, strict=True)
-    )
-    spread = sum(
-        p_T[a] * p_T[b] * (u[a] - u[b]) ** 2 for a in range(size) for b in range(a + 1, size)
-    )
-    # Stability: with B F = 1 - e^(-τF), a function of F, and G = s β F_{p_T}; C is the root of B.
-    B, F, G, C, inverse = sp.symbols("B F G C C^{-1}", commutative=False)
-    decay = 1 - B * F
-    return [
-        Step(
-            "∇Φ = s p_T + a q - p: the online flow is its gradient flow, dΦ/dt = Σ g²",
-            [sp.diff(phi, v) - g_v for v, g_v in zip(here, slope, strict=True)],
-        ),
-        Step(
-            "g/p is the natural gradient, F (g/p) = g = dp/dt: dΦ/dt = Σ g²/p",
-            list(fisher(p) * sp.Matrix(natural_direction) - sp.Matrix(slope)),
-            reduce=rational,
-        ),
-        Step(
-            "Φ + lse is convex, with curvature Σ p_T p_T (u - u)²/T: its tangent is a minorant",
-            (curvature - spread / T).subs(here[2], 0),
-            reduce=rational,
-        ),
-        Step(
-            "the minorant's gradient in the student is corpus - softmax, minus that of the "
-            "cross-entropy: a refit maximises it and the flow to a frozen teacher climbs it",
-            [
-                sp.diff(
-                    sum(c * v for c, v in zip(corpus, student, strict=True))
-                    - sp.log(sum(sp.exp(v) for v in student)),
-                    v,
-                )
-                + sp.diff(cross_entropy(corpus, student), v)
-                - 0
-                for v in student
-            ],
-            reduce=rational,
-        ),
-        Step(
-            "the refit's Jacobian at a fixed point is s β diag(1/p) F_{p_T}, similar to the "
-            "symmetric s β F_p^(-1/2) F_{p_T} F_p^(-1/2): below 1 iff the flow's Jacobian "
-            "s β F_{p_T} - F_p is negative",
-            list(jacobian - ratio * s / T * fisher(p_T)),
-            reduce=rational,
-        ),
-        Step(
-            "a frozen teacher for a time τ has the Jacobian e^(-τF) + B G = 1 - B (F - G)",
-            (decay + B * G) - (1 - B * (F - G)),
-            reduce=sp.expand,
-        ),
-        Step(
-            "with B = C² it is similar to the symmetric 1 - C (F - G) C: below 1 iff F - G is "
-            "positive; and to e^(-τF) + C G C, which is positive: the same stability",
-            [
-                inverse * (1 - C * C * (F - G)) * C - (1 - C * (F - G) * C),
-                inverse * (C * C * G) * C - C * G * C,
-            ],
-            reduce=lambda e: sp.expand(sp.expand(e).subs(inverse * C, 1)),
-        ),
-    ]
-
-
-_q_real = sp.exp(psi[j]) / total(sp.exp(psi[k]), k)
-_p_j = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
-_drawn_j = sp.exp(theta[j] / T) / total(sp.exp(theta[k] / T), k)
-_slope = (1 - _a) * _drawn_j + _a * _q_real - _p_j
-POTENTIAL = register(
-    Equation(
-        label="flow.potential",
-        kind="exact",
-        statement="Online flow (ν = 0) and mixture flow (ν = 1) climb one potential Φ.",
-        lhs=sp.Symbol(r"d\Phi/dt"),
-        rhs=total(_slope**2 / _p_j**_nu, j),
-        symbols={
-            "logits": theta,
-            "temperature": T,
-            "logits_real": psi,
-            "fraction": _a,
-            "natural": _nu,
-        },
-        assumes="Infinite samples; a fraction a of real data with the distribution q.",
-        source="derived here; each ingredient (CCCP, MM, mirror descent) is classical",
-        cites=("yuille2003", "hunter2004", "raskutti2013"),
-        near_misses={
-            "the other geometry": total(_slope**2 / _p_j ** (1 - _nu), j),
-            "real data ignored": total((_drawn_j - _p_j) ** 2 / _p_j**_nu, j),
-            "divided by the corpus": total(_slope**2 / (_slope + _p_j) ** _nu, j) * (1 + _nu),
-            "halved": total(_slope**2 / _p_j**_nu, j) / 2,
-        },
-        proof=prove_potential,
-        domain={
-            "logits": ("vector", -3.0, 3.0),
-            "temperature": ("real", 0.2, 3.0),
-            "logits_real": ("vector", -2.0, 2.0),
-            "fraction": ("real", 0.0, 1.0),
-            "natural": ("integer", 0.0, 1.0),
-        },
-        edges=[
-            Edge(
-                {
-                    "logits": MODEL,
-                    "temperature": temperature,
-                    "logits_real": MODEL[::-1],
-                    "fraction": fraction,
-                    "natural": natural,
-                }
-            )
-            for temperature, fraction in ((0.01, 0.0), (1.0, 0.3), (1e3, 1.0), (0.5, 0.25))
-            for natural in (0, 1)
-        ],
-    )
-)

@@ -1,7 +1,5 @@
 """Resampling: each generation is refitted to finitely many of its own samples."""
 
-from .solution import action_series as action_series
-from .solution import critical_temperature as critical_temperature
 from .solution import entropy_budget as entropy_budget
 from .solution import entropy_lifetime as entropy_lifetime
 from .solution import entropy_toll as entropy_toll
@@ -11,24 +9,7 @@ from .solution import fixation_time as fixation_time
 from .solution import fixation_time_diffusion as fixation_time_diffusion
 from .solution import fixation_time_expansion as fixation_time_expansion
 from .solution import heterozygosity as heterozygosity
-from .solution import immigration as immigration
-from .solution import immigration_dirichlet as immigration_dirichlet
-from .solution import immigration_pseudo as immigration_pseudo
-from .solution import immigration_stratified as immigration_stratified
-from .solution import kept_diversity as kept_diversity
-from .solution import lock_in_strong as lock_in_strong
-from .solution import lock_in_weak as lock_in_weak
-from .solution import metastability as metastability
-from .solution import nucleus_boundary as nucleus_boundary
-from .solution import nucleus_support as nucleus_support
-from .solution import one_real_sample as one_real_sample
-from .solution import partial_refit as partial_refit
-from .solution import partial_refit_data as partial_refit_data
-from .solution import scale_function as scale_function
-from .solution import slow_eigenvalue as slow_eigenvalue
 from .solution import spectrum as spectrum
-from .solution import staircase as staircase
 from .solution import survivors as survivors
 from .solution import survivors_power_law as survivors_power_law
 from .solution import truncation as truncation
-from .solution import verifier as verifier

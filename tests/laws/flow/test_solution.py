@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixedpoint import potential, simplex
-from fixedpoint.laws import flow
+from fixedpoint.laws import flow, online
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def test_one_hot_target_solves_the_flow(theta, time):
     + [(jnp.array([1.0, -jnp.inf, 0.3, 1.0]), 1.6)],
 )
 def test_mixture_online_solves_the_flow(theta, temperature):
-    value, moved = speed(lambda t: flow.mixture_online(theta, temperature, t), 1.5)
+    value, moved = speed(lambda t: online.mixture_online(theta, temperature, t), 1.5)
     alive = theta > -jnp.inf
     teacher = simplex.log_probabilities(simplex.temper(value, temperature))
     wanted = jnp.expm1(jnp.where(alive, teacher, 0) - jnp.where(alive, value, 0))
@@ -60,13 +60,13 @@ def test_mixture_online_solves_the_flow(theta, temperature):
 @pytest.mark.parametrize("temperature", [1 / 3, 1 / 2, 2.0, 3.0])
 def test_two_outcomes_solve_the_online_flow(temperature):
     for start in (0.0, 1e-6, -1.7, 25.0):
-        z, moved = speed(lambda t, z0=start: flow.online_two_outcomes(z0, temperature, t), 1.3)
+        z, moved = speed(lambda t, z0=start: online.online_two_outcomes(z0, temperature, t), 1.3)
         wanted = 2 * (jax.nn.sigmoid(z / temperature) - jax.nn.sigmoid(z))
         np.testing.assert_allclose(moved, wanted, rtol=1e-9, atol=1e-15)
 
 
 def test_two_outcomes_have_a_derivative_at_zero():
-    slope = jax.grad(flow.online_two_outcomes)(0.0, 0.5, 3.0)
+    slope = jax.grad(online.online_two_outcomes)(0.0, 0.5, 3.0)
     np.testing.assert_allclose(slope, np.exp(3.0 / 2), rtol=1e-12)
     slope = jax.grad(flow.frozen_two_outcomes)(0.7, 0.7, 3.0)
     a = jax.nn.sigmoid(0.7)
@@ -81,8 +81,8 @@ def test_two_outcomes_have_a_derivative_at_zero():
     [
         lambda theta, t: flow.frozen_uniform_target(theta, t),
         lambda theta, t: flow.frozen_one_hot_target(theta, t, 2),
-        lambda theta, t: flow.mixture_online(theta, 0.6, t),
-        lambda theta, t: flow.natural(theta, 0.6, t),
+        lambda theta, t: online.mixture_online(theta, 0.6, t),
+        lambda theta, t: online.natural(theta, 0.6, t),
     ],
 )
 def test_two_stretches_of_time_are_one(move):
@@ -95,15 +95,15 @@ def test_two_stretches_of_time_are_one(move):
 
 @pytest.mark.parametrize("temperature", [1 / 3, 1 / 2])
 def test_hot_undoes_cold(temperature):
-    cold = flow.online_two_outcomes(1.2, temperature, 2.0)
-    hot = flow.online_two_outcomes(cold / temperature, 1 / temperature, 2.0 / temperature)
+    cold = online.online_two_outcomes(1.2, temperature, 2.0)
+    hot = online.online_two_outcomes(cold / temperature, 1 / temperature, 2.0 / temperature)
     np.testing.assert_allclose(temperature * hot, 1.2, rtol=1e-13)
 
 
 def test_lambert_chebyshev_and_block_agree():
-    z = flow.online_two_outcomes(0.9, 0.5, 4.0)
-    np.testing.assert_allclose(flow.online_chebyshev(z, 0.9, 3), 4.0, rtol=1e-13)
-    np.testing.assert_allclose(flow.online_block(z, 0.9, 2), 4.0, rtol=1e-13)
+    z = online.online_two_outcomes(0.9, 0.5, 4.0)
+    np.testing.assert_allclose(online.online_chebyshev(z, 0.9, 3), 4.0, rtol=1e-13)
+    np.testing.assert_allclose(online.online_block(z, 0.9, 2), 4.0, rtol=1e-13)
 
 
 def test_relabelling_and_shifting_change_nothing():
@@ -112,11 +112,11 @@ def test_relabelling_and_shifting_change_nothing():
         lambda x: flow.frozen_uniform_target(x, 3.0),
         lambda x: flow.off_ray(x, 0.5, 3.0),
         lambda x: flow.mixture_frozen(x, 0.5, 1.0),
-        lambda x: flow.mixture_online(x, 0.5, 1.0),
-        lambda x: flow.natural(x, 0.5, 1.0),
+        lambda x: online.mixture_online(x, 0.5, 1.0),
+        lambda x: online.natural(x, 0.5, 1.0),
     ):
         np.testing.assert_allclose(law(THETA[order] + 5.0), law(THETA)[order], rtol=1e-11)
-    for number in (flow.relaxation_rate, lambda x: flow.majorisation(x, 0.5, 2)):
+    for number in (flow.relaxation_rate, lambda x: online.majorisation(x, 0.5, 2)):
         np.testing.assert_allclose(number(THETA[order] + 5.0), number(THETA), rtol=1e-13)
 
 
@@ -126,7 +126,7 @@ def test_batches_broadcast():
     for law in (
         flow.frozen_uniform_target,
         lambda x, t: flow.frozen_one_hot_target(x, t, jnp.array([0, 1, 3])),
-        lambda x, t: flow.mixture_online(x, jnp.array([0.5, 1.0, 2.0]), t),
+        lambda x, t: online.mixture_online(x, jnp.array([0.5, 1.0, 2.0]), t),
     ):
         batch = jax.jit(law)(models, times)
         assert batch.shape == (2, 3, 4)
@@ -134,7 +134,7 @@ def test_batches_broadcast():
             np.testing.assert_allclose(batch[1, 2], law(models[2], 2.0), rtol=1e-12)
     rows = jax.vmap(lambda x: flow.relaxation_rate(x))(models)
     np.testing.assert_allclose(rows, flow.relaxation_rate(models), rtol=1e-14)
-    bound = flow.majorisation(models, jnp.array([[0.5], [0.9]]), 2)
+    bound = online.majorisation(models, jnp.array([[0.5], [0.9]]), 2)
     assert bound.shape == (2, 3)
     assert np.all(bound >= 0)
 
@@ -159,16 +159,16 @@ def test_one_outcome_stays():
     one = jnp.array([3.0])
     assert flow.frozen_uniform_target(one, 5.0) == 0
     assert flow.frozen_one_hot_target(one, 5.0, 0) == 0
-    assert flow.mixture_online(one, 0.5, 5.0) == pytest.approx(0, abs=1e-15)
+    assert online.mixture_online(one, 0.5, 5.0) == pytest.approx(0, abs=1e-15)
     assert flow.off_ray(one, 0.5, 5.0) == 0
 
 
 def test_late_times_reach_the_limit():
     np.testing.assert_allclose(flow.frozen_two_outcomes(-3.0, 1.5, 1e6), 1.5, rtol=1e-14)
     np.testing.assert_allclose(flow.frozen_uniform_target(THETA, 1e6), 0, atol=1e-300)
-    np.testing.assert_allclose(flow.mixture_online(THETA, 3.0, 1e3), -np.log(4), rtol=1e-13)
-    assert flow.mixture_online(THETA, 0.1, 500.0)[0] == 0
-    assert flow.online_two_outcomes(2.0, 2.0, 1e6) == 0
+    np.testing.assert_allclose(online.mixture_online(THETA, 3.0, 1e3), -np.log(4), rtol=1e-13)
+    assert online.mixture_online(THETA, 0.1, 500.0)[0] == 0
+    assert online.online_two_outcomes(2.0, 2.0, 1e6) == 0
     z = flow.frozen_one_hot_target(jnp.zeros(2), 1e12, 0)
     np.testing.assert_allclose(z[0] - z[1], np.log(2e12), rtol=1e-10)
 
@@ -184,15 +184,15 @@ def test_the_laws_agree_at_temperature_infinity_and_zero():
 
 @pytest.mark.parametrize(("gap", "expected"), [(0.5, 16311), (1.0, 4540), (2.0, 504)])
 def test_the_blow_up_of_fifty_thousand_outcomes(gap, expected):
-    leading = flow.blow_up(gap, 50_000)
+    leading = online.blow_up(gap, 50_000)
     assert round(float(leading)) == expected
-    exact = flow.online_block(jnp.log(49_999.0), gap, 50_000)
+    exact = online.online_block(jnp.log(49_999.0), gap, 50_000)
     assert 0 < exact - leading < 2 * np.log(50_000)
 
 
 def test_the_tail_of_the_mixture_flow():
     p = simplex.probabilities(THETA)  # T = 1/2: e^t (1 - p_mode) → Σ p p_mode/(p_mode - p)
-    tail = simplex.tail_probability(flow.mixture_online(THETA, 0.5, 30.0)) * jnp.exp(30.0)
+    tail = simplex.tail_probability(online.mixture_online(THETA, 0.5, 30.0)) * jnp.exp(30.0)
     np.testing.assert_allclose(tail, jnp.sum(p[1:] * p[0] / (p[0] - p[1:])), rtol=1e-9)
 
 
@@ -213,7 +213,7 @@ def test_the_majorisation_bound_is_one_and_has_the_sign_of_cooling(top, key):
         speed = p * (moved - jnp.sum(p * moved, -1, keepdims=True))
         order = jnp.argsort(-p, -1)[:, :top]
         gain = jnp.take_along_axis(speed, order, -1).sum(-1)
-        return gain, flow.majorisation(theta, temperature, top)
+        return gain, online.majorisation(theta, temperature, top)
 
     for temperature in (0.3, 0.9, 1.1, 4.0):
         gain, bound = compare(temperature)

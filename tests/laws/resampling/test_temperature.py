@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 import fixedpoint as fp
-from fixedpoint.laws import resampling
+from fixedpoint.laws import metastability
 from fixedpoint.laws.resampling import solution
 from fixedpoint.laws.resampling.process import cheapest_path, refit_loop
 
@@ -28,7 +28,7 @@ def test_reference_chain_of_four_samples_at_half_temperature():
 @pytest.mark.parametrize("kappa", [0.0, 2.0, -2.0, 8.0, 300.0])
 def test_scale_function_is_odd_about_even_odds_and_increases(kappa):
     x = jnp.linspace(0, 1, 41)
-    found = resampling.scale_function(x, 1 / (1 + kappa / 400), 400)
+    found = metastability.scale_function(x, 1 / (1 + kappa / 400), 400)
     np.testing.assert_allclose(found + found[::-1], 1, rtol=1e-12)
     assert np.all(np.diff(found) >= 0)
     away = (np.asarray(found) - np.asarray(x))[1:20]
@@ -38,14 +38,14 @@ def test_scale_function_is_odd_about_even_odds_and_increases(kappa):
 def test_scale_function_has_the_wrong_exponent_at_a_fixed_temperature():
     # −ln P / n of the wrong mode at T = 1/2: the diffusion is not the chain.
     rate = -np.log(exact(200, 0.5).probability[40, -1]) / 200
-    assert abs(-np.log(resampling.scale_function(0.2, 0.5, 200)) / 200 / rate - 1) > 0.1
+    assert abs(-np.log(metastability.scale_function(0.2, 0.5, 200)) / 200 / rate - 1) > 0.1
 
 
 def test_critical_temperature_depends_on_the_state():
     p = jnp.array([0.6, 0.3, 0.1])
-    near, far = (resampling.critical_temperature(s * jnp.log(p), 100) for s in (0.3, 1.0))
+    near, far = (metastability.critical_temperature(s * jnp.log(p), 100) for s in (0.3, 1.0))
     assert near > far > 1
-    assert resampling.critical_temperature(jnp.zeros(5), 100) == np.inf
+    assert metastability.critical_temperature(jnp.zeros(5), 100) == np.inf
 
 
 def mean_entropy(p, num_samples):
@@ -66,10 +66,10 @@ def test_the_mean_entropy_stands_still_at_one_temperature_or_at_none():
         rises = np.array(after) > -np.sum(p * logits)
         assert np.all(np.diff(after) > 0) or num_samples == 1
         finite.append(rises[-1])
-        found = resampling.critical_temperature(jnp.asarray(logits), num_samples)
+        found = metastability.critical_temperature(jnp.asarray(logits), num_samples)
         assert np.isfinite(found) == rises[-1]
     assert 3 <= sum(finite) <= 6
-    assert resampling.critical_temperature(jnp.log(jnp.array([0.6, 0.4])), 10) == np.inf
+    assert metastability.critical_temperature(jnp.log(jnp.array([0.6, 0.4])), 10) == np.inf
 
 
 @pytest.mark.parametrize("size", [2, 3, 100, 10_000])
@@ -91,44 +91,46 @@ def test_there_is_no_transition_at_the_critical_temperature(temperature):
 def test_action_table():
     temperatures = (1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 20.0)
     table = [0.1239023, 0.2652181, 0.4164216, 0.5514918, 0.6344202, 0.6727435, 0.6918956]
-    found = [resampling.metastability(T) for T in temperatures]
+    found = [metastability.metastability(T) for T in temperatures]
     np.testing.assert_allclose(found, table, atol=6e-8)
 
 
 def test_action_far_above_one_and_below_it():
-    assert float(resampling.metastability(jnp.inf)) == pytest.approx(np.log(2), rel=1e-15)
-    assert float(resampling.metastability(0.7)) == 0
+    assert float(metastability.metastability(jnp.inf)) == pytest.approx(np.log(2), rel=1e-15)
+    assert float(metastability.metastability(0.7)) == 0
     hot = 100.0
     expansion = np.log(2) - 1 / (2 * hot**2)
-    assert float(resampling.metastability(hot)) == pytest.approx(expansion, abs=1e-7)
+    assert float(metastability.metastability(hot)) == pytest.approx(expansion, abs=1e-7)
 
 
 @pytest.mark.slow
 def test_the_action_is_that_of_the_cheapest_path():
-    assert cheapest_path(2.0, 40) == pytest.approx(float(resampling.metastability(2.0)), abs=1e-9)
+    assert cheapest_path(2.0, 40) == pytest.approx(
+        float(metastability.metastability(2.0)), abs=1e-9
+    )
     # Fewer generations are a restriction.
-    assert cheapest_path(2.0, 3) > float(resampling.metastability(2.0)) + 1e-4
+    assert cheapest_path(2.0, 3) > float(metastability.metastability(2.0)) + 1e-4
 
 
 def test_the_series_is_off_by_the_fourth_order():
     for T, expected in ((1.02, -0.313), (1.05, -0.3266)):
-        gap = float(resampling.metastability(T) - resampling.action_series(T))
+        gap = float(metastability.metastability(T) - metastability.action_series(T))
         assert gap / (1 - 1 / T) ** 4 == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(("K", "action"), [(2, 0.551492), (3, 0.324784), (4, 0.231057)])
 def test_each_further_loss_takes_longer(K, action):
-    assert float(resampling.staircase(K, 2.0)) == pytest.approx(action, abs=1e-6)
+    assert float(metastability.staircase(K, 2.0)) == pytest.approx(action, abs=1e-6)
     jump = np.log(K / (K - 1))
-    assert float(resampling.staircase(K, np.inf)) == pytest.approx(jump, rel=1e-14)
+    assert float(metastability.staircase(K, np.inf)) == pytest.approx(jump, rel=1e-14)
     # The corrections are of order ε.
     for small in (0.01, 0.02, 0.05):
-        ratio = float(resampling.staircase(K, 1 / (1 - small))) / (2 * small * jump)
+        ratio = float(metastability.staircase(K, 1 / (1 - small))) / (2 * small * jump)
         assert 0 < (1 - ratio) / small < 0.2
 
 
 def test_the_prefactor_is_no_constant_near_temperature_one():
-    c = float(resampling.metastability(1.25))
+    c = float(metastability.metastability(1.25))
     prefactor = [exact(n, 1.25).mean[n // 2] * np.exp(-c * n) for n in (50, 100, 200)]
     np.testing.assert_allclose(prefactor, [0.518, 0.304, 0.187], atol=2e-3)
 

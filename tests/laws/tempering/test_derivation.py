@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from fixedpoint.laws import tempering
+from fixedpoint.laws import recovery
 from fixedpoint.laws.equation import equations
 from fixedpoint.laws.tempering import derivation
 
@@ -80,7 +80,7 @@ def test_no_model_is_lost_before_its_horizon(temperature, dtype):
     """Models of few outcomes, and rounding by NumPy alone."""
     for initial in ([0.0, -0.7, -1.1], [0.0, -2.0, -6.9], [0.0, -1.0, -8.1, -8.9]):
         initial = np.array(initial)
-        horizon = tempering.storage_horizon(np.ptp(initial), temperature, dtype)
+        horizon = recovery.storage_horizon(np.ptp(initial), temperature, dtype)
         model = initial
         for generation in range(1, int(min(horizon, 600)) + 1):
             weights = np.exp((model - model.max()) / temperature)

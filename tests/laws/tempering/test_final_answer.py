@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
-from fixedpoint.laws import tempering
+from fixedpoint.laws import families
 
 LOST = -np.inf
 # Six reasonings and three answers in each, some of them lost: one shape is compiled once.
@@ -57,11 +57,11 @@ def test_tied_reasonings_of_several_answers_at_temperature_zero(logits, answers)
         expected = by_hand(logits.tolist(), answers, generation)
         np.testing.assert_allclose(models[generation], expected, rtol=1e-14)
         for temperature in (0.0, 1e-12):  # the law is continuous in T: all gaps are far above 1e-12
-            law = tempering.final_answer_logits(logits, answers, temperature, generation)
+            law = families.final_answer_logits(logits, answers, temperature, generation)
             tolerance = 1e-13 if temperature == 0 else 1e-9
             found = fp.simplex.probabilities(law)
             np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
-    limit = fp.simplex.probabilities(tempering.final_answer_limit(logits, answers, 0.0))
+    limit = fp.simplex.probabilities(families.final_answer_limit(logits, answers, 0.0))
     np.testing.assert_allclose(limit, expected, rtol=1e-13)
     solution = fp.solve(loop, logits)
     for found, wanted in ((solution.logits(1), models[1]), (solution.limit(), models[5])):
@@ -72,9 +72,9 @@ def test_the_named_model_of_three_modes_and_two_answers():
     """(⅓, ⅓, .294, .040), for the (0, 0, .881, .119) that H alone would give."""
     logits, answers = jnp.array(TIED[0][0]), TIED[0][1]
     third = np.array([1, np.exp(-2)]) / (3 * (1 + np.exp(-2)))
-    found = fp.simplex.probabilities(tempering.final_answer_logits(logits, answers, 0.0, 1))
+    found = fp.simplex.probabilities(families.final_answer_logits(logits, answers, 0.0, 1))
     np.testing.assert_allclose(found, [1 / 3, 1 / 3, *third, 0, 0], rtol=1e-14)
-    found = fp.simplex.probabilities(tempering.final_answer_logits(logits, answers, 0.0, 2))
+    found = fp.simplex.probabilities(families.final_answer_logits(logits, answers, 0.0, 2))
     np.testing.assert_allclose(found, [0.5, 0.5, 0, 0, 0, 0], rtol=1e-14)
 
 
@@ -90,9 +90,9 @@ def test_at_infinite_temperature_the_reasonings_that_are_left_count(logits, answ
     ]
     logits = jnp.array(logits)
     for law in (
-        tempering.final_answer_logits(logits, answers, np.inf, 1),
-        tempering.final_answer_logits(logits, answers, np.inf, 4),
-        tempering.final_answer_limit(logits, answers, np.inf),
+        families.final_answer_logits(logits, answers, np.inf, 1),
+        families.final_answer_logits(logits, answers, np.inf, 4),
+        families.final_answer_limit(logits, answers, np.inf),
     ):
         np.testing.assert_allclose(fp.simplex.probabilities(law), expected, rtol=1e-13)
 
@@ -102,5 +102,5 @@ def test_answers_that_tie_stay_tied_however_long():
     p = jnp.array([0.1, 0.2, 0.06, 0.14, 0.06, 0.2, 0.14, 0.1])
     answers = [0] * 4 + [1] * 4
     for generation in (1, 60, 5000):
-        law = tempering.final_answer_logits(jnp.log(p), answers, 0.5, generation)
+        law = families.final_answer_logits(jnp.log(p), answers, 0.5, generation)
         np.testing.assert_allclose(fp.simplex.probabilities(law), p, rtol=1e-12)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
-from fixedpoint.laws import resampling, tempering
+from fixedpoint.laws import families, recovery, resampling
 from fixedpoint.laws.tempering import process
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ def test_a_colder_generation_majorises_a_hotter_one(temperature):
 @pytest.mark.parametrize(("temperature", "generation"), [(0.7, 6), (1.4, 9)])
 def test_one_generation_at_the_recovery_temperature_restores_the_model(temperature, generation):
     model = process.generations(temperature, process.WIDE, generation)
-    restored = process.generations(tempering.recovery(temperature, generation), model, 1)
+    restored = process.generations(recovery.recovery(temperature, generation), model, 1)
     np.testing.assert_allclose(
         fp.simplex.probabilities(restored), fp.simplex.probabilities(process.WIDE), rtol=1e-13
     )
@@ -63,7 +63,7 @@ def test_stored_models_survive_as_long_as_guaranteed(stored_as, dtype, temperatu
     measured = process.measured_horizon(temperature, dtype, stored_as)
     expected = MEASURED[stored_as, dtype][temperature]
     assert abs(measured - expected) <= max(1, 0.01 * expected)
-    guaranteed = tempering.storage_horizon(np.log(1000), temperature, dtype, stored_as)
+    guaranteed = recovery.storage_horizon(np.log(1000), temperature, dtype, stored_as)
     assert measured > guaranteed - 1
     if temperature < 0.95 and stored_as == "probabilities":
         assert measured < guaranteed + 1
@@ -72,7 +72,7 @@ def test_stored_models_survive_as_long_as_guaranteed(stored_as, dtype, temperatu
 def test_in_float64_the_arithmetic_costs_a_few_percent():
     for temperature, expected in ((1.25, 142), (2.0, 46)):
         measured = process.measured_horizon(temperature, np.float64)
-        guaranteed = tempering.storage_horizon(np.log(1000), temperature, np.float64)
+        guaranteed = recovery.storage_horizon(np.log(1000), temperature, np.float64)
         assert 0.93 < measured / guaranteed < 1
         assert measured == pytest.approx(expected, abs=2)
 
@@ -124,7 +124,7 @@ def test_on_final_answers_the_most_frequent_may_lose_and_the_most_varied_gains()
         gaps = models[5] - models[5, 0]
         np.testing.assert_allclose(gaps[:3], logits[:3] - logits[0], atol=1e-12)
         np.testing.assert_allclose(gaps[4] - gaps[3], logits[4] - logits[3], atol=1e-12)
-        start, entropies = tempering.answers_and_reasonings(logits, answers, temperature)
+        start, entropies = families.answers_and_reasonings(logits, answers, temperature)
         last = of_answers(models[-1])
         assert last.argmax() == winner
         if temperature < 1:
@@ -159,11 +159,11 @@ def test_answers_and_reasonings_at_every_temperature():
         ),
         (np.inf, [np.log(2), np.log(2), 0]),
     ):
-        start, entropies = tempering.answers_and_reasonings(logits, labels, temperature)
+        start, entropies = families.answers_and_reasonings(logits, labels, temperature)
         np.testing.assert_allclose(jnp.exp(start), [0.6, 0.4, 0], rtol=1e-14)
         np.testing.assert_allclose(entropies, expected, rtol=1e-13, atol=1e-15)
     with pytest.raises(ValueError, match=r"`answers` must be one label for each of the 6 outcomes"):
-        tempering.answers_and_reasonings(logits, [0, 1], 0.5)
+        families.answers_and_reasonings(logits, [0, 1], 0.5)
 
 
 def test_with_n_samples_at_temperature_one_the_answers_are_resampled(key):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fixedpoint import simplex
-from fixedpoint.laws import tempering
+from fixedpoint.laws import families, recovery, tempering
 
 pytestmark = pytest.mark.slow
 
@@ -82,13 +82,13 @@ def test_a_million_generations_saturate(n):
         )
         assert tempering.tail(theta, T, n) == 0
         assert tempering.mode_limit(0.2, 2, 1, T, n) == 0
-        assert tempering.recovery(T, n) == math.inf
+        assert recovery.recovery(T, n) == math.inf
     for T in (1.1, 1e3, math.inf):
         np.testing.assert_array_equal(
             tempering.logits(theta, T, n), jnp.array([0, 0, 0, -jnp.inf]), err_msg=str(T)
         )
         assert tempering.uniform_limit(theta, T, n) == 0
-        assert tempering.recovery(T, n) == 0
+        assert recovery.recovery(T, n) == 0
     np.testing.assert_array_equal(tempering.logits(theta, 1.0, n), theta - 0.3)
 
 
@@ -168,39 +168,39 @@ def test_close_families_close_on_themselves():
 
     T, n = 0.7, 3
     found = moments(-((x - 30) ** 2) / 8, x, T**n)
-    np.testing.assert_allclose(found, tempering.gaussian(30.0, 4.0, T, n), rtol=1e-8)
+    np.testing.assert_allclose(found, families.gaussian(30.0, 4.0, T, n), rtol=1e-8)
     found = moments(-((np.log(x) - 1.5) ** 2) / 1.0 - np.log(x), np.log(x), T**n)
-    location, variance = tempering.log_normal(1.5, 0.5, T, n)
+    location, variance = families.log_normal(1.5, 0.5, T, n)
     # In x the tempered density is log-normal: its log x is Gaussian with these two parameters.
     np.testing.assert_allclose(found, (location, variance), rtol=1e-6)
-    shape, rate = tempering.gamma(3.0, 0.7, T, n)
+    shape, rate = families.gamma(3.0, 0.7, T, n)
     found = moments(2 * np.log(x) - 0.7 * x, x, T**n)
     np.testing.assert_allclose(found, (shape / rate, shape / rate**2), rtol=1e-6)
-    assert tempering.geometric(0.6, T, n) == pytest.approx(0.6 ** (0.7**-3), rel=1e-13)
-    assert tempering.pareto(1.8, T, n) == pytest.approx(1.8 / 0.343, rel=1e-13)
+    assert families.geometric(0.6, T, n) == pytest.approx(0.6 ** (0.7**-3), rel=1e-13)
+    assert families.pareto(1.8, T, n) == pytest.approx(1.8 / 0.343, rel=1e-13)
 
 
 def test_late_generations_of_the_families():
-    assert [float(x) for x in tempering.gaussian(1.0, 2.0, 0.9, 10**6)] == [1.0, 0.0]
-    location, _ = tempering.log_normal(1.5, 0.5, 0.9, 10**6)
+    assert [float(x) for x in families.gaussian(1.0, 2.0, 0.9, 10**6)] == [1.0, 0.0]
+    location, _ = families.log_normal(1.5, 0.5, 0.9, 10**6)
     assert location == 1.0  # the mode e^{μ-σ²}
-    shape, rate = tempering.gamma(3.0, 0.5, 0.9, 300)
+    shape, rate = families.gamma(3.0, 0.5, 0.9, 300)
     assert (shape - 1) / rate == pytest.approx(4.0)  # the mode (a - 1)/b
-    assert tempering.geometric(0.6, 0.9, 10**6) == 0
+    assert families.geometric(0.6, 0.9, 10**6) == 0
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: tempering.gaussian(0.0, -1.0, 0.5, 1), r"`variance` must be positive"),
-        (lambda: tempering.gamma(-1.0, 1.0, 0.5, 1), r"`shape` must be positive"),
-        (lambda: tempering.geometric(1.5, 0.5, 1), r"`ratio` must be in"),
-        (lambda: tempering.pareto(0.0, 0.5, 1), r"`exponent` must be in"),
+        (lambda: families.gaussian(0.0, -1.0, 0.5, 1), r"`variance` must be positive"),
+        (lambda: families.gamma(-1.0, 1.0, 0.5, 1), r"`shape` must be positive"),
+        (lambda: families.geometric(1.5, 0.5, 1), r"`ratio` must be in"),
+        (lambda: families.pareto(0.0, 0.5, 1), r"`exponent` must be in"),
         (lambda: tempering.tail(THETA, 0.5, -3), r"`generation` must be >= 0"),
         (lambda: tempering.logits(jnp.array([]), 0.5, 1), r"at least one outcome"),
         (lambda: tempering.refit(THETA, math.nan), r"`temperature` must be >= 0; got nan"),
         (
-            lambda: tempering.storage_horizon(7.0, 0.5, "f4", "text"),  # pyright: ignore[reportArgumentType]
+            lambda: recovery.storage_horizon(7.0, 0.5, "f4", "text"),  # pyright: ignore[reportArgumentType]
             r'`stored_as` must be "probabilities" or "logits"; got \'text\'',
         ),
     ],
@@ -219,22 +219,22 @@ def test_bad_input_is_refused(call, message):
     ],
 )
 def test_storage_horizons(stored_as, dtype, expected):
-    found = tempering.storage_horizon(
+    found = recovery.storage_horizon(
         math.log(1000), jnp.array([0.5, 0.8, 1.05, 2.0]), dtype, stored_as
     )
     np.testing.assert_allclose(found, expected, rtol=2e-3)
 
 
 def test_storage_at_temperature_one_and_near_it():
-    at_one = tempering.storage_horizon(7.0, 1.0, jnp.float32)
+    at_one = recovery.storage_horizon(7.0, 1.0, jnp.float32)
     assert at_one == 0.1 / 2**-24
     for near in (1 + 1e-12, 1 - 1e-12):
         np.testing.assert_allclose(
-            tempering.storage_horizon(7.0, near, jnp.float32), at_one, rtol=1e-5
+            recovery.storage_horizon(7.0, near, jnp.float32), at_one, rtol=1e-5
         )
     # Rounding errors add up: measured are 36, 588 and 7 (`test_process.py`).
     near_one = [
-        tempering.storage_horizon(math.log(1000), temperature, dtype)
+        recovery.storage_horizon(math.log(1000), temperature, dtype)
         for temperature, dtype in ((0.999, jnp.bfloat16), (0.999, jnp.float16), (0.9, jnp.float16))
     ]
     np.testing.assert_allclose(near_one, [25.95, 229.30, 6.783], rtol=2e-3)

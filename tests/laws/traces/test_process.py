@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fixedpoint import simplex
-from fixedpoint.laws import traces
+from fixedpoint.laws import survival, weight_decay
 from fixedpoint.laws.traces import process
 from fixedpoint.loop.traces import run_traces
 
@@ -83,14 +83,14 @@ def test_the_floor_of_weight_decay_needs_small_steps(step_size, holds):
         observe=lambda logits: jnp.min(simplex.probabilities(logits), -1),
         save_at=range(3001),
     )
-    assert bool(runs.value.min() >= traces.decay_floor(0.01)) is holds
+    assert bool(runs.value.min() >= weight_decay.decay_floor(0.01)) is holds
 
 
 def test_the_mean_growth_of_the_sum_is_a_multiple_of_its_mean_square():
     # κ of `transience_every_step`; its α has α e^{αη} = 2κ.
     rng = np.random.default_rng(0)
     for step_size, num_samples, num_alive in ((0.3, 1, 3), (2.0, 1, 4), (1.0, 2, 3), (8.0, 1, 4)):
-        alpha = float(traces.transience_every_step(step_size, num_samples, num_alive))
+        alpha = float(survival.transience_every_step(step_size, num_samples, num_alive))
         ratio = alpha * np.exp(alpha * step_size) / 2
         for state in rng.normal(scale=2, size=(40, 4)):
             growth, chance = process.growths(state, num_alive, step_size, num_samples)

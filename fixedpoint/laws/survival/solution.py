@@ -1,0 +1,352 @@
+"""Survival: which outcomes of single traces stay alive, and for how long.
+
+Closed forms in JAX.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, Float, Real
+
+from fixedpoint import checks, simplex, special
+
+Logits = Real[ArrayLike, "*#batch num_outcomes"]
+Number = Real[ArrayLike, "*#batch"]
+
+
+def _over_square(x: Array) -> Array:
+    """The rest over x², which does not underflow."""
+    small = x < 0.02
+    near = jnp.where(small, x, 0)
+    series = 1 - near / 3 * (1 - near / 4 * (1 - near / 5 * (1 - near / 6 * (1 - near / 7))))
+    x = jnp.where(small, 1, x)
+    return jnp.where(small, series / 2, (x + jnp.expm1(-x)) / x**2)
+
+
+# --- Three outcomes and more ----------------------------------------------------------------------
+
+
+@checks.arguments(logits="finite logits", subset="values", exponent="(0, inf)")
+def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array, "*batch"]:
+    """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/B (`survival.transience`).
+
+        (α/2) Y^{−α−1}/Z · [(α + 1)(1 − m²/(ZY)) − (m − p_A)],    m = |A|
+
+    Args:
+        logits: The model θ, finite.
+        subset: 1 for the outcomes of A, 0 for the others.
+        exponent: α > 0.
+
+    Returns:
+        The limit of (B/η²) E[Y'^{−α} − Y^{−α}] for small steps. It is negative from every state
+        when m ≥ 3 and α ≤ m − 2: Y^{−α} converges, and the third largest logit goes to −∞.
+
+    Validity:
+        The exact limit. The same conclusion holds for every step and batch size, with the smaller
+        α of `transience_every_step`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> float(transience(jnp.zeros(3), jnp.ones(3), 1.0)) * 27  # (1/2)(1/9)(1/3)(−2)
+        -1.0
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    checks.check_range(subset, "subset", "[0, 1]")
+    checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"))
+    theta, alpha = simplex.per_distribution(logits, exponent)
+    alpha = alpha[..., 0]
+    chosen = jnp.broadcast_to(jnp.asarray(subset, theta.dtype), theta.shape)
+    size = jnp.sum(chosen, -1)
+    # In logarithms, each relative to its largest term: e^θ overflows where the drift does not.
+    log_Z, log_Y = jax.nn.logsumexp(theta, -1), jax.nn.logsumexp(-theta, -1, b=chosen)
+    alive = jnp.sum(chosen * simplex.probabilities(theta), -1)
+    bracket = (alpha + 1) * (1 - size**2 * jnp.exp(-log_Z - log_Y)) - (size - alive)
+    return alpha / 2 * jnp.exp(-(alpha + 1) * log_Y - log_Z) * bracket
+
+
+@checks.arguments(num_alive=">= 2")
+def transience_every_step(
+    step_size: Number, num_samples: Number, num_alive: Number
+) -> Float[Array, "*batch"]:
+    """Exponent α up to which Y^{−α} falls on average from every state: W(2ηκ)/η.
+
+        κ = (m − 2) η² g(2η) / (B [(e^η − 1)² + m η² e^η]),    g(r) = (e^{−r} − 1 + r)/r²
+
+    (`survival.transience_every_step`)
+
+    Args:
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+        num_alive: m ≥ 2, how many outcomes of the K stand in Y = Σ e^{−θ_i}.
+
+    Returns:
+        α ≥ 0, and > 0 for m ≥ 3: Y^{−α} is then a positive supermartingale, so it converges, and
+        the third largest logit goes to −∞.
+
+    Validity:
+        A rigorous bound at T = 1 for every step size and batch; far from sharp for η > 1, where it
+        falls like e^{−2η}. The limit of small steps has the exponent m − 2 (`transience`).
+
+    Example:
+        >>> round(float(transience_every_step(1.0, 1, 3)), 6)
+        0.048679
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    eta, B, size = simplex.scalars(step_size, num_samples, num_alive)
+    # Divided by η², which underflows.
+    square = (jnp.expm1(eta) / eta) ** 2 + size * jnp.exp(eta)
+    ratio = (size - 2) * _over_square(2 * eta) / (B * square)
+    return special.lambertw(2 * eta * ratio) / eta
+
+
+# --- Other temperatures ---------------------------------------------------------------------------
+
+
+@checks.arguments(num_outcomes=">= 2", generation=">= 1")
+def absorption(
+    num_outcomes: Number, step_size: Number, generation: Number
+) -> Float[Array, "*batch"]:
+    """Probability left to the losers below T = 1: (K − 1)/(Kηn) (`survival.absorption`).
+
+    Args:
+        num_outcomes: K ≥ 2.
+        step_size: η > 0.
+        generation: n, late.
+
+    Returns:
+        1 − p_max, shared equally by the K − 1 losers.
+
+    Validity:
+        Asymptotic, once a single outcome is drawn for ever (almost surely from some generation
+        on, for T < 1 and every η); relative error of order log(n)/n.
+
+    Example:
+        >>> float(absorption(2, 0.5, 100))
+        0.01
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K, eta, n = simplex.scalars(num_outcomes, step_size, generation)
+    return (K - 1) / (K * eta * n)
+
+
+@checks.arguments(logit_gap="(0, inf)", temperature="(0, 1)")
+def winner(
+    logit_gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
+) -> Float[Array, "*batch"]:
+    """Chance that the initial mode of two outcomes loses, for small steps (`survival.winner`).
+
+        A(z) √(2W/β) Φ(−√(2BW/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
+
+    Args:
+        logit_gap: z > 0, the initial mode's logit minus the other's.
+        temperature: T in (0, 1).
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+
+    Returns:
+        The probability that the other outcome is drawn for ever in the end.
+
+    Raises:
+        ValueError: If an argument is out of its range, or in single precision.
+
+    Validity:
+        Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
+        diffusion with the same drift and noise has another exponent and is wrong by a factor that
+        is exponential in 1/η. Numerically accurate to 1e-6 for 0.05 ≤ z ≤ 3. Needs float64: near
+        the tie it is what is left of terms that grow as 1/y.
+
+    Example:
+        >>> round(float(winner(1.0, 0.5, 0.1)), 6)  # the functional equation itself: 8.199e-4
+        0.000833
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
+    checks.check_float64(z, "logit_gap")
+    z, T, B = jnp.broadcast_arrays(z, T, B)
+    nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
+    y = jnp.multiply.outer((nodes + 1) / 2, z)
+    q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T[None])
+    p, log_p_T = jax.nn.sigmoid(y), jax.nn.log_sigmoid(y / T[None])
+
+    def newton(_: Any, m: Array) -> Array:
+        # In logarithms where m is large: at a low temperature q_T underflows, and e^m overflows.
+        log_shared = jnp.log1p(jnp.exp(log_q_T) * jnp.expm1(jnp.minimum(m, 1)))
+        log_shared = jnp.where(m < 1, log_shared, jnp.logaddexp(log_p_T, log_q_T + m))
+        return m - (log_shared - m * q) / (jnp.exp(log_q_T + m - log_shared) - q)
+
+    # Convex in m, so that Newton's steps descend to the root from its right.
+    m = jax.lax.fori_loop(0, 40, newton, -log_q_T / p)
+    fall = jnp.exp(log_q_T + m * p)
+    first, second = q - fall, q**2 + fall * (p**2 - q**2)
+    slope = (jnp.exp(log_p_T) / T[None] * (jnp.exp(log_q_T - m * q) - fall) + m * p * q) / first
+    weights = weights / 2
+    W = z / 2 * jnp.tensordot(weights, m, 1)
+    spread = second + (B - 1)[None] * first**2
+    log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
+    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
+    return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
+
+
+@checks.arguments(num_outcomes=">= 2", temperature="(1, inf)")
+def stationary(
+    num_outcomes: Number, temperature: Number, step_size: Number, num_samples: Number
+) -> Float[Array, "*batch"]:
+    """Variance of the logits above T = 1, for small steps (`survival.stationary`).
+
+        C = ηT/(2B(T − 1)) / (1 − η(1 − 1/T)/(2K))
+
+    Args:
+        num_outcomes: K ≥ 2.
+        temperature: T > 1.
+        step_size: η > 0.
+        num_samples: B ≥ 1.
+
+    Returns:
+        C; the stationary covariance is C (I − 11ᵀ/K), so that E|θ|² = (K − 1) C.
+
+    Raises:
+        ValueError: If the temperature is not above 1.
+
+    Validity:
+        Asymptotic for ηT/(B(T − 1)) → 0; exact for the linearised chain. Near T = 1 the law is
+        another one (`stationary_mixture`).
+
+    Example:
+        >>> round(float(stationary(2, 2.0, 0.4, 1)), 9)  # 0.4 / (1 − 0.05)
+        0.421052632
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K, T, eta, B = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
+    return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
+
+
+@checks.arguments(num_outcomes=">= 2")
+def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "*batch"]:
+    """Mean square of the logits just above T = 1 (`survival.stationary_mixture`).
+
+        E|θ|² = (K−1)v/2 + v² [(1 − 1/K) e^{v/2} + (K−1)(1/2 − 1/K)] / (e^{v/2} + K − 1)
+
+    Args:
+        num_outcomes: K ≥ 2.
+        variance: v = η/(B(1 − 1/T)) > 0.
+
+    Returns:
+        E|θ|² in the mixture of K corners, centred at v(e_i − 1/K), and K(K − 1)/2 edges, centred
+        half way between two corners, all with covariance (v/2)(I − 11ᵀ/K); a corner weighs
+        e^{v/2} times half an edge.
+
+    Validity:
+        Exact for the diffusion (η → 0, T → 1 at fixed v); the chain differs by order η.
+
+    Example:
+        >>> float(stationary_mixture(2, 1e-3)).__round__(9)  # v/2 + v²/4, v small
+        0.00050025
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K, v = simplex.scalars(num_outcomes, variance)
+    edges = (K - 1) * jnp.exp(-v / 2)
+    centres = ((1 - 1 / K) + edges * (0.5 - 1 / K)) / (1 + edges)
+    return (K - 1) * v / 2 + v**2 * centres
+
+
+# --- Astronomic horizons --------------------------------------------------------------------------
+
+
+@checks.arguments(logits0="finite logits", log_generation="(0, inf)")
+def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
+    """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`survival.memory`).
+
+    Args:
+        logits0: The initial model, finite.
+        log_generation: log n, large against the centred logits.
+
+    Returns:
+        The chances; they sum to 1.
+
+    Validity:
+        T = 1. For K = 2 and small steps a theorem of the diffusion; for K ≥ 3 derived from the
+        exact martingale and a picture of the corners, and confirmed by simulation. Corrections of
+        relative order 1/log n; for large η read log n as log 2ηn.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(memory(jnp.array([6.0, 0.0, -6.0]), 60.0).round(4))
+        [0.4333 0.3333 0.2333]
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    checks.check_logits(checks.check_range(logits0, "logits0", "(-inf, inf)"), "logits0")
+    theta, log_n = simplex.per_distribution(logits0, log_generation)
+    return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
+
+
+@checks.arguments(num_outcomes=">= 2", logit_gap="(0, inf)", log_generation="(0, inf)")
+def survival(
+    num_outcomes: Number, logit_gap: Number, log_generation: Number
+) -> Float[Array, "*batch"]:
+    """Chance that the leader was never overtaken: (z/log n)^{2 − 2/K} (`survival.survival`).
+
+    Args:
+        num_outcomes: K ≥ 2.
+        logit_gap: z, how far ahead of all others it started.
+        log_generation: log n, large against z.
+
+    Returns:
+        The chance.
+
+    Validity:
+        T = 1; derived, not proved for K ≥ 3, and confirmed by simulation. Corrections of relative
+        order 1/log n.
+
+    Example:
+        >>> float(survival(2, 10.0, 100.0))
+        0.1
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    K, z, log_n = simplex.scalars(num_outcomes, logit_gap, log_generation)
+    return (z / log_n) ** (2 - 2 / K)
+
+
+@checks.arguments(level="(0, 0.5)", log_ratio="[0, inf]")
+def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
+    """Mean number of changes of the leading outcome: ℓ/(2 log(1/p₀ − 1)) (`survival.switches`).
+
+    Args:
+        level: p₀ in (0, 1/2); a change is complete when the other's probability is above 1 − p₀.
+        log_ratio: ℓ = log(n₂/n₁), the logarithm of the ratio of two late generations.
+
+    Returns:
+        The mean number of changes between the generations n₁ and n₂.
+
+    Validity:
+        T = 1, K = 2, small steps; relative error of order η/log(1/p₀). Derived for the chain.
+
+    Example:
+        >>> import math
+        >>> float(switches(1 / (1 + math.e), 10.0)).__round__(9)  # two logits apart: 10/2
+        5.0
+
+    References:
+        Derived here (`laws/traces/derivation.py`).
+    """
+    p, elapsed = simplex.scalars(level, log_ratio)
+    return elapsed / (2 * (jnp.log1p(-p) - jnp.log(p)))
