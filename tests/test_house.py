@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import fixedpoint
+from fixedpoint.laws import CHAPTERS
 
 PACKAGE = Path(fixedpoint.__file__).parent
 ROOT = PACKAGE.parent
@@ -118,6 +119,13 @@ def test_each_law_has_the_same_three_files():
     for law in laws:
         names = {path.name for path in law.glob("*.py")}
         assert {"derivation.py", "solution.py", "process.py"} <= names, law.name
+
+
+def test_each_law_has_its_place_in_a_chapter():
+    laws = {path.name for path in (PACKAGE / "laws").iterdir() if (path / "__init__.py").exists()}
+    listed = [law for chapter in CHAPTERS.values() for law in chapter]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == laws
 
 
 def test_import_is_light():

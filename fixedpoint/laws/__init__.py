@@ -1,5 +1,19 @@
-"""The theory: one folder a law, the same three files in each.
+"""The theory: one folder a law, a law one phenomenon, the same three files in each.
 
-`derivation` proves the claim from the definitions (SymPy), `solution` evaluates it (JAX),
-`process` runs the loop that it describes; `fixedpoint.confront` compares the three.
+`derivation` claims and proves (SymPy), `solution` evaluates (JAX), `process` runs the loop that a
+claim names; `fixedpoint.confront` compares the three.
 """
+
+CHAPTERS = {
+    "full training": ("tempering", "recovery", "families"),
+    "finite training": ("flow", "online"),
+    "single traces": ("traces", "weight_decay", "survival"),
+    "finitely many samples": (
+        "resampling",
+        "metastability",
+        "truncation",
+        "real_data",
+        "verifier",
+    ),
+}
+"""The laws that are read together, in the order of the notebooks and of the paper."""

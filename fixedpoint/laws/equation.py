@@ -13,7 +13,6 @@ expression with `OUTCOME` free stands for the whole vector.
 import importlib
 import inspect
 import itertools
-import pkgutil
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -593,9 +592,9 @@ def register(equation: Equation) -> Equation:
 
 
 def equations() -> dict[str, Equation]:
-    """All registered equations by label, in the order of the laws' derivations."""
-    laws = importlib.import_module("fixedpoint.laws")
-    for module in pkgutil.iter_modules(laws.__path__):
-        if module.ispkg:
-            importlib.import_module(f"fixedpoint.laws.{module.name}.derivation")
-    return dict(REGISTER)
+    """All registered equations by label, chapter by chapter, in the order of the derivations."""
+    chapters = importlib.import_module("fixedpoint.laws").CHAPTERS
+    laws = list(itertools.chain(*chapters.values()))
+    for law in laws:
+        importlib.import_module(f"fixedpoint.laws.{law}.derivation")
+    return dict(sorted(REGISTER.items(), key=lambda entry: laws.index(entry[1].law)))

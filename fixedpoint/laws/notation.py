@@ -118,9 +118,7 @@ num_runners_up = Argument(
     "k₂ ≥ 1, how many outcomes share the second largest logit",
     "integer",
 )
-num_steps = Argument(
-    "num_steps", sp.Symbol("m", positive=True), "m ≥ 1, steps of a generation", "integer"
-)
+num_steps = Argument("num_steps", m, "m ≥ 1, steps of a generation", "integer")
 num_terms = Argument(
     "num_terms", sp.Symbol("N", integer=True, positive=True), "N ≥ 1, terms of a series", "integer"
 )

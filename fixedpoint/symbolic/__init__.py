@@ -39,6 +39,7 @@ from .distribution import softmax as softmax
 from .generation import Loop as Loop
 from .generation import all_counts as all_counts
 from .generation import chance as chance
+from .generation import given as given
 from .generation import mean as mean
 from .generation import moment as moment
 from .generation import next_model as next_model
@@ -52,6 +53,7 @@ from .proofs import as_limit as as_limit
 from .proofs import at_numbers as at_numbers
 from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
+from .proofs import lumped as lumped
 from .proofs import written_out as written_out
 from .samplers import MinP as MinP
 from .samplers import Nucleus as Nucleus

@@ -15,9 +15,9 @@ Draws = list[tuple[Any, Vector]]
 """What is drawn independently in a generation: how many samples, from which distribution."""
 
 
-def shares(num_outcomes: int) -> list[Any]:
+def shares(num_outcomes: int, name: str = "p") -> list[Any]:
     """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
-    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
+    free = list(sp.symbols(f"{name}1:{num_outcomes}", positive=True))
     return [*free, 1 - sum(free)]
 
 

@@ -1,8 +1,8 @@
 """One generation of a loop: the next model, or the exact mean of what is read off it."""
 
 import itertools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -38,6 +38,31 @@ class Loop:
         for sampler in self.samplers:
             p = sampler(p)
         return p
+
+
+def given(part: Any, values: Mapping[Any, Any]) -> Any:
+    """A loop, or a part of one, with numbers or vectors in place of its symbols.
+
+    Args:
+        part: the loop.
+        values: what to put for each symbol; a list for a vector.
+
+    Example:
+        >>> import sympy as sp
+        >>> n = sp.Symbol("n")
+        >>> given(Loop(corpus=Fresh(n)), {n: 3}).corpus
+        Fresh(num_samples=3)
+    """
+    if is_dataclass(part) and not isinstance(part, type):
+        changed = {one.name: given(getattr(part, one.name), values) for one in fields(part)}
+        return replace(part, **changed)
+    if isinstance(part, sp.IndexedBase):
+        return values.get(part, part)
+    if isinstance(part, sp.Basic):
+        return part.subs({key: v for key, v in values.items() if not isinstance(v, list)})
+    if isinstance(part, (tuple, list)):
+        return type(part)(given(one, values) for one in part)
+    return part
 
 
 def next_model(loop: Loop, p: Vector) -> Vector:

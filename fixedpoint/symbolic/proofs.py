@@ -73,16 +73,19 @@ def by_generations(
             ]
         )
         start = observe(p)
+        sizes = {"K": size}
         steps += [
             Step(
-                f"at generation 0 it is what is observed (K = {size})",
+                "at generation 0 it is what is observed",
                 _difference(_at(now, generation, 0), start),
                 reduce=reduce,
+                sizes=sizes,
             ),
             Step(
-                f"one generation of the loop leads from t to t + 1 (K = {size})",
+                "a generation of the loop leads from t to t + 1",
                 _difference(later, averaged),
                 reduce=reduce,
+                sizes=sizes,
             ),
         ]
     return steps
@@ -137,7 +140,7 @@ def along_flow(
 
 
 def at_rest(
-    loop: Callable[[Vector], Loop],
+    loop: Loop,
     real: Vector,
     second: Callable[[int, int], Any],
     reduce: Callable[[Any], Any] = sp.simplify,
@@ -145,33 +148,63 @@ def at_rest(
     """Steps that close if the claimed second moments reproduce themselves in one generation.
 
     Args:
-        loop: the loop, given the distribution q of its real data, whose mean model is q.
-        real: q.
-        second: E p_i p_j as claimed, by the places of the two outcomes.
+        loop: the loop, with the real data q, whose mean model at rest is q (which is checked).
+        real: q, in other symbols than `shares(K)`.
+        second: E p_i p_j as claimed, by the places of the two outcomes; see `lumped`.
         reduce: how a residual is brought to 0.
     """
     size = len(real)
     p = shares(size)
-    residuals = []
-    for a, b in ((0, 0), (0, 1)):
-        after = sp.Poly(sp.expand(mean(loop(real), p, lambda x, a=a, b=b: x[a] * x[b])), *p[:-1])
-        expected = sp.Integer(0)
-        for powers, factor in after.terms():
+
+    def rested(expression: Any) -> Any:
+        """The mean at rest of a polynomial of second degree in the model."""
+        whole = sp.Integer(0)
+        for powers, factor in sp.Poly(sp.expand(expression), *p[:-1]).terms():
             places = [place for place, power in enumerate(powers) for _ in range(power)]
-            if not places:
-                expected += factor
-            elif len(places) == 1:
-                expected += factor * real[places[0]]
-            else:
-                expected += factor * second(*places)
-        residuals.append(expected - second(a, b))
-    return [
-        Step(
-            f"one generation reproduces the claimed second moments (K = {size})",
-            residuals,
-            reduce=reduce,
-        )
+            if len(places) == 2:
+                factor *= second(*places)
+            elif places:
+                factor *= real[places[0]]
+            whole += factor
+        return whole
+
+    means = [rested(mean(loop, p, lambda x, a=a: x[a])) - real[a] for a in (0, 1)]
+    moments = [
+        rested(mean(loop, p, lambda x, a=a, b=b: x[a] * x[b])) - second(a, b)
+        for a, b in ((0, 0), (0, 1))
+        if a != b or size > 2 or (a, b) == (0, 0)
     ]
+    sizes = {"K": size}
+    return [
+        Step("one generation keeps the mean q", means, reduce=reduce, sizes=sizes),
+        Step("… and reproduces the claimed second moments", moments, reduce=reduce, sizes=sizes),
+    ]
+
+
+def lumped(variance: Any, real: Vector, symbol: Any) -> Callable[[int, int], Any]:
+    """Second moments about q from the claimed variance of one outcome.
+
+    Outcomes may be taken together: the variance of p_i + p_j is that of one outcome with the
+    probability q_i + q_j, which gives the covariance.
+
+    Args:
+        variance: the claimed variance of outcome i, of the vector `symbol`.
+        real: q.
+        symbol: the vector that stands for log q in it.
+
+    Returns:
+        E p_i p_j by the places of the two outcomes.
+    """
+    each = written_out(variance, real, symbol)
+
+    def second(a: int, b: int) -> Any:
+        if a == b:
+            return real[a] ** 2 + each[a]
+        together = real[a] + real[b]
+        joint = written_out(variance, [together, 1 - together], symbol)[0] if len(real) > 2 else 0
+        return real[a] * real[b] + (joint - each[a] - each[b]) / 2
+
+    return second
 
 
 def as_limit(
