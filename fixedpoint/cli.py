@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 """Columns that the output keeps within."""
 
-VERBS = ("laws", "verify", "cite", "predict", "reproduce")
+VERBS = ("laws", "show", "verify", "cite", "predict", "reproduce")
 
 PLOT_SUFFIXES = (".pdf", ".png", ".svg")
 
@@ -189,9 +189,18 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     part = verb("laws", "list the laws with the verdicts of their last verification", laws)
     part.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
 
+    part = verb("show", "print one law on one page: claim, loop, proof, solution, verdict", show)
+    part.add_argument("label", metavar="LABEL", help="a registered equation: tempering.logits")
+
     part = verb("verify", "make the three comparisons of each law: exit 1 if one fails", verify)
     part.add_argument(
         "labels", nargs="*", metavar="LABEL", help="tempering.logits, or tempering for all of a law"
+    )
+    part.add_argument(
+        "--mutants",
+        action="store_true",
+        help="instead, put wrong answers made by machine in the place of each law's own, and count "
+        "those that its proof and its experiments notice",
     )
     part.add_argument("--json", action="store_true", help="print a JSON list of the verdicts")
 
@@ -360,12 +369,28 @@ def laws(options: argparse.Namespace) -> int:
     return 0
 
 
+def show(options: argparse.Namespace) -> int:
+    """Print one law on one page."""
+    from fixedpoint.laws.equation import equations
+    from fixedpoint.page import page
+
+    register = equations()
+    if options.label not in register:
+        raise InputError(
+            f"`LABEL` must be a registered equation; {_got(options.label, [*register])}"
+        )
+    print(page(options.label))
+    return 0
+
+
 def verify(options: argparse.Namespace) -> int:
     """Make the three comparisons and print them."""
     from fixedpoint.confront import verify_all
     from fixedpoint.reproduction import tally
 
     labels = selected(options.labels)
+    if options.mutants:
+        return _mutants(labels, options.json)
     started = time.perf_counter()
     # A process of its own takes seconds to start: worth it for a whole law.
     processes = (os.cpu_count() or 1) if len(labels) > 8 else 1
@@ -376,6 +401,40 @@ def verify(options: argparse.Namespace) -> int:
     else:
         print(f"{tally(verdicts)}, in {time.perf_counter() - started:.0f} s")
     return 1 if failed else 0
+
+
+def _mutants(labels: Sequence[str], as_json: bool) -> int:
+    """Print how many wrong answers fall in the proof, and how many in the confrontation."""
+    from fixedpoint.confront import fell
+    from fixedpoint.laws.equation import equations
+
+    register, falls = equations(), []
+    width = max(map(len, labels))
+    if not as_json:
+        print(f"{'label':<{width}}  mutants    in the proof  in the confrontation")
+    for label in labels:
+        found = fell(register[label])
+        falls += found
+        if as_json:
+            continue
+        proof = sum(fall.proof is True for fall in found)
+        tied = f"{proof:>12}" if register[label].tied else f"{'no answer':>12}"
+        rejected = sum(fall.confrontation for fall in found)
+        print(f"{label:<{width}}  {len(found):>7}    {tied}  {rejected:>20}", flush=True)
+        for fall in found:
+            if not fall.confrontation and fall.proof is not True:
+                print(textwrap.fill(f"survives: {fall.change}", WIDTH, initial_indent="    "))
+    if as_json:
+        print(json.dumps([fall._asdict() for fall in falls], indent=2))
+        return 0
+    tied = [fall for fall in falls if fall.proof is not None]
+    both = sum(fall.confrontation or fall.proof is True for fall in falls)
+    print(
+        f"{len(falls)} mutants: {sum(bool(fall.proof) for fall in tied)} of {len(tied)} fall in a "
+        f"proof that takes its answer, {sum(fall.confrontation for fall in falls)} in the "
+        f"confrontation, {both} in either."
+    )
+    return 0
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator
 
@@ -63,11 +64,18 @@ def _indented(line: str) -> str:
 
 def _formula(equation: Equation) -> list[str]:
     relation = {"=": "=", "<=": "≤", ">=": "≥"}[equation.relation]
-    left = sp.pretty(equation.lhs, use_unicode=True, wrap_line=False)
+    left = _left(equation.lhs)
     right = sp.pretty(equation.rhs, use_unicode=True, wrap_line=False).replace("theta[", "θ[")
     if "\n" not in left + right:
         return [f"{left} {relation} {right}"]
     return [f"{left.strip()} {relation}", "", *(f" {line}" for line in right.splitlines())]
+
+
+def _left(lhs: sp.Expr) -> str:
+    """What is computed; of a symbol that is written in TeX, as TeX has it."""
+    if isinstance(lhs, sp.Symbol) and "\\" in lhs.name:
+        return re.sub(r"^\{(.*)\}$", r"\1", lhs.name)
+    return sp.pretty(lhs, use_unicode=True, wrap_line=False)
 
 
 def _arguments(equation: Equation) -> Iterator[str]:
@@ -88,8 +96,10 @@ def _proof(equation: Equation) -> Iterator[str]:
     if equation.proof.__doc__:
         yield equation.proof.__doc__.strip()
     for step in equation.steps():
+        sizes = "; ".join(f"{letter} = {numbers}" for letter, numbers in step.sizes.items())
         how = "" if step.method == "symbolic" else " (at 30 rational points)"
-        yield f"{'✓' if step.closes() else '✗'} {step.claim}{how}"
+        sign = "✓" if step.closes() else "✗"
+        yield f"{sign} {step.claim}{f'  ({sizes})' if sizes else ''}{how}"
 
 
 def _code(equation: Equation) -> list[str]:
