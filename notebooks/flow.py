@@ -146,7 +146,7 @@ display(sp.Eq(sp.Symbol(r"\theta_\infty"), sp.simplify(at_rest)))
 # proof:
 
 # %%
-display(register["online.duality"], *register["online.duality"].proof())
+display(register["online.duality"], *register["online.duality"].steps())
 
 # %% [markdown]
 # **Step 5: one potential.** What do refits, the flow to a frozen teacher, the online flow and the

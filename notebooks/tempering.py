@@ -133,7 +133,7 @@ sp.Eq(sp.Symbol(r"n_\epsilon"), sp.simplify(needed))
 # the definitions for the numbers of outcomes that they name. Displaying a step runs it:
 
 # %%
-display(register["recovery.recovery"], *register["recovery.recovery"].proof())
+display(register["recovery.recovery"], *register["recovery.recovery"].steps())
 
 # %% [markdown]
 # ## The closed form

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import survival
-from fixedpoint.laws.traces.derivation import WINNER
+from fixedpoint.laws.survival import derivation
 from fixedpoint.laws.traces.process import losing_chance
 from fixedpoint.loop.traces import run_traces
 from paper import press
@@ -73,7 +73,7 @@ def compute(
     data["lost by a diffusion"] = np.array(
         [
             float(
-                WINNER.evaluate(
+                derivation.winner.evaluate(
                     {
                         "logit_gap": GAP,
                         "temperature": 0.5,
