@@ -570,9 +570,9 @@ def _replicates(options: argparse.Namespace) -> int:
 def _check_whole(value: int, flag: str, minimum: int) -> None:
     from fixedpoint import checks
 
-    checks.check_count(value, flag, minimum)
     if value > LARGEST:
         raise ValueError(f"`{flag}` must be <= {LARGEST:,}; got {value:,}.")
+    checks.check_count(value, flag, minimum)
 
 
 def _check_size(options: argparse.Namespace, model: "Distribution") -> None:

@@ -103,6 +103,10 @@ def log_probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     return x - jnp.log1p(excess)
 
 
+_log_probabilities = vars(log_probabilities)["__wrapped__"]
+"""The same without its check: in the middle of a loop a row may have no outcome left."""
+
+
 @_compiled
 def probabilities(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Probabilities: p_i = exp(θ_i - lse(θ)).
@@ -1009,7 +1013,7 @@ def _log_ratios(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array
     small if D is. The restriction adds the small logarithms of the masses that it leaves out.
     """
     theta, phi = _pair(logits, logits_other)
-    log_p, log_q = log_probabilities(theta), log_probabilities(phi)
+    log_p, log_q = _log_probabilities(theta), _log_probabilities(phi)
     alive_p, alive_q = log_p > -jnp.inf, log_q > -jnp.inf
     shared = alive_p & alive_q
     difference = jnp.where(shared, _relative_difference(theta, phi, shared), 0)

@@ -15,6 +15,7 @@ import functools
 import gc
 import importlib
 import io
+import itertools
 import json
 import random
 import re
@@ -35,6 +36,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint import chain, citations, cli, kernels, potential, simplex
+from fixedpoint.laws import CHAPTERS
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
 from fixedpoint.loop.traces import logarithmic_generations
 from fixedpoint.loop.vertex import run_events
@@ -98,6 +100,8 @@ POOLS: dict[str, list[Any]] = {
     "[1, inf]": [1, 1.5, INF],
     "(-inf, inf)": [0.0, -1.5, 2, 30.0],
     "": [1, 2, 5],
+    "[1, inf)": [1, 1.5, 100.0],
+    "[2, inf)": [2, 2.5, 100.0],
     ">= 0": [0, 1, 2, 7, 1000],
     ">= 1": [1, 2, 5, 100, 10**6],
     ">= 2": [2, 3, 100],
@@ -126,7 +130,7 @@ def every(rules):
 
 def laws():
     """Every solution of the register, and what else the laws export."""
-    for law in ("tempering", "flow", "traces", "resampling"):
+    for law in itertools.chain(*CHAPTERS.values()):
         module = importlib.import_module(f"fixedpoint.laws.{law}")
         for name, found in vars(module).items():
             if callable(found) and hasattr(found, "rules"):

@@ -367,7 +367,8 @@ def kinds(base: type) -> set[type]:
     """All parts of a kind that the package has."""
     below = set(base.__subclasses__())
     every = below.union(*map(kinds, below))
-    return {one for one in every if one.__module__.startswith("fixedpoint.")}
+    own = {one for one in every if one.__module__.startswith("fixedpoint.")}
+    return {one for one in own if not one.__name__.startswith("_")}
 
 
 def nested(part: Any) -> list[Any]:

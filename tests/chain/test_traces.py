@@ -98,7 +98,7 @@ def test_misuse_is_named():
         traces_mean(loop, np.zeros(3), 1, fp.simplex.entropy)
     with pytest.raises(ValueError, match="`generations` must increase"):
         traces_mean(loop, LOGITS, [2, 1], fp.simplex.entropy)
-    with pytest.raises(ValueError, match="`generations` must be whole numbers"):
+    with pytest.raises(ValueError, match="`generations` must be a whole number"):
         traces_mean(loop, LOGITS, [-1, 1], fp.simplex.entropy)
     many = fp.Loop(corpus=fp.Fresh(10**9), learner=fp.GradientSteps(0.1))
     with pytest.raises(ValueError, match=r"`num_samples` must be at most 10,000 .*run_traces"):

@@ -185,8 +185,14 @@ def test_lineage_and_fine_tuning(make):
         (lambda: fp.GradientFlow(-1.0), r"`time` must be >= 0; got -1\.0"),
         (lambda: fp.GradientFlow(1.0, rtol=0.0), r"`rtol` must be positive and finite; got 0\.0"),
         (lambda: fp.GradientFlow(1.0, max_steps=0), r"`max_steps` must be an integer >= 1"),
-        (lambda: fp.FinalAnswer([]), r"`answers` must be a list of labels, one an outcome; got"),
-        (lambda: fp.FinalAnswer([[0, 1]]), r"`answers` must be a list of labels, one an outcome"),
+        (
+            lambda: fp.FinalAnswer([]),
+            r"`answers` must be a list of labels of one kind, one an outcome; got",
+        ),
+        (
+            lambda: fp.FinalAnswer([[0, 1]]),
+            r"`answers` must be a list of labels of one kind, one an outcome",
+        ),
         (
             lambda: fp.FinalAnswer([0, 1], cast(Any, fp.Exact())),
             r"`learner` must be any other learner; got Exact",
