@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
@@ -248,7 +249,12 @@ def at_numbers(
     for numbers, derived in points:
         found = evaluate(sp.sympify(answer), numbers)
         pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
-        residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
+        # SymPy alone would take an mpf to the working precision, which is 15 digits here.
+        residuals += [
+            (sp.Float(one, 65) if isinstance(one, mpmath.mpf) else sp.sympify(one))
+            - sp.N(other, 65)
+            for one, other in pairs
+        ]
     return Step(what, residuals, method="points", sizes=sizes)
 
 
