@@ -188,3 +188,23 @@ def test_a_loop_says_what_it_does():
     n, T = sp.symbols("n T", positive=True)
     loop = symbolic.Loop(symbolic.Temperature(T), symbolic.Fresh(n), symbolic.Refit())
     assert loop.words() == "Draws at temperature T; n fresh samples a generation; full training."
+
+
+def test_logits_that_add_up_to_0_take_the_step_itself():
+    eta, (first, *others) = sp.Symbol("eta", positive=True), symbolic.shares(3)
+    data = [sp.Rational(1, 6), sp.Rational(1, 3), sp.Rational(1, 2)]
+    p = [first, *others]
+    moved = symbolic.centred_logits(symbolic.GradientSteps(eta)(p, data))
+    for after, before, x, d in zip(moved, symbolic.centred_logits(p), p, data, strict=True):
+        assert sp.expand(after - before - eta * (d - x)) == 0
+
+
+@pytest.mark.parametrize("over", [-2, -1, 0, 1, 3])
+def test_sums_and_products_are_unrolled_to_the_same_end(over):
+    n, j = sp.symbols("n j", integer=True, positive=True)
+    h = sp.IndexedBase("h", positive=True)
+    for node in (sp.Sum, sp.Product):
+        whole = node(h[j] + j, (j, 1, n + over))
+        unrolled = symbolic.unrolled(whole, n)
+        assert {limits[2] for part in unrolled.atoms(node) for limits in part.limits} == {n}
+        assert sp.simplify((unrolled / whole).subs(n, 5).doit()) == 1

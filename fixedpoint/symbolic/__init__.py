@@ -23,6 +23,7 @@ from .corpora import Pooled as Pooled
 from .distribution import Draws as Draws
 from .distribution import Quantity as Quantity
 from .distribution import Vector as Vector
+from .distribution import centred_logits as centred_logits
 from .distribution import cross_entropy as cross_entropy
 from .distribution import entropy as entropy
 from .distribution import fisher_matrix as fisher_matrix
@@ -54,6 +55,7 @@ from .proofs import at_numbers as at_numbers
 from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
 from .proofs import lumped as lumped
+from .proofs import unrolled as unrolled
 from .proofs import written_out as written_out
 from .samplers import MinP as MinP
 from .samplers import Nucleus as Nucleus

@@ -104,3 +104,12 @@ def ranked(p: Vector) -> list[int]:
 def said(value: Any) -> str:
     """A symbol or a number, as a sentence has it."""
     return sp.pretty(sp.sympify(value), use_unicode=True, wrap_line=False)
+
+
+def centred_logits(p: Vector) -> list[Any]:
+    """The logits of a model that add up to 0: log p less its mean, which needs no Σ e^θ.
+
+    A step on logits that add up to 0 keeps them so: of p ∝ w e^x they are log w + x, centred.
+    """
+    logarithms = [sp.expand_log(sp.log(x), force=True) for x in p]
+    return [sp.expand(value - sum(logarithms) / len(p)) for value in logarithms]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
@@ -248,5 +249,35 @@ def at_numbers(
     for numbers, derived in points:
         found = evaluate(sp.sympify(answer), numbers)
         pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
-        residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
+        # SymPy alone would take an mpf to the working precision, which is 15 digits here.
+        residuals += [
+            (sp.Float(one, 65) if isinstance(one, mpmath.mpf) else sp.sympify(one))
+            - sp.N(other, 65)
+            for one, other in pairs
+        ]
     return Step(what, residuals, method="points", sizes=sizes)
+
+
+def unrolled(expression: Any, length: Any) -> Any:
+    """Write sums and products that end at n + 2, n + 1 or n - 1 as those to n, and what is over.
+
+    So that the answer at n + 1 can be compared with that at n, for every n.
+
+    Args:
+        expression: an expression with sums or products from anywhere to n + a number.
+        length: n.
+    """
+
+    def until(node: Any) -> Any:
+        term, (index, low, high) = node.args
+        over = high - length
+        if not over.is_Integer or over == 0:
+            return node
+        several = range(1, int(over) + 1) if over > 0 else range(int(over) + 1, 1)
+        terms = [term.subs(index, length + place) for place in several]
+        whole = node.func(term, (index, low, length))
+        if isinstance(node, sp.Sum):
+            return whole + (sum(terms) if over > 0 else -sum(terms))
+        return whole * (sp.prod(terms) if over > 0 else 1 / sp.prod(terms))
+
+    return expression.replace(lambda node: isinstance(node, (sp.Sum, sp.Product)), until)

@@ -5,17 +5,19 @@ softmax(θ/T) and λ the weight decay (0 unless named). At T = 1 the samples are
 the step has mean 0: what follows is the theory of that noise and, for T ≠ 1, of its contest with
 the drift.
 
-Proofs enumerate the outcomes of one draw with their probabilities (which is the definition of the
-expectation), for the numbers of outcomes named in each step. Two time scales occur: S = ηN, the
-time of gradient flow, and s = η²N/B, the time in which the noise is of order 1.
+Proofs take means over one generation of the loop, for the numbers of outcomes named in each step
+and every B. Two time scales occur: S = ηN, the time of gradient flow, and s = η²N/B, the time in
+which the noise is of order 1.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from typing import Any
 
 import sympy as sp
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
     NUM_OUTCOMES,
@@ -25,15 +27,31 @@ from fixedpoint.laws.equation import (
     claim,
     total,
 )
+from fixedpoint.laws.notation import B, T, eta, n, theta, z
+from fixedpoint.symbolic import (
+    Fresh,
+    GradientSteps,
+    Loop,
+    MixtureStep,
+    Temperature,
+    Vector,
+    centred_logits,
+    shares,
+    unrolled,
+    written_out,
+)
 
-theta: Any = sp.IndexedBase("theta", real=True)
-eta, T, S, s, z, lam = sp.symbols("eta T S s z lambda", positive=True)
-B, k, n = sp.symbols("B k n", integer=True, positive=True)
+S, s = sp.symbols("S s", positive=True)
+k = sp.Symbol("k", integer=True, positive=True)
 h: Any = sp.IndexedBase("h", shape=(n,), positive=True)
 j, other, t = sp.symbols("j l t", integer=True, positive=True)
 i, K = OUTCOME, NUM_OUTCOMES
 
-TRACE = "T = 1, plain gradient steps on fresh own samples, logits of a table; no weight decay."
+TEMPERED = Loop(Temperature(T), Fresh(B), GradientSteps(eta))
+TRACE = Loop(corpus=Fresh(B), learner=GradientSteps(eta))
+SINGLE = Loop(corpus=Fresh(1), learner=GradientSteps(eta))
+MIXTURE = Loop(corpus=Fresh(B), learner=MixtureStep(eta))
+TABLE = "Logits of a table; no weight decay."
 KNOWN_MARTINGALE = (
     "known: Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, NeurIPS 2025, Proposition 3.2 "
     "(equally good arms)"
@@ -46,48 +64,52 @@ LOST = [0.7, float("-inf"), -0.3]
 """A model that has lost an outcome."""
 
 
-# --- The definitions: one draw and one step -------------------------------------------------------
+# --- One generation -------------------------------------------------------------------------------
 
 
-def weights(num_outcomes: int) -> list[sp.Symbol]:
-    """e^θ as positive symbols."""
-    return list(sp.symbols(f"w1:{num_outcomes + 1}", positive=True))
+def gap_of(p: Vector) -> Any:
+    """The gap θ₁ − θ₂ of two outcomes."""
+    first, second = centred_logits(p)
+    return sp.expand(first - second)
 
 
-def normalised(values: Sequence[Any]) -> list[Any]:
-    """Values over their sum: softmax(θ), if the values are e^θ."""
-    whole = sum(values)
-    return [value / whole for value in values]
+def pair(gap: Any) -> list[Any]:
+    """The model of two outcomes with a gap."""
+    return [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
 
 
-def shares(num_outcomes: int) -> list[Any]:
-    """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
-    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
-    return [*free, 1 - sum(free)]
+@cache
+def orders(size: int, observe: Callable[[Vector], Any]) -> list[list[Any]]:
+    """Orders η⁰, η¹ and η² of the mean change of each number read off, for every B."""
+    p = shares(size)
+
+    def term(q: Vector, order: int, place: int) -> Any:
+        change = sp.diff(observe(q)[place] - observe(p)[place], eta, order).subs(eta, 0)
+        return sp.expand(change) / sp.factorial(order)
+
+    places = range(len(observe(p)))
+    return [
+        [symbolic.mean(TRACE, p, lambda q, a=a, m=m: term(q, m, a)) for a in places]
+        for m in range(3)
+    ]
 
 
-def noise(p: Sequence[Any], drawn: int) -> list[Any]:
-    """p̂ − p if the one sample is the outcome `drawn`."""
-    return [int(a == drawn) - p[a] for a in range(len(p))]
+def of_outcomes(answer: Any, size: int) -> list[Any]:
+    """A vector over the outcomes, written out in their logits θ₁, …, θ_K."""
+    return written_out(answer, [sp.exp(value) for value in symbolic.model(size)])
 
 
-def mean(p: Sequence[Any], quantity: Callable[[int], Any]) -> Any:
-    """The expectation over one sample: Σ_k p_k · quantity(k)."""
-    return sum(p[a] * quantity(a) for a in range(len(p)))
+def one_against_equals(answer: Any, p: Any) -> Any:
+    """An answer for one outcome of probability p and K − 1 others that share the rest."""
+    rest = (1 - p) / (K - 1)
 
+    def among(term: Any, limits: Any) -> Any:
+        index = limits[0]
+        of = [term.subs(theta[index], sp.log(value)) for value in (p, rest)]
+        return of[0] + (K - 1) * of[1]
 
-def after(values: Sequence[Any], p: Sequence[Any], drawn: int, step: Any = eta) -> list[Any]:
-    """e^θ' if e^θ are the values and the sample is `drawn`."""
-    return [w * sp.exp(step * g) for w, g in zip(values, noise(p, drawn), strict=True)]
-
-
-def second_order(p: Sequence[Any], quantity: Callable[[list[Any]], Any]) -> list[Any]:
-    """Orders η⁰, η¹ and η² of the mean change of a quantity of the probabilities."""
-    step = sp.Symbol("epsilon")
-    change = mean(p, lambda drawn: quantity(normalised(after(p, p, drawn, step)))) - quantity(
-        list(p)
-    )
-    return [sp.diff(change, step, order).subs(step, 0) / sp.factorial(order) for order in range(3)]
+    written = sp.sympify(answer).replace(sp.Sum, among)
+    return written.subs(theta[i], sp.log(p))
 
 
 def power_sum(order: int) -> Any:
@@ -96,9 +118,9 @@ def power_sum(order: int) -> Any:
 
 
 def plain(expression: Any) -> Any:
-    """Reduce with the logarithms as independent symbols: quick, and enough for polynomials."""
-    logarithms = {x: sp.Dummy() for x in sp.expand_log(expression, force=True).atoms(sp.log)}
-    return sp.cancel(sp.together(sp.expand_log(expression, force=True).xreplace(logarithms)))
+    """Products out of logarithms, and what is left in them multiplied out."""
+    expanded = sp.expand_log(expression, force=True)
+    return expanded.replace(sp.log, lambda inside: sp.log(sp.expand(inside)))
 
 
 # --- T = 1: the martingale ------------------------------------------------------------------------
@@ -118,7 +140,9 @@ def plain(expression: Any) -> Any:
         notation.temperature(0.2, 0.8),
         notation.step_size(0.01, 5),
     ),
-    assumes="Plain steps on fresh samples, logits of a table; every step and batch size.",
+    loop=TEMPERED,
+    given={"num_samples": B},
+    assumes=TABLE,
     source=KNOWN_MARTINGALE,
     cites=("robertson2025",),
     near_misses={
@@ -144,27 +168,43 @@ def plain(expression: Any) -> Any:
         at([0.5] * 3, 0.5, 1.0, gives=[0.0] * 3),
     ],
 )
-def martingale() -> list[Step]:
+def martingale(answer: Any) -> list[Step]:
     """The mean of p̂ is p_T; the mean of p is p."""
-    x: Any = sp.symbols("x1:4", real=True)
-    lse = sp.log(sum(map(sp.exp, x)))
-    score = [sp.diff(x[0] - lse, v) - (int(v == x[0]) - sp.exp(v - lse)) for v in x]
-    p, q = shares(3), sp.symbols("q1:3", positive=True)
-    q = [*q, 1 - sum(q)]
-    drift = [mean(q, lambda a, b=b: int(a == b) - p[b]) - (q[b] - p[b]) for b in range(3)]
-    return [
-        Step("the step on one sample x is η ∇ log p(x) = η (e_x − p)  (K = 3)", score),
-        Step("its mean over x ~ p_T is η (p_T − p)  (K = 3)", drift, reduce=sp.expand),
-        Step(
-            "at T = 1 it vanishes from every state  (K = 2, 3, 4)",
-            [
-                mean(p, lambda a, b=b, p=p: noise(p, a)[b])
-                for p in map(shares, (2, 3, 4))
-                for b in range(len(p))
-            ],
-            reduce=sp.expand,
-        ),
-    ]
+    steps = []
+    for size in (2, 3):
+        p = symbolic.softmax(symbolic.model(size))
+        start = centred_logits(p)
+        # The logits that add up to 0 stay so: their step is that of θ.
+        moved = [
+            symbolic.mean(TEMPERED, p, lambda q, a=a, start=start: centred_logits(q)[a] - start[a])
+            for a in range(size)
+        ]
+        claimed = of_outcomes(answer, size)
+        steps += [
+            Step(
+                "the mean of a step of the loop",
+                [x - y for x, y in zip(moved, claimed, strict=True)],
+                reduce=sp.cancel,
+                sizes={"K": size},
+            ),
+            Step(
+                "at T = 1 it vanishes from every state",
+                [value.subs(T, 1) for value in claimed],
+                sizes={"K": size},
+            ),
+        ]
+    return steps
+
+
+def squared_step(p: Vector, so_far: Vector) -> Any:
+    """The mean growth of |θ − θ₀|² in a generation from the model p."""
+    now = centred_logits(p)
+
+    def growth(q: Vector) -> Any:
+        moved = zip(so_far, centred_logits(q), now, strict=True)
+        return sp.expand(sum((d + sp.expand(x - y)) ** 2 - d**2 for d, x, y in moved))
+
+    return symbolic.mean(TRACE, p, growth)
 
 
 @claim(
@@ -176,7 +216,8 @@ def martingale() -> list[Step]:
         notation.step_size(0.01, 5),
         notation.num_samples.written(B)(1, 100),
     ),
-    assumes=TRACE + " h_t = E[1 − Σp²] before step t.",
+    loop=TRACE,
+    assumes=TABLE + " h_t = E[1 − Σp²] before step t.",
     near_misses={
         "linear in the step size": eta / B * sp.Sum(h[t], (t, 1, n)),
         "the batch does not matter": eta**2 * sp.Sum(h[t], (t, 1, n)),
@@ -187,30 +228,26 @@ def martingale() -> list[Step]:
         at([0.0, 0.0], 1.0, 3, gives=0.0),
     ],
 )
-def displacement() -> list[Step]:
+def displacement(answer: Any) -> list[Step]:
     """Variances of uncorrelated increments add."""
-    squares = []
-    for p in map(shares, (2, 3, 4)):
-        spread = mean(p, lambda a, p=p: sum(g**2 for g in noise(p, a)))
-        squares.append(spread - (1 - sum(x**2 for x in p)))
-    p, d = shares(3), sp.symbols("d1:4", real=True)
-    cross = mean(p, lambda a: sum(x * g for x, g in zip(d, noise(p, a), strict=True)))
-    pair = sum(
-        p[a] * p[b] * sum(((x + y) / 2) ** 2 for x, y in zip(noise(p, a), noise(p, b), strict=True))
-        for a in range(3)
-        for b in range(3)
+    spread: Any = sp.IndexedBase("h", positive=True)
+    claimed = answer.xreplace(
+        {entry: spread[entry.indices[0]] for entry in answer.atoms(sp.Indexed)}
     )
-    return [
-        Step("E|e_x − p|² = 1 − Σp²  (K = 2, 3, 4)", squares, reduce=sp.expand),
-        Step(
-            "the frequencies of B samples have 1/B of that  (B = 2, K = 3)",
-            pair - (1 - sum(x**2 for x in p)) / 2,
-            reduce=sp.expand,
-        ),
-        Step(
-            "a step is uncorrelated with the displacement so far  (K = 3)", cross, reduce=sp.expand
-        ),
-    ]
+    growth = unrolled(claimed.subs(n, n + 1), n) - unrolled(claimed, n)
+    steps = [Step("no generation, no displacement", claimed.subs(n, 0).doit())]
+    for size in (2, 3):
+        p = shares(size)
+        so_far = sp.symbols(f"d1:{size + 1}", real=True)
+        steps.append(
+            Step(
+                "a generation of the loop leads from n to n + 1, whatever the displacement so far",
+                growth.subs(spread[n + 1], symbolic.heterozygosity(p)) - squared_step(p, so_far),
+                reduce=sp.expand,
+                sizes={"K": size},
+            )
+        )
+    return steps
 
 
 @claim(
@@ -225,7 +262,8 @@ def displacement() -> list[Step]:
         notation.step_size(0.01, 5),
         notation.num_samples.written(B)(1, 100),
     ),
-    assumes=TRACE,
+    loop=TRACE,
+    assumes=TABLE,
     relation="<=",
     near_misses={
         "quadratic in the step size": (1 - 1 / K) * eta**2 * S / B,
@@ -237,20 +275,23 @@ def displacement() -> list[Step]:
         at(50_000, 3.0, 0.1, 2),
     ],
 )
-def displacement_bound() -> list[Step]:
+def displacement_bound(answer: Any) -> list[Step]:
     """1 − Σp² is largest at the uniform distribution."""
-    gaps = []
-    for p in map(shares, (2, 3, 4)):
-        size = sp.Integer(len(p))
-        gap = (1 - 1 / size) - (1 - sum(x**2 for x in p))
-        gaps.append(gap - sum((x - 1 / size) ** 2 for x in p))
-    return [
-        Step("1 − Σp² = 1 − 1/K − Σ (p − 1/K)² ≤ 1 − 1/K  (K = 2, 3, 4)", gaps, reduce=sp.expand),
-        Step(
-            "N steps of size η take the time S = ηN: Nη²/B = ηS/B",
-            (n * eta**2 / B).subs(n, S / eta) - eta * S / B,
-        ),
-    ]
+    steps = [Step("no time, no displacement", answer.subs(S, 0))]
+    for size in (2, 3, 4):
+        p = shares(size)
+        allowed = (answer.subs(S, S + eta) - answer).subs(K, size)
+        square = sum((x - sp.Rational(1, size)) ** 2 for x in p)
+        steps.append(
+            Step(
+                "a generation takes the time η: the bound grows by more than |θ − θ₀|² does, by "
+                "η²/B Σ (p − 1/K)²",
+                allowed - squared_step(p, [0] * size) - eta**2 / B * square,
+                reduce=sp.expand,
+                sizes={"K": size},
+            )
+        )
+    return steps
 
 
 # --- T = 1: the price in log-loss, and two biases -------------------------------------------------
@@ -274,7 +315,8 @@ def log_loss_fall(step: Any, spread: bool = True) -> Any:
         notation.logits(-3, 3),
         notation.step_size(0.05, 5),
     ),
-    assumes=TRACE + " B = 1, one generation.",
+    loop=SINGLE,
+    assumes=TABLE + " One generation.",
     accuracy=1e-11,
     near_misses={
         "its small-step form": eta**2 / 2 * (power_sum(2) - 2 * power_sum(3) + power_sum(2) ** 2),
@@ -288,33 +330,25 @@ def log_loss_fall(step: Any, spread: bool = True) -> Any:
         at([2.0], 1.0, gives=0.0),
     ],
 )
-def log_loss() -> list[Step]:
+def log_loss(answer: Any) -> list[Step]:
     """The logit of every outcome keeps its mean, the normaliser does not."""
-    ratio = []
+    steps = []
     for size in (2, 3):
-        w = weights(size)
-        p = normalised(w)
-        base = sum(x * sp.exp(-eta * x) for x in p)
-        for drawn in range(size):
-            claimed = base + p[drawn] * sp.exp(-eta * p[drawn]) * (sp.exp(eta) - 1)
-            ratio.append(sp.expand(sum(after(w, p, drawn)) / sum(w) - claimed))
-    p, r = shares(3), sp.symbols("r1:4", positive=True)
-    fall = [
-        mean(p, lambda a, x=x: eta * noise(p, a)[x] - sp.log(r[a]))
-        + mean(p, lambda a: sp.log(r[a]))
-        for x in range(3)
-    ]
-    return [
-        Step(
-            "if k is drawn, Σe^θ' / Σe^θ = Σ p e^{−ηp} + p_k e^{−ηp_k} (e^η − 1)  (K = 2, 3)",
-            ratio,
-        ),
-        Step(
-            "E[log p'(x)] − log p(x) = −E[log(Σe^θ'/Σe^θ)], the same for every x  (K = 3)",
-            fall,
-            reduce=sp.expand,
-        ),
-    ]
+        p = shares(size)
+        claimed = plain(written_out(answer, p))
+        falls = [
+            symbolic.mean(SINGLE, p, lambda q, x=p[a], a=a: plain(sp.log(x) - sp.log(q[a])))
+            for a in range(size)
+        ]
+        steps.append(
+            Step(
+                "the mean of log p(x) − log p'(x), the same for every x",
+                [fall - claimed for fall in falls],
+                reduce=sp.expand,
+                sizes={"K": size},
+            )
+        )
+    return steps
 
 
 def bias_of(p: Any, s2: Any, s3: Any) -> Any:
@@ -331,7 +365,9 @@ def bias_of(p: Any, s2: Any, s3: Any) -> Any:
     bias_of(sp.exp(theta[i]) / total(sp.exp(theta[j]), j), power_sum(2), power_sum(3)),
     lhs=r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[p'_i-p_i]}",
     of=(notation.logits(-3, 3),),
-    assumes=TRACE,
+    loop=TRACE,
+    given={"num_samples": B},
+    assumes=TABLE,
     accuracy=1e-11,
     near_misses={
         "twice": 2
@@ -349,45 +385,52 @@ def bias_of(p: Any, s2: Any, s3: Any) -> Any:
         at([4.0, 0.0, 0.0]),
     ],
 )
-def bias() -> list[Step]:
-    """Second derivatives in η of the enumerated mean."""
-    low, high = [], []
-    for p in map(shares, (2, 3)):
-        s2, s3 = (sum(x**m for x in p) for m in (2, 3))
-        for a in range(len(p)):
-            orders = second_order(p, lambda q, a=a: q[a])
-            low += orders[:2]
-            high.append(orders[2] - bias_of(p[a], s2, s3))
-    x, size = sp.Symbol("x"), sp.Symbol("K", positive=True)
-    # One outcome has the probability p, the others share the rest.
-    p = 1 / size + x
-    rest = (1 - p) / (size - 1)
-    s2, s3 = (p**m + (size - 1) * rest**m for m in (2, 3))
-    slope = sp.diff(bias_of(p, s2, s3), x).subs(x, 0)
-    q = sp.Symbol("q", positive=True)
+def bias(answer: Any) -> list[Step]:
+    """Second derivatives in η of the mean of a generation."""
+    steps = []
+    for size in (2, 3):
+        claimed = written_out(answer, shares(size))
+        *low, second = orders(size, tuple)
+        high = [B * x - y for x, y in zip(second, claimed, strict=True)]
+        steps += [
+            Step("the order η² is as claimed", high, reduce=sp.cancel, sizes={"K": size}),
+            Step(
+                "the orders η⁰ and η¹ vanish",
+                [*low[0], *low[1]],
+                reduce=sp.cancel,
+                sizes={"K": size},
+            ),
+        ]
+    x, q = sp.symbols("x q", positive=True)
+    slope = sp.diff(one_against_equals(answer, 1 / K + x), x).subs(x, 0)
     away = []
     for p in map(shares, (2, 3, 4)):
-        s2, s3 = (sum(y**m for y in p) for m in (2, 3))
+        s2 = sum(y**2 for y in p)
         pairs = sum(
             a * b * (a - b) ** 2 * (1 + 2 * s2 - 3 * (a + b)) for a, b in combinations(p, 2)
         )
-        away.append(sum(y * bias_of(y, s2, s3) for y in p) - pairs / 2)
+        claimed = written_out(answer, p)
+        away.append(sum(y * v for y, v in zip(p, claimed, strict=True)) - pairs / 2)
     return [
-        Step("the orders η⁰ and η¹ vanish  (K = 2, 3)", low, reduce=sp.cancel),
-        Step("the order η² is ½ p (f − Σpf)  (K = 2, 3)", high, reduce=sp.cancel),
-        Step("its slope at the uniform model is (K − 4)/(2K²)", slope - (size - 4) / (2 * size**2)),
+        *steps,
+        Step("its slope at the uniform model is (K − 4)/(2K²)", slope - (K - 4) / (2 * K**2)),
         Step(
             "the mean's squared distance from uniform changes at the rate 2 Σ p_i times it, which "
-            "is Σ_{i<j} p_i p_j (p_i − p_j)² (1 + 2s₂ − 3p_i − 3p_j)  (K = 2, 3, 4)",
+            "is Σ_{i<j} p_i p_j (p_i − p_j)² (1 + 2s₂ − 3p_i − 3p_j)",
             away,
             reduce=sp.expand,
+            sizes={"K": (2, 3, 4)},
         ),
         Step(
             "for K = 2 it is 2p²q²(1 − 2p): towards 1/2",
-            bias_of(q, q**2 + (1 - q) ** 2, q**3 + (1 - q) ** 3)
-            - 2 * q**2 * (1 - q) ** 2 * (1 - 2 * q),
+            written_out(answer, [q, 1 - q])[0] - 2 * q**2 * (1 - q) ** 2 * (1 - 2 * q),
         ),
     ]
+
+
+def entropies(p: Vector) -> list[Any]:
+    """The entropy, as the one number that is read off."""
+    return [symbolic.entropy(p)]
 
 
 def entropy_bias_rhs() -> Any:
@@ -410,7 +453,9 @@ def entropy_bias_rhs() -> Any:
     entropy_bias_rhs(),
     lhs=r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[H'-H]}",
     of=(notation.logits(-3, 3),),
-    assumes=TRACE,
+    loop=TRACE,
+    given={"num_samples": B},
+    assumes=TABLE,
     accuracy=1e-11,
     near_misses={
         "always falling": -(power_sum(2) - 2 * power_sum(3) + power_sum(2) ** 2) / 2,
@@ -424,34 +469,37 @@ def entropy_bias_rhs() -> Any:
         at([0.0] * 50_000, gives=-(50_000 - 1) / (2 * 50_000**2)),
     ],
 )
-def entropy_bias() -> list[Step]:
-    """Second derivatives in η of the enumerated mean entropy."""
-    low, high = [], []
-    for p in map(shares, (2, 3)):
-        logs = [sp.log(x) for x in p]
-        orders = second_order(p, lambda q: -sum(x * sp.log(x) for x in q))
-        s2, s3 = (sum(x**m for x in p) for m in (2, 3))
-        d2, d3 = (
-            m * sum(x**m * y for x, y in zip(p, logs, strict=True))
-            - m * sum(x**m for x in p) * sum(x * y for x, y in zip(p, logs, strict=True))
-            for m in (2, 3)
-        )
-        low += orders[:2]
-        high.append(orders[2] + (s2 - 2 * s3 + s2**2) / 2 + ((1 + 2 * s2) * d2 - 2 * d3) / 4)
-    size = sp.Symbol("K", positive=True)
-    s2, s3 = 1 / size, 1 / size**2
-    q = 1 / (1 + sp.exp(-z))
-    Q = lambda x: (x**2 + (1 - x) ** 2) - 2 * (x**3 + (1 - x) ** 3) + (x**2 + (1 - x) ** 2) ** 2  # noqa: E731
-    pair = -(Q(q) / 2 + z * sp.diff(Q(q), z) / 4)
-    closed = -2 * (q * (1 - q)) ** 2 * (1 - z * (2 * q - 1))
+def entropy_bias(answer: Any) -> list[Step]:
+    """Second derivatives in η of the mean entropy of a generation."""
+    steps = []
+    for size in (2, 3):
+        *low, (second,) = orders(size, entropies)
+        steps += [
+            Step(
+                "the order η² is as claimed",
+                B * second - written_out(answer, shares(size)),
+                reduce=sp.expand,
+                sizes={"K": size},
+            ),
+            Step(
+                "the orders η⁰ and η¹ vanish",
+                [*low[0], *low[1]],
+                reduce=sp.expand,
+                sizes={"K": size},
+            ),
+        ]
+    uniform = one_against_equals(answer, 1 / K)
+    odds = sp.Symbol("r", positive=True)
+    p = [odds / (1 + odds), 1 / (1 + odds)]
+    closed = -2 * (p[0] * p[1]) ** 2 * (1 - sp.log(odds) * (p[0] - p[1]))
     return [
-        Step("the orders η⁰ and η¹ vanish  (K = 2, 3)", low, reduce=plain),
-        Step("the order η² is −(Q/2 + θ·∇Q/4)  (K = 2, 3)", high, reduce=plain),
+        *steps,
+        Step("at the uniform model it is −(K − 1)/(2K²)", uniform + (K - 1) / (2 * K**2)),
         Step(
-            "at the uniform model it is −(K − 1)/(2K²)",
-            -(s2 - 2 * s3 + s2**2) / 2 + (size - 1) / (2 * size**2),
+            "for K = 2 it is −2p²q²(1 − z tanh(z/2))",
+            written_out(answer, p) - closed,
+            reduce=lambda x: sp.simplify(sp.expand_log(x, force=True)),
         ),
-        Step("for K = 2 it is −2p²q²(1 − z tanh(z/2))", pair - closed),
     ]
 
 
@@ -464,10 +512,12 @@ def entropy_bias() -> list[Step]:
     4 * sp.cosh(z / 2) ** 2 + z**2 + 2 * s,
     lhs=r"{\mathbb{E}[1/(p_sq_s)+z_s^2]}",
     of=(
-        notation.gap.called("logit_gap").written(z)(-8, 8),
+        notation.gap.called("logit_gap")(-8, 8),
         notation.diffusion_time(0, 1000),
     ),
-    assumes="T = 1, K = 2, η → 0 at s = η²N/B.",
+    loop=TRACE,
+    given={"num_samples": B, "step_size": eta},
+    assumes="K = 2, η → 0 at s = η²N/B.",
     source="the diffusion is the zero-gap case of Lattimore, arXiv:2603.10219; the reading as a "
     "catenoid is derived here",
     cites=("lattimore2026", "castro2014"),
@@ -481,26 +531,38 @@ def entropy_bias() -> list[Step]:
         at(600.0, 1e3),
     ],
 )
-def catenoid() -> list[Step]:
+def catenoid(answer: Any) -> list[Step]:
     """The generator of the gap gives the constant 2."""
-    w = sp.Symbol("z", real=True)
-    p = 1 / (1 + sp.exp(-w))
-    surface = 4 * sp.cosh(w / 2) ** 2
-    step = {1: 2 * (1 - p), 0: -2 * p}
-    variance = p * step[1] ** 2 + (1 - p) * step[0] ** 2
-    as_exp = lambda x: sp.simplify(sp.expand(x.rewrite(sp.exp)))  # noqa: E731
-    radius, height = 2 * sp.cosh(w / 2), w
+    p, surface = pair(z), 4 * sp.cosh(z / 2) ** 2
+    moved = [
+        symbolic.mean(TRACE, p, lambda q, m=m: sp.expand((gap_of(q) - gap_of(p)) ** m))
+        for m in (1, 2)
+    ]
+    # A generation takes the time η²/B.
+    drift, variance = (sp.simplify(B / eta**2 * value) for value in moved)
+
+    def as_exp(x: Any) -> Any:
+        return sp.simplify(sp.expand(x.rewrite(sp.exp)))
+
+    generated = drift * sp.diff(answer, z) + variance * sp.diff(answer, z, 2) / 2
     return [
-        Step("the gap's variance per step is 4η²p(1−p)", variance - 4 * p * (1 - p)),
-        Step("1/(p(1−p)) = 4 cosh²(z/2)", 1 / (p * (1 - p)) - surface, reduce=as_exp),
         Step(
-            "½ · 4p(1−p) · (4cosh²(z/2) + z²)'' = 2",
-            2 / surface * sp.diff(surface + w**2, w, 2) * 1 - 2,
+            "at s = 0 it is 1/(pq) + z²",
+            answer.subs(s, 0) - 1 / (p[0] * p[1]) - z**2,
             reduce=as_exp,
         ),
         Step(
-            "along the catenoid of radius 2cosh(z/2) a unit of length is cosh(z/2) dz",
-            sp.diff(radius, w) ** 2 + sp.diff(height, w) ** 2 - sp.cosh(w / 2) ** 2,
+            "its slope in s is what drift and variance of a generation make of it",
+            sp.diff(answer, s) - generated,
+            reduce=as_exp,
+        ),
+        Step(
+            "along the catenoid of radius 2cosh(z/2) a unit of length is cosh(z/2) dz, and its "
+            "square over the variance is 1",
+            [
+                sp.diff(2 * sp.cosh(z / 2), z) ** 2 + 1 - surface / 4,
+                variance * surface / 4 - 1,
+            ],
             reduce=as_exp,
         ),
     ]
@@ -520,7 +582,8 @@ def levy(order: Any) -> Any:
         notation.order.written(k)(1, 4),
         notation.step_size(0.05, 10),
     ),
-    assumes="T = 1, K = 2, B = 1; exact for the self-similar process that the chain becomes near a "
+    loop=SINGLE,
+    assumes="K = 2; exact for the self-similar process that the chain becomes near a "
     "vertex; that the chain itself reaches its entrance law is derived.",
     near_misses={
         "no surprises": (2 * eta) ** k,
@@ -533,40 +596,30 @@ def levy(order: Any) -> Any:
         at(2, 1e-3),
     ],
 )
-def envelope() -> list[Step]:
+def envelope(answer: Any) -> list[Step]:
     """The generator near a vertex maps R^k to ψ(k) R^{k−1}."""
-    R, x, a, order = sp.symbols("R x a l", positive=True)
-    rate = (R**order * sp.exp(-2 * eta * order) - R**order) / R
-    generator = 2 * eta * sp.diff(R**order, R) + rate
+    R, x, time = sp.symbols("R x t", positive=True)
     # One generation of two outcomes at odds R = 1/x, to the first order in x.
-    p = 1 / (1 + x)
-    up, down = sp.exp(2 * eta * order * (1 - p)), sp.exp(-2 * eta * order * p)
-    mean_growth = p * up + (1 - p) * down - 1
-    moment = sp.Product(levy(j), (j, 1, k)) / sp.factorial(k)
-    previous = moment.subs(k, k - 1)
+    p = [1 / (1 + x), x / (1 + x)]
+
+    def growth(q: Vector) -> Any:
+        return sp.exp(k * sp.expand(gap_of(q) - gap_of(p)))
+
+    rate = sp.diff(symbolic.mean(SINGLE, p, growth), x).subs(x, 0)
+    fall = (R**k * sp.exp(-2 * eta * k) - R**k) / R
+    moment = answer * time**k
+    later = unrolled(moment.subs(k, k + 1), k)
     return [
+        Step("E X⁰ = 1", answer.subs(k, 0).doit() - 1),
         Step(
-            "with odds R = e^z, E[R'^l] = R^l + ψ(l) R^{l−1} up to R^{l−2}",
-            sp.diff(mean_growth, x).subs(x, 0) - levy(order),
+            "near the vertex E[R'^k] = R^k + ψ R^{k−1} up to R^{k−2}; E R_t^k = ψ ∫ E R^{k−1} dt "
+            "leads from k to k + 1",
+            sp.diff(later, time) / unrolled(moment, k) - rate.subs(k, k + 1),
+            reduce=lambda y: sp.expand(sp.combsimp(sp.powsimp(y))),
         ),
         Step(
             "the process that climbs by 2η and falls by e^{−2η} at rate 1/R has that generator",
-            generator - levy(order) * R ** (order - 1),
-        ),
-        Step(
-            "so E R_t^k = ψ(k) ∫ E R^{k−1} dt: from 0 it is t^k ∏ψ(j)/k!",
-            [
-                sp.diff((moment * a**k).subs(k, m).doit(), a)
-                - levy(m) * (previous * a ** (k - 1)).subs(k, m).doit()
-                for m in (1, 2, 3, 4)
-            ],
-        ),
-        Step(
-            "for small steps these are the moments of 2η² times an exponential variate",
-            [
-                sp.limit(moment.subs(k, m).doit() / (2 * eta**2) ** m, eta, 0) - sp.factorial(m)
-                for m in (1, 2, 3)
-            ],
+            sp.expand(2 * eta * sp.diff(R**k, R) + fall - rate * R ** (k - 1)),
         ),
     ]
 
@@ -578,11 +631,12 @@ def envelope() -> list[Step]:
     lhs=r"{\mathbb{P}(\text{no other outcome in $n$ generations})}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap").written(z)(5, 60),
+        notation.gap.called("logit_gap")(5, 60),
         notation.step_size(0.05, 20),
         notation.generation.written(n)(0, 10**9),
     ),
-    assumes="T = 1, K = 2, B = 1; e^{−z} ≪ η (relative error about e^{−z}/(4η)).",
+    loop=SINGLE,
+    assumes="K = 2; e^{−z} ≪ η (relative error about e^{−z}/(4η)).",
     near_misses={
         "a constant rate": sp.exp(-n * sp.exp(-z)),
         "the exponent 1/η": (1 + 2 * eta * n * sp.exp(-z)) ** (-1 / eta),
@@ -594,22 +648,21 @@ def envelope() -> list[Step]:
         at(700.0, 1.0, 10**6),
     ],
 )
-def first_surprise() -> list[Step]:
+def first_surprise(answer: Any) -> list[Step]:
     """Hazard 1/R along R = R₀ + 2ηt."""
-    u, x = sp.symbols("u x", positive=True)
-    survival = (1 + 2 * eta * u * sp.exp(-z)) ** (-1 / (2 * eta))
-    odds = sp.exp(z) + 2 * eta * u
-    growth = sp.exp(2 * eta * x / (1 + x)) / x  # the odds 1/x after one step without surprise
+    x = sp.Symbol("x", positive=True)
+    p = [1 / (1 + x), x / (1 + x)]  # odds R = 1/x
+    led = SINGLE.learner(p, [1, 0])
+    gain = sp.limit(sp.simplify(led[0] / led[1] - 1 / x), x, 0)
+    hazard = sp.limit(p[1] / x, x, 0)
+    odds = sp.exp(z) + gain * n
     return [
+        Step("no generation, no surprise", answer.subs(n, 0) - 1),
         Step(
-            "a step without surprise adds 2η to the odds, up to 1/R",
-            sp.limit(growth - 1 / x, x, 0) - 2 * eta,
+            "d log P/dn = −1/R: the chance of a surprise is 1/R up to 1/R², along R = e^z + 2ηn: a "
+            "step without surprise adds 2η to the odds, up to 1/R",
+            sp.diff(sp.log(answer), n) + hazard / odds,
         ),
-        Step(
-            "the chance of a surprise is 1/R up to 1/R²", sp.limit((1 - 1 / (1 + x)) / x, x, 0) - 1
-        ),
-        Step("d log P/dt = −1/R along R = e^z + 2ηt", sp.diff(sp.log(survival), u) + 1 / odds),
-        Step("P = 1 at t = 0", survival.subs(u, 0) - 1),
     ]
 
 
@@ -632,7 +685,9 @@ def gini() -> Any:
         notation.num_samples.written(B)(1, 50),
         notation.generation.written(n)(0, 200),
     ),
-    assumes="T = 1; p' = (1 − η) p + η p̂, 0 < η ≤ 1.",
+    loop=MIXTURE,
+    observe="heterozygosity",
+    assumes="0 < η ≤ 1.",
     source="known in several fields (linear reward-inaction; Doerr and Zheng, arXiv:1910.14389, "
     "genetic drift of a neutral bit)",
     cites=("doerr2020",),
@@ -649,35 +704,17 @@ def gini() -> Any:
         at([40.0, 0.0], 0.1, 1, 3),
     ],
 )
-def two_charts() -> list[Step]:
-    """Every product p_i p_j is an eigenfunction of the mixture step."""
-    products = []
-    for p in map(shares, (2, 3)):
-        stepped = lambda a, p=p: [(1 - eta) * x + eta * int(a == b) for b, x in enumerate(p)]  # noqa: E731
-        for a in range(len(p)):
-            for b in range(a):
-                expected = mean(p, lambda d, a=a, b=b, f=stepped: f(d)[a] * f(d)[b])
-                products.append(expected - (1 - eta**2) * p[a] * p[b])
-    p = shares(2)
-    x = [(1 - eta) * p[0] + eta * sp.Rational(c, 2) for c in (0, 1, 2)]
-    chance = [p[1] ** 2, 2 * p[0] * p[1], p[0] ** 2]
-    pair = sum(c * v * (1 - v) for c, v in zip(chance, x, strict=True))
-    logit = mean(p, lambda a: noise(p, a)[0] ** 2)
+def two_charts(answer: Any) -> list[Step]:
+    """One mixture step takes the same share of 1 − Σp² each time."""
+    p = pair(z)
+    moved = symbolic.mean(TRACE, p, lambda q: sp.expand((gap_of(q) - gap_of(p)) ** 2))
     return [
-        Step(
-            "E[p'_i p'_j] = (1 − η²) p_i p_j for i ≠ j, B = 1  (K = 2, 3)",
-            products,
-            reduce=sp.expand,
+        *symbolic.by_generations(
+            MIXTURE, symbolic.heterozygosity, answer, generation=n, reduce=sp.factor
         ),
         Step(
-            "… and 1 − η²/B for B = 2  (K = 2)",
-            pair - (1 - eta**2 / 2) * p[0] * p[1],
-            reduce=sp.expand,
-        ),
-        Step(
-            "in the logits the same noise has the variance η² p(1 − p): it vanishes at no finite "
-            "model, so the logits cannot settle",
-            logit - p[0] * (1 - p[0]),
-            reduce=sp.expand,
+            "in the logits the same noise has the variance 4η² p(1 − p)/B of the gap: it vanishes "
+            "at no finite model, so the logits cannot settle",
+            moved - 4 * eta**2 * p[0] * p[1] / B,
         ),
     ]

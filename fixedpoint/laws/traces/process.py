@@ -21,6 +21,8 @@ from fixedpoint.loop.traces import run_traces
 
 START = (1.0, 0.2, -1.2)
 """An asymmetric model."""
+OTHER = (0.4, -0.9, 1.1)
+"""Another one."""
 
 ROUNDING = 1e-12
 
@@ -55,13 +57,13 @@ def extrapolated(values: list[Any], ratio: float = 2.0) -> tuple[np.ndarray, np.
 def martingale() -> list[Observation]:
     """Mean steps, listed at three temperatures, and over a long simulation at T = 1."""
     observations = []
-    for temperature, num_samples in ((0.7, 1), (2.0, 2), (1.0, 3)):
+    for temperature, num_samples, start in ((0.7, 1, START), (2.0, 2, OTHER), (1.0, 3, START)):
         loop = trace_loop(0.8, num_samples, temperature)
-        histories = listed(loop, 1)
+        histories = listed(loop, 1, start)
         observations.append(
             Observation(
                 what=f"mean step, K = 3, T = {temperature}, B = {num_samples}: all draws listed",
-                arguments={"logits": list(START), "temperature": temperature, "step_size": 0.8},
+                arguments={"logits": list(start), "temperature": temperature, "step_size": 0.8},
                 value=histories.mean(histories.logits[-1] - histories.logits[0]),
                 tolerance=ROUNDING,
             )
@@ -91,17 +93,17 @@ def martingale() -> list[Observation]:
 def displacement() -> list[Observation]:
     """Mean squared displacement of three outcomes, all histories listed."""
     observations = []
-    for num_samples, num_generations in ((1, 6), (2, 3)):
-        loop = trace_loop(0.8, num_samples)
+    for step_size, num_samples, num_generations in ((0.8, 1, 6), (1.3, 2, 3)):
+        loop = trace_loop(step_size, num_samples)
         end = listed(loop, num_generations)
         spread = [float(end.mean(simplex.heterozygosity(model))) for model in end.logits[:-1]]
         square = jnp.sum((end.logits[-1] - end.logits[0]) ** 2, -1)
         observations.append(
             Observation(
-                what=f"K = 3, B = {num_samples}, {num_generations} generations listed",
+                what=f"eta = {step_size}, B = {num_samples}, {num_generations} generations listed",
                 arguments={
                     "heterozygosity": spread,
-                    "step_size": 0.8,
+                    "step_size": step_size,
                     "num_samples": num_samples,
                 },
                 value=end.mean(square),
@@ -114,16 +116,23 @@ def displacement() -> list[Observation]:
 def displacement_bound() -> list[Observation]:
     """Mean squared displacement from the uniform model, all histories listed."""
     observations = []
-    for step_size, num_generations in ((0.1, 6), (0.6, 6)):
-        histories = listed(trace_loop(step_size), num_generations, (0.0, 0.0, 0.0))
+    for size, step_size, num_samples, num_generations in (
+        (3, 0.1, 1, 6),
+        (3, 0.6, 1, 6),
+        (2, 0.2, 2, 6),
+        (2, 1.1, 2, 1),
+    ):
+        loop = trace_loop(step_size, num_samples)
+        histories = listed(loop, num_generations, (0.0,) * size)
         observations.append(
             Observation(
-                what=f"K = 3 from uniform, eta = {step_size}, {num_generations} generations listed",
+                what=f"K = {size} from uniform, eta = {step_size}, B = {num_samples}, "
+                f"{num_generations} generations listed",
                 arguments={
-                    "num_outcomes": 3,
+                    "num_outcomes": size,
                     "time": step_size * num_generations,
                     "step_size": step_size,
-                    "num_samples": 1,
+                    "num_samples": num_samples,
                 },
                 value=histories.mean(jnp.sum(histories.logits[-1] ** 2, -1)),
                 tolerance=ROUNDING,
@@ -137,18 +146,21 @@ def displacement_bound() -> list[Observation]:
 
 def log_loss() -> list[Observation]:
     """The mean log-likelihood of each outcome before and after a generation."""
-    histories = listed(trace_loop(0.8), 1)
-    before = simplex.log_probabilities(jnp.array(START))
-    fall = before - histories.mean(simplex.log_probabilities(histories.logits[-1]))
-    return [
-        Observation(
-            what=f"fall of the log-likelihood of outcome {outcome + 1} of 3",
-            arguments={"logits": list(START), "step_size": 0.8},
-            value=fall[outcome],
-            tolerance=ROUNDING,
-        )
-        for outcome in range(3)
-    ]
+    observations = []
+    for start, step_size in ((START, 0.8), (OTHER, 2.5)):
+        histories = listed(trace_loop(step_size), 1, start)
+        before = simplex.log_probabilities(jnp.array(start))
+        fall = before - histories.mean(simplex.log_probabilities(histories.logits[-1]))
+        observations += [
+            Observation(
+                what=f"eta = {step_size}: fall of the log-likelihood of outcome {outcome + 1} of 3",
+                arguments={"logits": list(start), "step_size": step_size},
+                value=fall[outcome],
+                tolerance=ROUNDING,
+            )
+            for outcome in range(3)
+        ]
+    return observations
 
 
 def small_steps(observe: Any, num_samples: int, start: tuple[float, ...]) -> tuple[Any, ...]:
@@ -198,25 +210,29 @@ def entropy_bias() -> list[Observation]:
 # --- T = 1, two outcomes: the catenoid and the vertex ---------------------------------------------
 
 
-def catenoid() -> Observation:
-    """The chain itself at a fixed diffusion time, all histories listed, steps ever smaller."""
-    gap, time = 1.3, 0.1
-    num_generations = (1, 4, 16)
-    steps, values = [], []
-    for number in num_generations:
-        steps.append(float(np.sqrt(time / number)))
-        histories = listed(trace_loop(steps[-1]), number, (gap / 2, -gap / 2))
-        z = histories.logits[-1][:, 0] - histories.logits[-1][:, 1]
-        p = simplex.probabilities(histories.logits[-1])
-        values.append(histories.mean(1 / (p[:, 0] * p[:, 1]) + z**2))
-    value, error = extrapolated(values)
-    return Observation(
-        what="K = 2 after 1, 4 and 16 generations at s = 0.1, extrapolated to small steps",
-        arguments={"logit_gap": gap, "diffusion_time": time},
-        value=value,
-        tolerance=error,
-        refinement=Refinement(order=1, step_sizes=steps, values=values),
-    )
+def catenoid() -> list[Observation]:
+    """The chain itself at fixed diffusion times, all histories listed, steps ever smaller."""
+    observations = []
+    for gap, time, num_generations in ((1.3, 0.1, (1, 4, 16)), (-2.0, 0.06, (1, 4, 16))):
+        steps, values = [], []
+        for number in num_generations:
+            steps.append(float(np.sqrt(time / number)))
+            histories = listed(trace_loop(steps[-1]), number, (gap / 2, -gap / 2))
+            z = histories.logits[-1][:, 0] - histories.logits[-1][:, 1]
+            p = simplex.probabilities(histories.logits[-1])
+            values.append(histories.mean(1 / (p[:, 0] * p[:, 1]) + z**2))
+        value, error = extrapolated(values)
+        observations.append(
+            Observation(
+                what=f"K = 2, gap {gap}, after 1, 4 and 16 generations at s = {time}, extrapolated "
+                "to small steps",
+                arguments={"logit_gap": gap, "diffusion_time": time},
+                value=value,
+                tolerance=error,
+                refinement=Refinement(order=1, step_sizes=steps, values=values),
+            )
+        )
+    return observations
 
 
 def envelope() -> list[Observation]:
@@ -280,15 +296,15 @@ def first_surprise() -> list[Observation]:
 def two_charts() -> list[Observation]:
     """The mixture step, all histories listed."""
     observations = []
-    for num_samples, num_generations in ((1, 6), (3, 2)):
-        loop = Loop(corpus=Fresh(num_samples), learner=MixtureStep(0.4))
-        histories = listed(loop, num_generations)
+    for start, step_size, num_samples, num_generations in ((START, 0.4, 1, 6), (OTHER, 0.7, 3, 2)):
+        loop = Loop(corpus=Fresh(num_samples), learner=MixtureStep(step_size))
+        histories = listed(loop, num_generations, start)
         observations.append(
             Observation(
-                what=f"K = 3, B = {num_samples}, {num_generations} mixture steps listed",
+                what=f"eta = {step_size}, B = {num_samples}, {num_generations} mixture steps",
                 arguments={
-                    "logits0": list(START),
-                    "step_size": 0.4,
+                    "logits0": list(start),
+                    "step_size": step_size,
                     "num_samples": num_samples,
                     "generation": num_generations,
                 },

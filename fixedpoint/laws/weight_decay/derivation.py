@@ -1,78 +1,53 @@
 """Weight decay: single traces that are pulled back to the uniform distribution.
 
-Proofs in SymPy.
+Proofs take means over one generation of the loop, for every B.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
+import mpmath
 import sympy as sp
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
-    NUM_OUTCOMES,
     OUTCOME,
     Root,
     Step,
     at,
     claim,
 )
+from fixedpoint.laws.notation import B, eta, lam, n, theta
+from fixedpoint.symbolic import Fresh, GradientSteps, Loop, Vector, centred_logits, shares
 
-theta: Any = sp.IndexedBase("theta", real=True)
-eta, T, S, s, z, lam = sp.symbols("eta T S s z lambda", positive=True)
-B, k, n = sp.symbols("B k n", integer=True, positive=True)
 stationary_h = sp.Symbol("h", positive=True)
-i, K = OUTCOME, NUM_OUTCOMES
+i = OUTCOME
+
+DECAYING = Loop(corpus=Fresh(B), learner=GradientSteps(eta, weight_decay=lam))
+"""Single traces; the logits that add up to 0 stay so."""
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
 """A model that has lost an outcome."""
 
 
-def shares(num_outcomes: int) -> list[Any]:
-    """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
-    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
-    return [*free, 1 - sum(free)]
+def pair(gap: Any) -> list[Any]:
+    """The model of two outcomes with a gap."""
+    return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]
 
 
-def noise(p: Sequence[Any], drawn: int) -> list[Any]:
-    """p̂ − p if the one sample is the outcome `drawn`."""
-    return [int(a == drawn) - p[a] for a in range(len(p))]
+def gap_of(p: Vector) -> Any:
+    """The gap θ₁ − θ₂ of two outcomes."""
+    first, second = centred_logits(p)
+    return sp.expand(first - second)
 
 
-def mean(p: Sequence[Any], quantity: Callable[[int], Any]) -> Any:
-    """The expectation over one sample: Σ_k p_k · quantity(k)."""
-    return sum(p[a] * quantity(a) for a in range(len(p)))
+def squared_size(p: Vector) -> Any:
+    """|θ|², of logits that add up to 0."""
+    return sp.expand(sum(value**2 for value in centred_logits(p)))
 
 
-# --- Weight decay ---------------------------------------------------------------------------------
-
-
-def prove_weight_decay() -> list[Step]:
-    """The second moment of one step, and its fixed point."""
-    p, x = shares(3), sp.symbols("x1:4", real=True)
-    keep = 1 - eta * lam
-    moment = mean(
-        p, lambda a: sum((keep * v + eta * g) ** 2 for v, g in zip(x, noise(p, a), strict=True))
-    )
-    spread = 1 - sum(v**2 for v in p)
-    size, het = sp.symbols("M h", positive=True)
-    balance = eta * het / (B * lam * (2 - eta * lam))
-    first = [
-        mean(p, lambda a, b=b: keep * x[b] + eta * noise(p, a)[b]) - keep * x[b] for b in range(3)
-    ]
-    return [
-        Step("E θ' = (1 − ηλ) θ  (K = 3)", first, reduce=sp.expand),
-        Step(
-            "E|θ'|² = (1 − ηλ)² |θ|² + η² (1 − Σp²), B = 1  (K = 3)",
-            moment - keep**2 * sum(v**2 for v in x) - eta**2 * spread,
-            reduce=sp.expand,
-        ),
-        Step(
-            "in the stationary law M = (1 − ηλ)² M + η² h/B has the solution claimed",
-            (keep**2 * size + eta**2 * het / B - size).subs(size, balance),
-        ),
-    ]
+# --- Any number of outcomes -----------------------------------------------------------------------
 
 
 @claim(
@@ -85,7 +60,8 @@ def prove_weight_decay() -> list[Step]:
         notation.weight_decay(0.01, 0.9),
         notation.num_samples.written(B)(1, 50),
     ),
-    assumes="T = 1, 0 < ηλ < 1, centred logits; h = E[1 − Σp²] in the stationary law.",
+    loop=DECAYING,
+    assumes="0 < ηλ < 1, centred logits; h = E[1 − Σp²] in the stationary law.",
     near_misses={
         "first order in ηλ": eta * stationary_h / (2 * B * lam),
         "the batch does not matter": eta * stationary_h / (lam * (2 - eta * lam)),
@@ -95,9 +71,28 @@ def prove_weight_decay() -> list[Step]:
         at(0.0, 1.0, 0.5, 1, gives=0.0),
     ],
 )
-def weight_decay() -> list[Step]:
-    """The second moment of one step, and its fixed point."""
-    return prove_weight_decay()
+def weight_decay(answer: Any) -> list[Step]:
+    """The second moment of one generation, and its fixed point."""
+    steps = []
+    for size in (2, 3):
+        p = shares(size)
+        # The logarithms as symbols of their own.
+        logs = {
+            sp.log(x): symbol for x, symbol in zip(p, sp.symbols(f"x1:{size + 1}"), strict=True)
+        }
+        before = squared_size(p).xreplace(logs)
+        after = sp.expand(symbolic.mean(DECAYING, p, squared_size)).xreplace(logs)
+        noise = after.subs(dict.fromkeys(logs.values(), 0))
+        kept = sp.cancel((after - noise) / before)
+        steps.append(
+            Step(
+                "E|θ'|² = (1 − ηλ)² |θ|² + noise of one generation, at rest with |θ|²",
+                (kept - 1) * answer.subs(stationary_h, symbolic.heterozygosity(p)) + noise,
+                reduce=sp.cancel,
+                sizes={"K": size},
+            )
+        )
+    return steps
 
 
 @claim(
@@ -110,7 +105,9 @@ def weight_decay() -> list[Step]:
         notation.weight_decay(0, 0.9),
         notation.generation.written(n)(0, 300),
     ),
-    assumes="T = 1, 0 < ηλ < 1.",
+    loop=DECAYING,
+    given={"num_samples": B},
+    assumes="0 < ηλ < 1.",
     near_misses={
         "continuous time": theta[i] * sp.exp(-eta * lam * n),
         "off by one generation": theta[i] * (1 - eta * lam) ** (n + 1),
@@ -121,18 +118,18 @@ def weight_decay() -> list[Step]:
         at(LOST, 0.5, 0.1, 3, gives=[0.7 * 0.95**3, float("-inf"), -0.3 * 0.95**3]),
     ],
 )
-def memory_time() -> list[Step]:
-    """The mean obeys a linear recursion."""
-    return [
-        *prove_weight_decay()[:1],
-        Step(
-            "(1 − ηλ)^n solves x(n+1) = (1 − ηλ) x(n), x(0) = 1",
-            [
-                sp.expand((1 - eta * lam) ** (n + 1) - (1 - eta * lam) * (1 - eta * lam) ** n),
-                ((1 - eta * lam) ** n).subs(n, 0) - 1,
-            ],
-        ),
-    ]
+def memory_time(answer: Any) -> list[Step]:
+    """The mean logits of one generation."""
+
+    def of_logits(claimed: Any, p: Vector) -> list[Any]:
+        return [
+            claimed.subs(i, place).subs(theta[place], value)
+            for place, value in enumerate(centred_logits(p), start=1)
+        ]
+
+    return symbolic.by_generations(
+        DECAYING, centred_logits, answer, generation=n, reduce=sp.simplify, at=of_logits
+    )
 
 
 ratio, chart = sp.Symbol("kappa", positive=True), sp.Symbol("c", integer=True, positive=True)
@@ -145,12 +142,18 @@ def decay_exponent(kappa: Any) -> Any:
     return 2 * sp.log(sp.cosh(gap / 2)) - 2 * pull / kappa
 
 
-def one_step_of_the_gap() -> tuple[Any, Any]:
-    """Mean and variance of z' − z, z = θ₁ − θ₂, from the two outcomes of one draw and B of them."""
-    p = [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
-    moves = [noise(p, a)[0] - noise(p, a)[1] for a in range(2)]
-    drift = -eta * lam * gap + eta * mean(p, lambda a: moves[a])
-    return drift, eta**2 * mean(p, lambda a: moves[a] ** 2) / B
+def slope_without_current() -> Any:
+    """The slope of log m(z) in which drift and noise of a generation carry no current.
+
+    In the Fokker–Planck equation the current is drift · m − (variance · m)'/2.
+    """
+    p = pair(gap)
+    drift, square = (
+        symbolic.mean(DECAYING, p, lambda q, m=m: sp.expand((gap_of(q) - gap) ** m)) for m in (1, 2)
+    )
+    variance = sp.factor(square - drift**2)
+    slope = (2 * drift - sp.diff(variance, gap)) / variance
+    return sp.simplify(slope.subs(lam, eta / (ratio * B)))
 
 
 @claim(
@@ -163,7 +166,9 @@ def one_step_of_the_gap() -> tuple[Any, Any]:
         notation.gap.called("logit_gap")(-8, 8),
         notation.noise_ratio(0.1, 100),
     ),
-    assumes="K = 2, T = 1, η → 0 with κ = η/(λB) fixed: the diffusion. That the chain's stationary "
+    loop=DECAYING,
+    given={"num_samples": B, "step_size": eta, "weight_decay": lam},
+    assumes="K = 2, η → 0 with κ = η/(λB) fixed: the diffusion. That the chain's stationary "
     "law tends to the diffusion's is not proved; it is off by order η.",
     near_misses={
         "without the factor of the noise": decay_exponent(ratio) - 2 * sp.log(sp.cosh(gap / 2)),
@@ -176,20 +181,14 @@ def one_step_of_the_gap() -> tuple[Any, Any]:
         at(300.0, 1e6),
     ],
 )
-def decay_density() -> list[Step]:
+def decay_density(answer: Any) -> list[Step]:
     """The zero-current solution of the Fokker–Planck equation."""
-    drift, spread = one_step_of_the_gap()
-    exponent = decay_exponent(eta / (lam * B))
-    # The current drift · m − (spread · m)'/2 over spread · m, with m = e^exponent.
-    current = drift / spread - (sp.diff(sp.log(spread), gap) + sp.diff(exponent, gap)) / 2
     return [
-        Step("the drift of the gap is −ηλz", (drift + eta * lam * gap).rewrite(sp.exp)),
+        Step("the ratio is 1 at z = 0", answer.subs(gap, 0)),
         Step(
-            "the variance of a step is η²/(B cosh²(z/2))",
-            (spread * B / eta**2 - 1 / sp.cosh(gap / 2) ** 2).rewrite(sp.exp),
+            "the density carries no probability current, κ = η/(λB)",
+            (sp.diff(answer, gap) - slope_without_current()).rewrite(sp.exp),
         ),
-        Step("m carries no probability current, κ = η/(λB)", current.rewrite(sp.exp)),
-        Step("the ratio is 1 at z = 0", decay_exponent(ratio).subs(gap, 0)),
     ]
 
 
@@ -203,7 +202,9 @@ def decay_density() -> list[Step]:
         notation.noise_ratio(0.1, 100),
         notation.chart(1, 2, "integer"),
     ),
-    assumes="K = 2, T = 1, the diffusion: η → 0 with κ = η/(λB) fixed; density per dz (c = 1) or "
+    loop=DECAYING,
+    given={"num_samples": B, "step_size": eta, "weight_decay": lam},
+    assumes="K = 2, the diffusion: η → 0 with κ = η/(λB) fixed; density per dz (c = 1) or "
     "per dp (c = 2), its logarithm's curvature taken along z.",
     near_misses={
         "the noise of the uniform model": -2 / ratio + (chart - 1) / 2,
@@ -215,33 +216,23 @@ def decay_density() -> list[Step]:
         at(2.0, 2, gives=0.0),
     ],
 )
-def decay_thresholds() -> list[Step]:
+def decay_thresholds(answer: Any) -> list[Step]:
     """Curvature at the tie in either chart, and why it decides about the number of modes."""
-    p = 1 / (1 + sp.exp(-gap))
-    gap_density = decay_exponent(ratio)
-    density = gap_density - sp.log(sp.diff(p, gap) / sp.diff(p, gap).subs(gap, 0))
+    # Per dp there is one dp/dz fewer than per dz.
+    slope = slope_without_current() - (chart - 1) * sp.diff(sp.log(sp.diff(pair(gap)[0], gap)), gap)
     u = gap / 2
-    general = gap_density + 2 * (chart - 1) * sp.log(sp.cosh(u))
     balance = gap * sp.cosh(u) ** 3 / sp.sinh(u)
     growth = sp.diff(balance, gap) / balance * sp.sinh(u) * sp.cosh(u)
-    slope = chart * sp.tanh(u) - 2 * gap * sp.cosh(u) ** 2 / ratio
     return [
         Step(
-            "per dz the density has the factor cosh²(z/2), per dp, by dp/dz, its square",
-            [
-                (sp.diff(general.subs(chart, c) - log_density, gap)).rewrite(sp.exp)
-                for c, log_density in ((1, gap_density), (2, density))
-            ],
-        ),
-        Step("its slope is c tanh(z/2) − (2/κ) z cosh²(z/2)", sp.diff(general, gap) - slope),
-        Step(
             "the curvature at z = 0, where the slope is 0",
-            [sp.diff(slope, gap).subs(gap, 0) - (chart / 2 - 2 / ratio), slope.subs(gap, 0)],
+            [sp.diff(slope, gap).subs(gap, 0) - answer, slope.subs(gap, 0)],
         ),
+        Step("it is 0 at κ = 4/c", answer.subs(ratio, 4 / chart)),
         Step(
             "away from 0 the slope vanishes where z cosh³(z/2)/sinh(z/2) = κc/2, which is 2 at 0",
             [
-                slope - 2 * sp.tanh(u) / ratio * (ratio * chart / 2 - balance),
+                (slope - 2 * sp.tanh(u) / ratio * (ratio * chart / 2 - balance)).rewrite(sp.exp),
                 sp.limit(balance, gap, 0) - 2,
             ],
         ),
@@ -268,7 +259,9 @@ def lowest_probability(decay: Any) -> Any:
     lowest_probability(lam),
     lhs=r"{\liminf_{n\to\infty}\,\min(p_n,1-p_n)}",
     of=(notation.weight_decay(0.001, 3),),
-    assumes="T = 1, K = 2, η(λ + 1/2) ≤ 1, every B. A model that starts inside the floor never "
+    loop=DECAYING,
+    given={"num_samples": B, "step_size": eta},
+    assumes="K = 2, η(λ + 1/2) ≤ 1, every B. A model that starts inside the floor never "
     "passes it; with larger steps the model does pass it, and only |z| ≤ 2/λ is left.",
     near_misses={
         "the leading logarithm for small decay": lam / 2 * sp.log(2 / lam),
@@ -282,27 +275,41 @@ def lowest_probability(decay: Any) -> Any:
         at(100.0),
     ],
 )
-def decay_floor() -> list[Step]:
+def decay_floor(answer: Any) -> list[Step]:
     """The leader's own map of the gap: where it rests, and when it keeps the order of gaps."""
-    p = [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
-    moves = [noise(p, a)[0] - noise(p, a)[1] for a in range(2)]
-    up, down = ((1 - eta * lam) * gap + eta * move for move in moves)
-    rest = sp.log((1 - q) / q)
+    p = pair(gap)
+    up, down = (gap_of(DECAYING.learner(p, drawn)) for drawn in ([1, 0], [0, 1]))
+    share = sp.Symbol("y", positive=True)
+    between = gap_of(DECAYING.learner(p, [share, 1 - share]))
     slope = 1 - eta * lam - 2 * eta * p[0] * p[1]
+
+    def rarest(decay: Any) -> Any:
+        """The rarer probability where a draw of the leader leaves the gap alone."""
+        rest = sp.lambdify(gap, ((up - gap) / eta).subs(lam, decay).simplify(), "mpmath")
+        with mpmath.workdps(70):
+            found = mpmath.findroot(rest, (0, 2 / mpmath.mpmathify(decay)), solver="anderson")
+            return sp.Float(1 / (1 + mpmath.exp(found)), 65)
+
+    numbers = [sp.Rational(x) for x in ("1/32", "1/4", "5/8", "3/2", "3")]
     return [
+        symbolic.at_numbers(
+            answer,
+            [({lam: decay}, rarest(decay)) for decay in numbers],
+            "it is the rarer probability at the gap z* where a draw of the leader leaves the gap",
+            λ=tuple(numbers),
+        ),
         Step(
-            "drawing the leader, z' − z = η (2/(1 + e^z) − λz), which decreases in z: the largest "
-            "gap z* has λz* = 2q, with q = 1/(1 + e^z*)",
+            "drawing the leader, z' − z = η (2/(1 + e^z) − λz), which decreases in z: z* is the "
+            "largest gap",
             [
                 up - gap - eta * (2 * p[1] - lam * gap),
-                (2 * p[1] - lam * gap).subs(gap, rest) - (2 * q - lam * rest),
                 sp.diff(2 * p[1] - lam * gap, gap) + 2 * p[0] * p[1] + lam,
             ],
         ),
         Step("drawing the other is its mirror image", up.subs(gap, -gap) + down),
         Step(
             "a draw of B samples moves the gap to a point between the two",
-            (1 - eta * lam) * gap + eta * (2 * y - 2 * p[0]) - (y * up + (1 - y) * down),
+            between - (share * up + (1 - share) * down),
         ),
         Step("the slope of the map is 1 − ηλ − 2ηpq", sp.diff(up, gap) - slope),
         Step(
@@ -311,6 +318,3 @@ def decay_floor() -> list[Step]:
             slope - (1 - eta * (lam + sp.S.Half) + eta * (p[0] - p[1]) ** 2 / 2),
         ),
     ]
-
-
-y = sp.Symbol("y", positive=True)
