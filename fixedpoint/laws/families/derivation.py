@@ -196,7 +196,7 @@ def poisson(answer: Any) -> list[Step]:
         p = symbolic.normalised([lam**count / sp.factorial(count) for count in range(size)])
         drawn = symbolic.next_model(TEMPERED, p)
         # The student's log-probability of a count, -log x! aside, which does not move.
-        loss = -sum(q * (count * eta - sp.exp(eta)) for count, q in enumerate(drawn))
+        loss: Any = -sum(q * (count * eta - sp.exp(eta)) for count, q in enumerate(drawn))
         mean = sp.sympify(answer).subs(N, size).doit()
         matched.append(
             Step(
@@ -521,8 +521,8 @@ def final_answer(answer: Any) -> list[Step]:
         [(sp.cancel(x.subs(sizes))) ** (1 / T) for x in model[first : first + 3]]
         for first in (0, 3)
     ]
-    of_modes = [
-        sum(unnormalised[group]).subs({r: sp.exp(-gap) for r, gap in lower.items()})
+    of_modes: list[Any] = [
+        sp.Add(*unnormalised[group]).subs({r: sp.exp(-gap) for r, gap in lower.items()})
         for group in (0, 1)
     ]
     return [
