@@ -8,7 +8,7 @@ adds the numbers, and the error of what it observes, which is known beforehand:
     `exact`         runs a loop that draws nothing at random   the learner's
     `simulated`     the mean over replicates                   deviation/√replicates
     `charted`       the exact chain's distribution             rounding
-    `lasting`       the exact chain's stationary distribution  rounding
+    `lasting`       the exact chain's stationary distribution  rounding, or what a limit leaves
 
 A process may also make an `Observation` by hand, of what no road reads off.
 """
@@ -156,7 +156,9 @@ def charted(num_outcomes: int = 2, **numbers: Any) -> Experiment:
     return Experiment(road, numbers)
 
 
-def lasting(read: Callable[[np.ndarray, np.ndarray], Any], **numbers: Any) -> Experiment:
+def lasting(
+    read: Callable[[np.ndarray, np.ndarray], Any], tolerance: float = ROUNDING, **numbers: Any
+) -> Experiment:
     """What is read off the exact chain's stationary law: (probabilities, models) ↦ value."""
 
     def road(loop: Any, _: Any, numbers: Any) -> Any:
@@ -166,7 +168,7 @@ def lasting(read: Callable[[np.ndarray, np.ndarray], Any], **numbers: Any) -> Ex
             weights.append(chance * law)
             models.append(simplex.probabilities(model))
         value = read(np.concatenate(weights), np.concatenate(models))
-        return value, {"tolerance": ROUNDING}, "the stationary law of the exact chain"
+        return value, {"tolerance": tolerance}, "the stationary law of the exact chain"
 
     return Experiment(road, numbers)
 

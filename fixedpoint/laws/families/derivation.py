@@ -4,50 +4,34 @@ Proofs in SymPy.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import OUTCOME, Edge, Step, at, claim
+from fixedpoint.laws.notation import T, beta
+from fixedpoint.symbolic import FinalAnswer, Loop, Temperature
 
-T = sp.Symbol("T", positive=True)
 n = sp.Symbol("n", integer=True, nonnegative=True)
-j, k, h = sp.symbols("j k h", integer=True, positive=True)
-beta, beta_other = sp.Symbol("beta", positive=True), sp.Symbol(r"\beta'", positive=True)
+k = sp.Symbol("k", integer=True, positive=True)
 
-EXACT_REFIT = "Infinite samples; the learner reaches the minimum; every table of logits is allowed."
-"""The three conditions under which a generation is θ → θ/T."""
-
-
-def softmax(logits: Sequence[Any]) -> list[Any]:
-    """Probabilities e^θ / Σ e^θ."""
-    partition = sum(sp.exp(x) for x in logits)
-    return [sp.exp(x) / partition for x in logits]
-
-
-def tempered(probabilities: Sequence[Any], temperature: Any) -> list[Any]:
-    """What is drawn from: p^{1/T} / Σ p^{1/T}."""
-    powers = [p ** (1 / temperature) for p in probabilities]
-    return [power / sum(powers) for power in powers]
-
-
-def cross_entropy(target: Sequence[Any], logits: Sequence[Any]) -> Any:
-    """-Σ target log softmax(logits)."""
-    log_partition = sp.log(sum(sp.exp(x) for x in logits))
-    return -sum(t * (x - log_partition) for t, x in zip(target, logits, strict=True))
-
-
-def kl_divergence(probabilities: Sequence[Any], others: Sequence[Any]) -> Any:
-    """KL(p ‖ q) = Σ p log(p/q)."""
-    return sum(p * sp.log(p / q) for p, q in zip(probabilities, others, strict=True))
+TEMPERED = Loop(Temperature(T))
+SHARPENED = Loop(Temperature(1 / beta))
 
 
 def expand(expression: Any) -> Any:
     """Split powers of products and logarithms of quotients of positive numbers, then simplify."""
     split = sp.expand_log(sp.powdenest(sp.expand_power_base(expression, force=True), force=True))
     return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
+
+
+def log_odds(p: Any, first: int = 0, other: int = 1) -> Any:
+    """The logarithm of p₁/p₂, of a model or of what is drawn from it."""
+    return sp.expand(
+        sp.expand_log(sp.powdenest(sp.log(p[first] / p[other]), force=True), force=True)
+    )
 
 
 # --- which families it keeps ---------------------------------------------------------------------
@@ -69,8 +53,9 @@ FAMILY_RHS = (eta + c) * T**-n - c
         notation.temperature(0.4, 2.5),
         notation.generation.written(n)(0, 10),
     ),
-    assumes=EXACT_REFIT + " log h = const + c t on the support; η_n lies in the natural domain "
-    "(gamma: shape > 1 - Tⁿ; Pareto density x^{-α}: α > Tⁿ).",
+    loop=TEMPERED,
+    assumes="Every table of logits is allowed; log h = const + c t on the support; η_n lies in the "
+    "natural domain (gamma: shape > 1 - Tⁿ; Pareto density x^{-α}: α > Tⁿ).",
     cites=("alemohammad2023",),
     near_misses={
         "base measure ignored": eta * T**-n,
@@ -84,42 +69,59 @@ FAMILY_RHS = (eta + c) * T**-n - c
         at(3.0, -1.0, 0.5, 0),
     ],
 )
-def exponential_family() -> list[Step]:
+def exponential_family(answer: Any) -> list[Step]:
     """Closure of h(x) e^{ηt(x)} under powers: iff log h lies in the span of 1 and t."""
     x, y, c0 = sp.symbols("x y c_0", positive=True)
-    t, log_h = sp.Function("t"), sp.Function("g")
-    eta_next, A, A_next = sp.symbols("eta' A A'")
+    levels, bases = sp.symbols("t1:4", real=True), sp.symbols("g1:4", real=True)
 
-    def odds(logarithm: Any, *arguments: Any) -> Any:
-        return logarithm(x, *arguments) - logarithm(y, *arguments)
+    def model(log_h: Any) -> Any:
+        return symbolic.softmax([g + eta * level for g, level in zip(log_h, levels, strict=True)])
 
-    def spanned(z: Any, parameter: Any) -> Any:
-        return c0 + c * t(z) + parameter * t(z)
+    # One generation of three outcomes: which η has its log-odds, and which log h do they need?
+    spanned = symbolic.next_model(TEMPERED, model([c0 + c * level for level in levels]))
+    found = [
+        sp.cancel(log_odds(spanned, 0, other) / (levels[0] - levels[other])) - c for other in (1, 2)
+    ]
+    eta_next = sp.Symbol("eta'", real=True)
+    h_gap, t_gap = bases[0] - bases[1], levels[0] - levels[1]
+    free = log_odds(symbolic.next_model(TEMPERED, model(bases)))
+    needed = (1 / T - 1) * h_gap - (eta_next - eta / T) * t_gap
 
-    tempered_log = (log_h(x) + eta * t(x) - A) / T
-    family_log = log_h(x) + eta_next * t(x) - A_next
-    needed = (1 / T - 1) * log_h(x) - (eta_next - eta / T) * t(x) - (A / T - A_next)
+    def later(parameter: Any, slope: int) -> Any:
+        """What is claimed of a parameter after one generation, with this slope of log h."""
+        return answer.subs({eta: parameter, c: slope, n: 1}, simultaneous=True)
 
-    mu, variance, a, b, q, alpha = sp.symbols("mu sigma^2 a b q alpha", positive=True)
-    q_log = sp.log(q)
+    def odds(log_density: Any, *parameters: Any) -> Any:
+        return log_density(x, *parameters) - log_density(y, *parameters)
+
+    mu, v, a, b, q, alpha = sp.symbols("mu sigma^2 a b q alpha", positive=True)
+    narrowed = 1 / later(1 / v, 0)
     families = {
         "Gaussian: variance T σ²": (
             lambda z, mu, v: -((z - mu) ** 2) / (2 * v),
-            (mu, variance),
-            (mu, T * variance),
+            (mu, v),
+            (later(mu / v, 0) * narrowed, narrowed),
         ),
         "log-normal: μ - σ²(1 - T), T σ²": (
             lambda z, mu, v: -((sp.log(z) - mu) ** 2) / (2 * v) - sp.log(z),
-            (mu, variance),
-            (mu - variance * (1 - T), T * variance),
+            (mu, v),
+            (later(mu / v, -1) * narrowed, narrowed),
         ),
         "gamma: 1 + (a - 1)/T, b/T": (
             lambda z, a, b: (a - 1) * sp.log(z) - b * z,
             (a, b),
-            (1 + (a - 1) / T, b / T),
+            (later(a, -1), later(b, 0)),
         ),
-        "geometric: q^{1/T}": (lambda z, log_q: z * log_q, (q_log,), (q_log / T,)),
-        "Pareto: α/T": (lambda z, alpha: -alpha * sp.log(z), (alpha,), (alpha / T,)),
+        "geometric: q^{1/T}": (
+            lambda z, log_q: z * log_q,
+            (sp.log(q),),
+            (later(sp.log(q), 0),),
+        ),
+        "Pareto: α/T": (
+            lambda z, alpha: -alpha * sp.log(z),
+            (alpha,),
+            (later(alpha, 0),),
+        ),
     }
     closed = [
         Step(
@@ -130,20 +132,24 @@ def exponential_family() -> list[Step]:
         for name, (log, before, after) in families.items()
     ]
     return [
+        Step("generation 0 is the start", answer.subs(n, 0) - eta),
         Step(
-            "if log h = c₀ + c t, one generation maps η to (η + c)/T - c",
-            odds(spanned, eta) / T - odds(spanned, FAMILY_RHS.subs(n, 1)),
-            reduce=lambda e: sp.simplify(sp.expand(e)),
+            "if log h = c₀ + c t, a generation has the log-odds of one η for all outcomes",
+            found[0] - found[1],
+            sizes={"K": 3},
         ),
         Step(
-            "n generations: the map of one composes to the claim",
-            FAMILY_RHS.subs(n, 1).subs(eta, FAMILY_RHS) - FAMILY_RHS.subs(n, n + 1),
+            "a generation of the loop leads from n to n + 1",
+            answer.subs(n, n + 1) - answer.subs(eta, found[0]),
         ),
-        Step("generation 0 is the start", FAMILY_RHS.subs(n, 0) - eta),
         Step(
             "conversely, staying in the family says (1/T - 1) log h ∈ span{1, t}",
-            tempered_log - family_log - needed,
+            free - (h_gap + eta_next * t_gap) - needed,
             reduce=sp.expand,
+        ),
+        Step(
+            "the odds that are drawn are powers of the model's, of any two values",
+            log_odds(TEMPERED.drawn([x, y])) - log_odds([x, y]) / T,
         ),
         *closed,
     ]
@@ -169,7 +175,8 @@ POISSON_RHS = _mean_count((lam**k / sp.factorial(k)) ** (1 / T))
         notation.temperature(0.3, 2),
         notation.num_terms(120, 120),
     ),
-    assumes="Infinite samples; the student is a Poisson law of least cross-entropy; the terms "
+    loop=TEMPERED,
+    assumes="The student is a Poisson law of least cross-entropy; the terms "
     "from N on are negligible.",
     near_misses={
         "as if the family were closed": lam ** (1 / T),
@@ -182,27 +189,34 @@ POISSON_RHS = _mean_count((lam**k / sp.factorial(k)) ** (1 / T))
         at(200.0, 0.8, 600),
     ],
 )
-def poisson() -> list[Step]:
+def poisson(answer: Any) -> list[Step]:
     """The refit in the Poisson family matches the mean; the family is not closed."""
-    x, y = sp.symbols("x y", positive=True)
-    tempered_mean, log_factorial = sp.symbols("M G")
-    loss = -(tempered_mean * eta - sp.exp(eta) - log_factorial)
+    matched = []
+    for size in (2, 3, 4):
+        p = symbolic.normalised([lam**count / sp.factorial(count) for count in range(size)])
+        drawn = symbolic.next_model(TEMPERED, p)
+        # The student's log-probability of a count, -log x! aside, which does not move.
+        loss: Any = -sum(q * (count * eta - sp.exp(eta)) for count, q in enumerate(drawn))
+        mean = sp.sympify(answer).subs(N, size).doit()
+        matched.append(
+            Step(
+                "the cross-entropy is stationary where e^η is the claimed mean",
+                loss.diff(eta).subs(eta, sp.log(mean)),
+                reduce=lambda e: sp.factor(sp.expand_power_base(sp.powdenest(e), force=True)),
+                sizes={"N": size},
+            )
+        )
+    tempered_mean = sp.Symbol("M")
     return [
+        *matched,
         Step(
-            "the cross-entropy is stationary where e^η is the mean of what is drawn",
-            loss.diff(eta).subs(eta, sp.log(tempered_mean)),
+            "and convex there: its curvature is e^η",
+            -(tempered_mean * eta - sp.exp(eta)).diff(eta, 2) - sp.exp(eta),
         ),
-        Step("and convex there: its curvature is e^η", loss.diff(eta, 2) - sp.exp(eta)),
         Step(
             "log h = -log x! is not affine in x: its second difference at 0 is -log 2, not 0",
             (-sp.log(sp.factorial(2)) + 2 * sp.log(sp.factorial(1)) - sp.log(sp.factorial(0)))
             + sp.log(2),
-        ),
-        Step(
-            "what is drawn is the power of the Poisson law",
-            sp.log((lam**x / y * sp.exp(-lam)) ** (1 / T))
-            - (sp.log((lam**x / y) ** (1 / T)) - lam / T),
-            reduce=expand,
         ),
     ]
 
@@ -216,7 +230,8 @@ DRIFT_RHS = -(1 - T) / 2
     lhs=r"\lambda_{n+1} - \lambda_n",
     kind="asymptotic",
     of=(notation.temperature(0.2, 2),),
-    assumes="Infinite samples; the student is a Poisson law; λ large, correction of order 1/λ.",
+    loop=TEMPERED,
+    assumes="The student is a Poisson law; λ large, correction of order 1/λ.",
     near_misses={
         "no factor one half": -(1 - T),
         "sign": (1 - T) / 2,
@@ -228,7 +243,7 @@ DRIFT_RHS = -(1 - T) / 2
         at(1e-3),
     ],
 )
-def poisson_drift() -> list[Step]:
+def poisson_drift(answer: Any) -> list[Step]:
     """Stirling's series about the mean: x = λ + √λ y, to first order in 1/√λ."""
     s, y = sp.Symbol("s", positive=True), sp.Symbol("y", real=True)
     a = sp.Symbol("a", positive=True)
@@ -244,6 +259,9 @@ def poisson_drift() -> list[Step]:
         density = sp.exp(-(y**2) / (2 * a)) / sp.sqrt(2 * sp.pi * a)
         return sp.integrate(sp.expand(polynomial) * density, (y, -sp.oo, sp.oo))
 
+    # What is drawn has the power 1/a of the weights, so that y has the variance a.
+    weights = sp.symbols("w1:3", positive=True)
+    spread = sp.cancel(log_odds(weights) / log_odds(TEMPERED.drawn(weights)))
     shift = gaussian_mean(y * cubic / a)
     return [
         Step(
@@ -253,7 +271,7 @@ def poisson_drift() -> list[Step]:
         Step(
             "tempered, y is Gaussian of variance T with the cubic over T as correction: the "
             "mean of √λ y is -(1 - T)/2",
-            shift.subs(a, T) - DRIFT_RHS,
+            shift.subs(a, spread) - answer,
         ),
     ]
 
@@ -265,9 +283,11 @@ CONE_RHS = 4 * beta / (2 + 2**beta)
 CONE_TWO_CONTEXTS_RHS = beta * sp.cosh(delta / 2) ** 2 / sp.cosh(beta * delta / 2) ** 2
 
 
-def _moment(weights: Sequence[Any], slope: Any) -> Any:
-    terms = [weight * sp.exp(slope * t) for t, weight in enumerate(weights)]
-    return sum(t * term for t, term in enumerate(terms)) / sum(terms)
+def multiplier(loss: Any, student: Any, last: Any) -> Any:
+    """dw'/dw at w = 0 where the slope of the loss in w' vanishes."""
+    slope = loss.diff(student)
+    start = {student: 0, last: 0}
+    return -slope.diff(last).subs(start) / slope.diff(student).subs(start)
 
 
 @claim(
@@ -276,7 +296,8 @@ def _moment(weights: Sequence[Any], slope: Any) -> Any:
     CONE_RHS,
     lhs=r"\left. \frac{dw'}{dw} \right|_{w=0}",
     of=(notation.inverse_temperature(0.1, 6),),
-    assumes="Infinite samples; logits log(1, 2, 1) + w (0, 1, 2), w trained to the minimum. "
+    loop=SHARPENED,
+    assumes="Logits log(1, 2, 1) + w (0, 1, 2), w trained to the minimum. "
     "Below 1 (sharper than T = 0.273) the symmetric state is stable, but only locally.",
     near_misses={
         "the law of a cone": beta,
@@ -290,28 +311,35 @@ def _moment(weights: Sequence[Any], slope: Any) -> Any:
         at(1e4, gives=0.0),
     ],
 )
-def cone() -> list[Step]:
+def cone(answer: Any) -> list[Step]:
     """A cone of tables keeps the law; a frozen base measure (1, 2, 1) does not."""
-    w, v, a, b = sp.symbols("w v a b", real=True)
-    features = (a, b)
-    low_rank = [w * feature for feature in (a, b, 0)]
-    teacher = tempered(softmax(low_rank), T)
-    loss = cross_entropy(teacher, [v * feature for feature in (*features, 0)])
-    student = _moment([sp.Integer(1), 2, 1], w)
-    drawn = _moment([sp.Integer(1), 2**beta, 1], beta * w)
+    w, v = sp.symbols("w w'", real=True)
+    features = [*sp.symbols("a b", real=True), 0]
+
+    def low_rank(parameter: Any) -> list[Any]:
+        return [parameter * feature for feature in features]
+
+    def adapted(parameter: Any) -> list[Any]:
+        return [sp.log(base) + parameter * place for place, base in enumerate((1, 2, 1))]
+
+    def loss(table: Any) -> Any:
+        drawn = symbolic.next_model(SHARPENED, symbolic.softmax(table(w)))
+        return symbolic.cross_entropy(drawn, table(v))
+
     return [
         Step(
+            "frozen base log(1, 2, 1) plus w (0, 1, 2): the slope of the loss, set to 0, gives "
+            "dw'/dw at w = 0",
+            multiplier(loss(adapted), v, w) - answer,
+        ),
+        Step(
+            "where w = 0 stays",
+            loss(adapted).diff(v).subs({v: 0, w: 0}),
+        ),
+        Step(
             "rank one, θ = w (a, b, 0): the loss in w alone is stationary at w/T",
-            loss.diff(v).subs(v, w / T),
+            loss(low_rank).diff(v).subs(v, beta * w),
             reduce=expand,
-        ),
-        Step(
-            "frozen base log(1, 2, 1) plus w (0, 1, 2): equal means at w = 0",
-            (student - drawn).subs(w, 0),
-        ),
-        Step(
-            "matching the means, dw'/dw at w = 0 is the claim",
-            drawn.diff(w).subs(w, 0) / student.diff(w).subs(w, 0) - CONE_RHS,
         ),
     ]
 
@@ -324,7 +352,8 @@ def cone() -> list[Step]:
         notation.inverse_temperature(0.1, 6),
         notation.offset(0, 4),
     ),
-    assumes="Infinite samples, equally from both contexts; logit gaps w ± δ with the shared w "
+    loop=SHARPENED,
+    assumes="Samples equally from both contexts; logit gaps w ± δ with the shared w "
     "trained to the minimum. A statement about small w: far away the gap grows as β w.",
     near_misses={
         "the law of a cone": beta,
@@ -338,21 +367,25 @@ def cone() -> list[Step]:
         at(100.0, 30.0, gives=0.0),
     ],
 )
-def cone_two_contexts() -> list[Step]:
+def cone_two_contexts(answer: Any) -> list[Step]:
     """One shared logit, two contexts with frozen offsets ±δ, two outcomes."""
-    w = sp.Symbol("w", real=True)
+    w, v = sp.symbols("w w'", real=True)
 
-    def mean(slope: Any) -> Any:
-        return sum(1 / (1 + sp.exp(-slope * (w + sign * delta))) for sign in (1, -1)) / 2
+    def table(parameter: Any, sign: int) -> list[Any]:
+        return [parameter + sign * delta, 0]
 
-    student, drawn = mean(1), mean(beta)
-    ratio = drawn.diff(w).subs(w, 0) / student.diff(w).subs(w, 0)
+    loss: Any = sum(
+        symbolic.cross_entropy(
+            symbolic.next_model(SHARPENED, symbolic.softmax(table(w, sign))), table(v, sign)
+        )
+        for sign in (1, -1)
+    )
     return [
-        Step("the means agree at w = 0", (student - drawn).subs(w, 0)),
         Step(
-            "matching the means, dw'/dw at w = 0 is the claim",
-            (ratio - CONE_TWO_CONTEXTS_RHS).rewrite(sp.exp),
+            "the slope of the loss, set to 0, gives dw'/dw at w = 0",
+            (multiplier(loss, v, w) - answer).rewrite(sp.exp),
         ),
+        Step("where w = 0 stays", loss.diff(v).subs({v: 0, w: 0})),
     ]
 
 
@@ -360,6 +393,8 @@ def cone_two_contexts() -> list[Step]:
 
 alpha: Any = sp.IndexedBase("alpha", real=True)
 entropies: Any = sp.IndexedBase("H", real=True)
+ANSWERED = Loop(Temperature(T), learner=FinalAnswer((0, 0, 0, 1, 1, 1)))
+"""Two answers with three reasonings each; the claim is about any."""
 FINAL_ANSWER_RHS = entropies[OUTCOME] + (alpha[OUTCOME] - entropies[OUTCOME]) * T**-n
 
 
@@ -389,7 +424,8 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
         notation.temperature(0.4, 2.5),
         notation.generation.written(n)(1, 12),
     ),
-    assumes="Infinite samples of reasonings with answers; α the logits of the answers, H "
+    loop=ANSWERED,
+    assumes="α the logits of the answers, H "
     "the Rényi entropies of order 1/T of their reasonings; each generation is a step of "
     "expectation maximisation on the likelihood of the answers. At T = 0, where several "
     "answers tie in their likeliest reasonings, the logits of generation 1 are the logarithms "
@@ -441,15 +477,19 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
         Edge({**_ONE_LOST, "temperature": 0.7, "generation": 3}),
     ],
 )
-def final_answer() -> list[Step]:
+def final_answer(answer: Any) -> list[Step]:
     """Two answers with three reasonings each, from the likelihood of the answers."""
     raw = [sp.symbols(f"{name}1:4", positive=True) for name in ("r", "s")]
-    reasonings = [[x / sum(group) for x in group] for group in raw]
+    reasonings = [symbolic.normalised(group) for group in raw]
     masses = sp.symbols("P Q", positive=True)
+    model = [m * r for m, group in zip(masses, reasonings, strict=True) for r in group]
+    after = symbolic.next_model(ANSWERED, model)
+    drawn = ANSWERED.drawn(model)
+
+    # The likelihood of the answers, and its slope at what the learner makes of the data q.
     data, others = sp.symbols("q1:3", positive=True), sp.symbols("u1:4", positive=True)
-    logits = [
-        sp.log(q) + sp.log(r) for q, group in zip(data, reasonings, strict=True) for r in group
-    ]
+    spread = [q / 3 for q in data for _ in range(3)]
+    here = ANSWERED.learner.completed(model, spread)
     student = sp.symbols("x1:7", real=True)
     partition = sp.log(sum(sp.exp(x) for x in student))
     groups = student[:3], student[3:]
@@ -457,55 +497,70 @@ def final_answer() -> list[Step]:
         q * (sp.log(sum(sp.exp(x) for x in group)) - partition)
         for q, group in zip(data, groups, strict=True)
     )
-    here = dict(zip(student, logits, strict=True))
-    slope: list[Any] = [loss.diff(x).subs(here, simultaneous=True) for x in student]
-    normalised = {data[1]: 1 - data[0]}
+    start = dict(zip(student, symbolic.logits(here), strict=True))
+    slope = [loss.diff(x).subs(start).subs(data[1], 1 - data[0]) for x in (student[0], student[3])]
     # What any model with the same answers is away from the last one, answer by answer.
-    other = [u / sum(others) for u in others]
+    other = symbolic.normalised(others)
     q, p, r = data[0], masses[0], reasonings[0]
-    beyond = kl_divergence([q * u for u in other], [p * x for x in r])
-    nearest = kl_divergence([q * x for x in r], [p * x for x in r])
-    drawn = [
-        sum((mass * x) ** (1 / T) for x in group)
-        for mass, group in zip(masses, reasonings, strict=True)
-    ]
+    beyond = symbolic.kl_divergence([q * u for u in other], [p * x for x in r])
+    nearest = symbolic.kl_divergence([q * x for x in r], [p * x for x in r])
+
+    # Drawn and learnt, the log-odds of the answers; in H, what is claimed of them.
+    moved = alpha[OUTCOME] / T + (1 - 1 / T) * entropies[OUTCOME]
     renyi = [sp.log(sum(x ** (1 / T) for x in group)) / (1 - 1 / T) for group in reasonings]
-    claim = [
-        sp.log(mass) / T + (1 - 1 / T) * entropy
+    logits = [
+        moved.subs({alpha[OUTCOME]: sp.log(mass), entropies[OUTCOME]: entropy})
         for mass, entropy in zip(masses, renyi, strict=True)
     ]
-    step = FINAL_ANSWER_RHS / T + (1 - 1 / T) * entropies[OUTCOME]
+    odds = sp.log(sum(drawn[:3]) / sum(drawn[3:]))
     # Two of three reasonings of the one answer are modes, and one of the other.
     gaps = sp.symbols("g1:4", positive=True)
     lower = dict(zip((*raw[0], *raw[1]), (0, 0, gaps[0], 0, *gaps[1:]), strict=True))
-    levels = {r: sp.exp(-gap) for r, gap in lower.items()}
     sizes = {mass: sum(group) for mass, group in zip(masses, raw, strict=True)}
-    of_modes: list[Any] = [sp.simplify(sp.S(part).subs(sizes)).subs(levels) for part in drawn]
+    unnormalised = [
+        [(sp.cancel(x.subs(sizes))) ** (1 / T) for x in model[first : first + 3]]
+        for first in (0, 3)
+    ]
+    of_modes: list[Any] = [
+        sp.Add(*unnormalised[group]).subs({r: sp.exp(-gap) for r, gap in lower.items()})
+        for group in (0, 1)
+    ]
     return [
+        Step("generation 0 is the initial model", answer.subs(n, 0) - alpha[OUTCOME]),
         Step(
-            "the gradient of the loss of the answers vanishes where they are those of the data, "
-            "in whatever proportions their reasonings are",
-            [sp.simplify(part).subs(normalised) for part in slope],
-        ),
-        Step(
-            "of all such models that which keeps the proportions is nearest to the last one: "
-            "another is further by q(y) times the divergence of its proportions",
-            beyond - nearest - q * kl_divergence(other, r),
-            reduce=lambda x: sp.simplify(sp.expand(sp.expand_log(x, force=True))),
+            "if the law holds in generation n, it holds in the next",
+            answer.subs(n, n + 1) - answer.subs(alpha[OUTCOME], moved),
         ),
         Step(
             "drawn at T, an answer has the logit α/T + (1 - 1/T) H, H the Rényi entropy of order "
             "1/T of its reasonings",
-            (sp.log(drawn[0] / drawn[1]) - (claim[0] - claim[1])),
+            odds - (logits[0] - logits[1]),
             reduce=_expand_powers,
+        ),
+        Step(
+            "the learner has the answers of what is drawn, and leaves the reasonings of each",
+            [
+                sum(after[:3]) - sum(drawn[:3]),
+                *(
+                    after[first + place] * group[0] - after[first] * group[place]
+                    for first, group in zip((0, 3), reasonings, strict=True)
+                    for place in (1, 2)
+                ),
+            ],
+            reduce=sp.factor,
+        ),
+        Step(
+            "at its model the gradient of the loss of the answers vanishes",
+            slope,
+        ),
+        Step(
+            "of all such models that which keeps the proportions is nearest to the last one: "
+            "another is further by q(y) times the divergence of its proportions",
+            beyond - nearest - q * symbolic.kl_divergence(other, r),
+            reduce=lambda x: sp.simplify(sp.expand(sp.expand_log(x, force=True))),
         ),
         Step(
             "towards T = 0 the answers of the draws are as frequent as the modes that have them",
             [sp.limit(part, T, 0, "+") - m for part, m in zip(of_modes, (2, 1), strict=True)],
-        ),
-        Step("generation 0 is the initial model", FINAL_ANSWER_RHS.subs(n, 0) - alpha[OUTCOME]),
-        Step(
-            "if the law holds in generation n, it holds in the next",
-            FINAL_ANSWER_RHS.subs(n, n + 1) - step,
         ),
     ]

@@ -3,6 +3,7 @@
 The loops, run.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -64,8 +65,7 @@ def roads() -> Mapping[str, tuple[Learner, float]]:
 
 
 def exponential_family() -> list[Observation]:
-    """Densities on a uniform grid, run for three generations; the exponents read off by a fit."""
-    temperature, generation = 0.7, 3
+    """Densities on a uniform grid, run for a few generations; the exponents read off by a fit."""
     x, n = np.linspace(0.05, 12.0, 240), np.arange(60.0)
     log_x = np.log(x)
     mean, variance, shape, rate, ratio, exponent = 1.5, 0.8, 2.5, 0.7, 0.6, 1.8
@@ -91,7 +91,9 @@ def exponential_family() -> list[Observation]:
         "Pareto, α": (-exponent * log_x, (-log_x,), 0, exponent, 0.0),
     }
     observed = []
-    for name, (log_density, statistics, which, parameter, slope) in cases.items():
+    settings = itertools.cycle(((0.7, 3), (1.2, 2)))
+    for (name, case), (temperature, generation) in zip(cases.items(), settings, strict=False):
+        log_density, statistics, which, parameter, slope = case
         model = np.asarray(generations(temperature, log_density, generation))
         design = np.stack([np.ones_like(model), *statistics], axis=1)
         fitted, *_ = np.linalg.lstsq(design, model, rcond=None)
@@ -128,11 +130,11 @@ def poisson() -> list[Observation]:
     return [
         Observation(
             f"λ = {mean} at T = {temperature}",
-            {"mean": mean, "temperature": temperature, "num_terms": 150},
-            _poisson_step(mean, temperature, 150),
+            {"mean": mean, "temperature": temperature, "num_terms": num_terms},
+            _poisson_step(mean, temperature, num_terms),
             tolerance=1e-11,
         )
-        for mean, temperature in ((2.5, 0.6), (7.0, 1.5))
+        for mean, temperature, num_terms in ((2.5, 0.6, 100), (7.0, 1.5, 150))
     ]
 
 
@@ -176,24 +178,27 @@ def cone() -> list[Observation]:
 
 def cone_two_contexts() -> list[Observation]:
     """The student with logit gaps w + δ and w - δ in two contexts, retrained near w = 0."""
-    offset, betas = 1.0, (0.5, 3.0)
-
-    def student(w: Array) -> Array:
-        gaps = w + offset * jnp.array([1.0, -1.0])
-        return jnp.stack([gaps / 2, -gaps / 2], axis=-1)
 
     def outcome(p: Array) -> Array:
         return jnp.sum(p[:, 0])
 
-    return [
-        Observation(
-            f"at β = {beta}, δ = {offset}",
-            {"inverse_temperature": beta, "offset": offset},
-            multiplier,
-            tolerance=1e-9,
-        )
-        for beta, multiplier in zip(betas, _multipliers(student, outcome, betas), strict=True)
-    ]
+    observed = []
+    for offset, betas in ((1.0, (0.5, 3.0)), (2.5, (0.7,))):
+
+        def student(w: Array, offset: float = offset) -> Array:
+            gaps = w + offset * jnp.array([1.0, -1.0])
+            return jnp.stack([gaps / 2, -gaps / 2], axis=-1)
+
+        observed += [
+            Observation(
+                f"at β = {beta}, δ = {offset}",
+                {"inverse_temperature": beta, "offset": offset},
+                multiplier,
+                tolerance=1e-9,
+            )
+            for beta, multiplier in zip(betas, _multipliers(student, outcome, betas), strict=True)
+        ]
+    return observed
 
 
 def _multipliers(
@@ -229,14 +234,14 @@ ANSWERS = [0, 0, 0, 1, 1, 2]
 
 def final_answer() -> list[Observation]:
     """Runs of a learner that sees the answers alone, by every road to the minimum."""
-    groups = [REASONINGS[np.equal(ANSWERS, answer)] for answer in range(3)]
 
     def of_answers(logits: Array) -> Array:
         return jnp.stack([logsumexp(logits[np.equal(ANSWERS, answer)]) for answer in range(3)])
 
     observed = []
-    for temperature, num in ((0.8, 3), (1.4, 4)):
+    for temperature, num, logits in ((0.8, 3, REASONINGS), (1.4, 4, REASONINGS[::-1])):
         order = 1 / temperature
+        groups = [logits[np.equal(ANSWERS, answer)] for answer in range(3)]
         proportions = [np.exp(group) / np.exp(group).sum() for group in groups]
         entropies = [np.log((r**order).sum()) / (1 - order) for r in proportions]
         arguments = {
@@ -249,9 +254,7 @@ def final_answer() -> list[Observation]:
             Observation(
                 f"{num} generations at T = {temperature}: {road}",
                 arguments,
-                generations(
-                    temperature, REASONINGS, num, FinalAnswer(ANSWERS, learner), of_answers
-                ),
+                generations(temperature, logits, num, FinalAnswer(ANSWERS, learner), of_answers),
                 tolerance=num * error,
             )
             for road, (learner, error) in roads().items()

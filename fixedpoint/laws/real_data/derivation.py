@@ -28,6 +28,8 @@ STATIONARY = "Stationary."
 POOLED = Loop(corpus=Pooled(psi, a, Fresh(n)))
 PSEUDO = Loop(corpus=Mixed(psi, a, Fresh(n)))
 STRATIFIED = Loop(corpus=Mixed(psi, M / n, Fresh(n - M), M))
+SCARCE = Loop(corpus=Pooled(psi, M / n, Fresh(n)))
+"""M real samples a generation in the mean."""
 FROZEN = Loop(corpus=Pooled(psi, 1, Fresh(B)), learner=MixtureStep(eta))
 """Steps towards batches of a generator that stays the same."""
 
@@ -164,6 +166,7 @@ def immigration_stratified(answer: Any) -> list[Step]:
         notation.num_samples(2, 2000),
     ),
     loop=POOLED,
+    given={"logits_real": psi},
     assumes=STATIONARY,
     source=ISLAND,
     cites=("wright1931", "bakshi2026"),
@@ -207,8 +210,9 @@ def kept_diversity(answer: Any) -> list[Step]:
     lhs=r"{\mathbb{E}[1-\sum p^2]/(1-\sum q^2)}",
     kind="asymptotic",
     of=(notation.num_real(0, 100),),
-    loop=POOLED,
-    assumes="Stationary; M = na real samples a generation in the mean, n ≫ M, 1.",
+    loop=SCARCE,
+    given={"logits_real": psi, "num_samples": n},
+    assumes="Stationary; n ≫ M, 1.",
     source="known: one migrant a generation (Wright 1931; Spieth 1974)",
     cites=("wright1931",),
     near_misses={
@@ -246,8 +250,9 @@ q_i: Any = notation.real_probability.symbol
         notation.real_probability(0.05, 0.95),
         notation.num_real(0.3, 20),
     ),
-    loop=POOLED,
-    assumes="Stationary; n → ∞ at fixed M = na. The mass at p_i = 0 is not given.",
+    loop=SCARCE,
+    given={"logits_real": psi, "num_samples": n},
+    assumes="Stationary; n → ∞ at fixed M. The mass at p_i = 0 is not given.",
     source="known: Wright 1931",
     cites=("wright1931",),
     accuracy=1e-9,
@@ -265,7 +270,7 @@ q_i: Any = notation.real_probability.symbol
 def immigration_dirichlet(answer: Any) -> list[Step]:
     """Drift and noise of one generation carry no current in the claimed density."""
     q = [q_i, 1 - q_i]
-    loop = symbolic.given(POOLED, {psi: q, a: M / n})
+    loop = symbolic.given(SCARCE, {psi: q})
     moved = [symbolic.mean(loop, [share, 1 - share], lambda x: x[0] - share)]
     moved.append(symbolic.mean(loop, [share, 1 - share], lambda x: (x[0] - share) ** 2))
     drift, noise = (sp.limit(sp.simplify(n * moment), n, sp.oo) for moment in moved)

@@ -3,169 +3,105 @@
 The loops, run.
 """
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from fixedpoint import chain
+from fixedpoint.laws.experiment import ROUNDING, Experiment, lasting
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import (
-    Corpus,
-    Fresh,
-    Loop,
-    Mixed,
-    MixtureStep,
-    Pooled,
-    Target,
-)
+from fixedpoint.loop import MixtureStep, Target
 from fixedpoint.loop.enumeration import all_counts
 
 START = (0.5, 0.3, 0.2)
 """An asymmetric model, as probabilities."""
 
-ROUNDING = 1e-12
+LOGITS = np.log(START)
+TWO = np.log([0.7, 0.3])
 
 
-def logits_of(probs: tuple[float, ...]) -> list[float]:
-    """The logits of probabilities, as the laws take them."""
-    return np.log(probs).tolist()
+# --- Real data ------------------------------------------------------------------------------------
 
 
-# --- Real data and partial refits -----------------------------------------------------------------
+def variance(weights: np.ndarray, models: np.ndarray) -> np.ndarray:
+    """The variance of each outcome's probability."""
+    return weights @ (models - weights @ models) ** 2
 
 
-def lasting(corpus: Corpus, num_outcomes: int) -> tuple[np.ndarray, np.ndarray]:
-    """The stationary law of the counts of own samples: the states and their probabilities."""
-    states = chain.from_loop(Loop(corpus=corpus), num_outcomes)
-    return states.counts, chain.stationary(states)
-
-
-def variance(probability: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Variance under probabilities of the states."""
-    mean = probability @ values
-    return probability @ (values - mean) ** 2
-
-
-def immigration() -> list[Observation]:
-    """Stationary laws of exact chains of two and three outcomes."""
-    observations = []
-    for probs, fraction, num_samples in (((0.5, 0.5), 0.25, 4), (START, 0.3, 5)):
-        counts, law = lasting(Pooled(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
-        observations.append(
-            Observation(
-                what=f"K = {len(probs)}, n = {num_samples}, a = {fraction}: exact chain",
-                arguments={
-                    "logits_real": logits_of(probs),
-                    "fraction": fraction,
-                    "num_samples": num_samples,
-                },
-                value=variance(law, counts / num_samples),
-                tolerance=ROUNDING,
-            )
-        )
-    return observations
-
-
-def immigration_pseudo() -> list[Observation]:
-    """Exact chains of the own samples, mixed with the real distribution itself."""
-    observations = []
-    for probs, fraction, num_samples in (((0.7, 0.3), 0.25, 4), (START, 0.3, 5)):
-        counts, law = lasting(Mixed(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
-        observations.append(
-            Observation(
-                what=f"K = {len(probs)}, m = {num_samples}, a = {fraction}: exact chain",
-                arguments={
-                    "logits_real": logits_of(probs),
-                    "fraction": fraction,
-                    "num_samples": num_samples,
-                },
-                value=(1 - fraction) ** 2 * variance(law, counts / num_samples),
-                tolerance=ROUNDING,
-            )
-        )
-    return observations
-
-
-def immigration_stratified() -> list[Observation]:
-    """Exact chains of the own samples, mixed with k real ones."""
-    observations = []
-    for probs, num_real, num_samples in (((0.7, 0.3), 1, 4), (START, 2, 5)):
-        own, fraction = num_samples - num_real, num_real / num_samples
-        corpus = Mixed(jnp.array(probs), fraction, Fresh(own), num_real=num_real)
-        counts, law = lasting(corpus, len(probs))
-        q = np.array(probs)
-        # Own samples S and real ones R are independent: p = (1 − a) S/(n − k) + a R/k.
-        spread = (1 - fraction) ** 2 * variance(law, counts / own)
-        observations.append(
-            Observation(
-                what=f"K = {len(probs)}, n = {num_samples}, k = {num_real}: exact chain",
-                arguments={
-                    "logits_real": logits_of(probs),
-                    "num_real": num_real,
-                    "num_samples": num_samples,
-                },
-                value=spread + fraction**2 * q * (1 - q) / num_real,
-                tolerance=ROUNDING,
-            )
-        )
-    return observations
-
-
-def kept_share(probs: tuple[float, ...], fraction: float, num_samples: int) -> float:
-    """Stationary mean of 1 − Σp² over that of the real data, by the exact chain."""
-    counts, law = lasting(Pooled(jnp.array(probs), fraction, Fresh(num_samples)), len(probs))
-    diversity = 1 - ((counts / num_samples) ** 2).sum(-1)
-    return float(law @ diversity / (1 - np.sum(np.square(probs))))
-
-
-def kept_diversity() -> list[Observation]:
-    """Exact chains of two and three outcomes."""
+def immigration() -> list[Experiment]:
+    """Two and three outcomes."""
     return [
-        Observation(
-            what=f"K = {len(probs)}, n = {num_samples}, a = {fraction}: exact chain",
-            arguments={"fraction": fraction, "num_samples": num_samples},
-            value=kept_share(probs, fraction, num_samples),
-            tolerance=ROUNDING,
-        )
-        for probs, fraction, num_samples in (((0.7, 0.3), 0.5, 2), (START, 0.2, 5))
+        lasting(variance, logits_real=[0.0, 0.0], fraction=0.25, num_samples=4),
+        lasting(variance, logits_real=LOGITS, fraction=0.3, num_samples=5),
     ]
 
 
-def one_real_sample() -> list[Observation]:
-    """Exact chains of 400 samples with half a real one, one and five in the mean."""
-    num_samples = 400
+def immigration_pseudo() -> list[Experiment]:
+    """Two and three outcomes."""
     return [
-        Observation(
-            what=f"K = 2, n = 400, {num_real} real samples a generation: exact chain",
-            arguments={"num_real": num_real},
-            value=kept_share((0.7, 0.3), num_real / num_samples, num_samples),
-            tolerance=0.5 / num_samples,
-        )
-        for num_real in (0.5, 1.0, 5.0)
+        lasting(variance, logits_real=TWO, fraction=0.25, num_samples=4),
+        lasting(variance, logits_real=LOGITS, fraction=0.3, num_samples=5),
     ]
 
 
-def immigration_dirichlet() -> list[Observation]:
-    """The distribution function of an exact chain of 400 samples."""
-    num_samples, num_real, q = 400, 4.0, 0.3
-    corpus = Pooled(jnp.array([q, 1 - q]), num_real / num_samples, Fresh(num_samples))
-    counts, law = lasting(corpus, 2)
-    observations = []
-    for share in (0.15, 0.3, 0.5):
-        # Between two states, where the step function of the chain is half way.
-        point = share + 0.5 / num_samples
-        observations.append(
-            Observation(
-                what=f"K = 2, n = 400, four real samples a generation: P(p <= {share})",
-                arguments={"share": point, "real_probability": q, "num_real": num_real},
-                value=law[counts[:, 0] < point * num_samples].sum(),
-                tolerance=1.5 / num_samples,
+def immigration_stratified() -> list[Experiment]:
+    """Two and three outcomes, with one real sample and with two."""
+    return [
+        lasting(variance, logits_real=TWO, num_real=1, num_samples=4),
+        lasting(variance, logits_real=LOGITS, num_real=2, num_samples=5),
+    ]
+
+
+def kept(logits_real: Any, tolerance: float = ROUNDING, **numbers: Any) -> Experiment:
+    """The mean of 1 − Σp² over that of the real data."""
+    real = 1 - np.sum(np.exp(logits_real) ** 2)
+
+    def read(weights: np.ndarray, models: np.ndarray) -> float:
+        return weights @ (1 - (models**2).sum(-1)) / real
+
+    return lasting(read, tolerance, logits_real=logits_real, **numbers)
+
+
+def kept_diversity() -> list[Experiment]:
+    """Two and three outcomes."""
+    return [
+        kept(TWO, fraction=0.5, num_samples=2),
+        kept(LOGITS, fraction=0.2, num_samples=5),
+    ]
+
+
+def one_real_sample() -> list[Experiment]:
+    """With 400 samples: half a real one, one and five in the mean."""
+    size = 400
+    return [kept(TWO, 0.5 / size, num_real=num, num_samples=size) for num in (0.5, 1.0, 5.0)]
+
+
+def immigration_dirichlet() -> list[Experiment]:
+    """The distribution function, between two states, where the chain's is half way up its step."""
+
+    def below(point: float) -> Callable[[np.ndarray, np.ndarray], Any]:
+        return lambda weights, models: weights[models[:, 0] < point].sum()
+
+    size, experiments = 400, []
+    for share, real, num_real in ((0.15, 0.3, 4.0), (0.5, 0.3, 4.0), (0.3, 0.2, 2.0)):
+        point = share + 0.5 / size
+        experiments.append(
+            lasting(
+                below(point),
+                1.5 / size,
+                share=point,
+                real_probability=real,
+                num_real=num_real,
+                logits_real=np.log([real, 1 - real]),
+                num_samples=size,
             )
         )
-    return observations
+    return experiments
+
+
+# --- Partial refits -------------------------------------------------------------------------------
 
 
 def batches(generator: np.ndarray, num_samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -191,43 +127,40 @@ def after_steps(generator: np.ndarray, step_size: float, batch_size: int, num_st
     return float(total @ (1 - (np.exp(models) ** 2).sum(-1)))
 
 
+def observation(
+    arguments: dict[str, Any], generators: Sequence[tuple[float, np.ndarray]]
+) -> Observation:
+    """The lost share of 1 − Σp², in the mean over the generators, all batches listed."""
+    names = ("step_size", "batch_size", "num_steps")
+    steps = [arguments[name] for name in names]
+    left = sum(weight * after_steps(generator, *steps) for weight, generator in generators)
+    said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
+    lost = 1 - left / (1 - np.sum(np.square(START)))
+    return Observation(f"{said}: all listed", arguments, lost, tolerance=ROUNDING)
+
+
 def partial_refit() -> list[Observation]:
-    """All batches listed: three outcomes, one step and two."""
-    observations = []
-    diversity = 1 - np.sum(np.square(START))
-    for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 2, 1)):
-        kept = after_steps(np.array(START), step_size, batch_size, num_steps)
-        observations.append(
-            Observation(
-                what=f"K = 3, eta = {step_size}, B = {batch_size}, m = {num_steps}: all listed",
-                arguments={
-                    "step_size": step_size,
-                    "batch_size": batch_size,
-                    "num_steps": num_steps,
-                },
-                value=1 - kept / diversity,
-                tolerance=ROUNDING,
-            )
+    """Three outcomes, two batches of two and one of three."""
+    return [
+        observation(
+            {"step_size": step_size, "batch_size": batch_size, "num_steps": num_steps},
+            [(1.0, np.array(START))],
         )
-    return observations
+        for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 3, 1))
+    ]
 
 
-def partial_refit_data() -> Observation:
-    """All data sets and all their minibatches listed."""
-    step_size, batch_size, num_steps, num_samples = 0.4, 2, 2, 3
-    chance, data = batches(np.array(START), num_samples)
-    kept = sum(
-        c * after_steps(frequencies, step_size, batch_size, num_steps)
-        for c, frequencies in zip(chance, data, strict=True)
-    )
-    return Observation(
-        what="K = 3, n = 3, eta = 0.4, B = 2, m = 2: all listed",
-        arguments={
-            "step_size": step_size,
-            "batch_size": batch_size,
-            "num_steps": num_steps,
-            "num_samples": num_samples,
-        },
-        value=1 - kept / (1 - np.sum(np.square(START))),
-        tolerance=ROUNDING,
-    )
+def partial_refit_data() -> list[Observation]:
+    """All data sets as well: of three samples and of two."""
+    return [
+        observation(
+            {
+                "step_size": step_size,
+                "batch_size": batch_size,
+                "num_steps": num_steps,
+                "num_samples": num_samples,
+            },
+            list(zip(*batches(np.array(START), num_samples), strict=True)),
+        )
+        for step_size, batch_size, num_steps, num_samples in ((0.4, 2, 2, 3), (0.7, 3, 1, 2))
+    ]

@@ -65,11 +65,11 @@ def lost_for_ever(ratio: float, num_samples: int, num_right: int) -> float:
 def lock_in_weak() -> list[Observation]:
     """Exact chains with n ln r = 2 and 3."""
     observations = []
-    for strength, num_samples in ((2.0, 50), (2.0, 400), (3.0, 200)):
-        ratio, num_right = float(np.exp(strength / num_samples)), round(0.3 * num_samples)
+    for strength, start, num_samples in ((2.0, 0.3, 50), (2.0, 0.3, 400), (3.0, 0.15, 200)):
+        ratio, num_right = float(np.exp(strength / num_samples)), round(start * num_samples)
         observations.append(
             Observation(
-                what=f"n = {num_samples}, n ln r = {strength:g}: exact chain from p = 0.3",
+                what=f"n = {num_samples}, n ln r = {strength:g}: exact chain from p = {start}",
                 arguments={
                     "probability": num_right / num_samples,
                     "ratio": ratio,
