@@ -59,7 +59,7 @@ def scale_function() -> list[Observation]:
 def critical_temperature() -> list[Observation]:
     """Where the mean entropy of the next generation equals the entropy, all corpora listed."""
     observations = []
-    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400)):
+    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400), ((0.75, 0.2, 0.05), 100)):
         start = jnp.log(jnp.array(probs))
 
         def rise(temperature: Any, start: Any = start, num_samples: Any = num_samples):
@@ -150,7 +150,7 @@ def action_series() -> list[Observation]:
             # The fourth order of the series.
             tolerance=0.5 * (1 - 1 / temperature) ** 4,
         )
-        for temperature, num_generations in ((1.1, 80),)
+        for temperature, num_generations in ((1.1, 80), (1.2, 40))
     ]
 
 
