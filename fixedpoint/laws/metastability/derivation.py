@@ -60,9 +60,9 @@ def entropic(upper: Any, factor: Any = 2, sign: int = 1) -> Any:
     lhs=r"{\mathbb{P}(p_\infty=e_1)}",
     kind="asymptotic",
     of=(
-        notation.probability,
-        notation.temperature,
-        notation.num_samples,
+        notation.probability(0.05, 0.95),
+        notation.temperature(0.7, 1.5),
+        notation.num_samples(2, 60),
     ),
     loop=LOOP,
     assumes="K = 2; n → ∞ with κ = n(1/T − 1) fixed.",

@@ -63,7 +63,7 @@ def scale_function() -> list[Observation]:
 def critical_temperature() -> list[Observation]:
     """Where the mean entropy of the next generation equals the entropy, all corpora listed."""
     observations = []
-    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400), ((0.75, 0.2, 0.05), 100)):
+    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400), ((0.8, 0.12, 0.08), 100)):
         start = jnp.log(jnp.array(probs))
 
         def rise(temperature: Any, start: Any = start, num_samples: Any = num_samples):
