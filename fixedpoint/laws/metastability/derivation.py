@@ -157,7 +157,7 @@ def varentropy() -> Any:
     lhs="T_c",
     kind="asymptotic",
     of=(
-        notation.logits(-3, 3),
+        notation.logits(-10, 10),
         notation.num_samples(30, 2000),
     ),
     loop=LOOP,
