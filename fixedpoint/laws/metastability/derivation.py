@@ -5,7 +5,6 @@ Proofs in SymPy.
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,70 +12,20 @@ import mpmath
 import sympy as sp
 from sympy.utilities.lambdify import implemented_function
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import Step, at, claim, evaluate, total
+from fixedpoint.laws.notation import K, T, beta, n, theta, z
+from fixedpoint.symbolic import Fresh, Loop, Temperature, shares
 
-theta: Any = sp.IndexedBase("theta", real=True)
-T = sp.Symbol("T", positive=True)
-z = sp.Symbol("z", real=True)
-n, t, k = sp.symbols("n t k", integer=True, positive=True)
-j = sp.Symbol("j", integer=True, positive=True)
-i, K = OUTCOME, NUM_OUTCOMES
+j: Any = sp.Symbol("j", integer=True, positive=True)
+share, x, y = sp.symbols("x_0 x y", positive=True)
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
-
-# --- The definitions: one generation --------------------------------------------------------------
-
-
-def shares(num_outcomes: int) -> list[Any]:
-    """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
-    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
-    return [*free, 1 - sum(free)]
-
-
-def tempered(p: Sequence[Any], temperature: Any = T) -> list[Any]:
-    """p_T ∝ p^{1/T}: what is drawn at a temperature."""
-    powers = [x ** (1 / sp.sympify(temperature)) for x in p]
-    return [x / sum(powers) for x in powers]
-
-
-def corpora(num_outcomes: int, num_samples: int) -> list[tuple[int, ...]]:
-    """All counts (N₁, …, N_K) of n samples."""
-    ranges = itertools.product(range(num_samples + 1), repeat=num_outcomes - 1)
-    return [(*c, num_samples - sum(c)) for c in ranges if sum(c) <= num_samples]
-
-
-def chance(counts: Sequence[int], p: Sequence[Any]) -> Any:
-    """Multinomial probability of the counts of samples drawn from p (0⁰ = 1)."""
-    ways = sp.factorial(sum(counts)) / sp.prod(map(sp.factorial, counts))
-    return ways * sp.prod(x**c for x, c in zip(p, counts, strict=True))
-
-
-def mean(p: Sequence[Any], num_samples: int, quantity: Callable[[tuple[int, ...]], Any]) -> Any:
-    """The expectation over one corpus: Σ over all counts of their chance times the quantity."""
-    return sum(chance(c, p) * quantity(c) for c in corpora(len(p), num_samples))
-
-
-def moment(p: Sequence[Any], powers: Sequence[int]) -> Any:
-    """E ∏ N_i^{a_i} of the counts of n samples, for any n.
-
-    The draws are independent, so that E e^{s·N} = (Σ p_i e^{s_i})^n; moments are its derivatives.
-    """
-    s = sp.symbols(f"s1:{len(p) + 1}")
-    generating = sum(x * sp.exp(v) for x, v in zip(p, s, strict=True)) ** n
-    for v, power in zip(s, powers, strict=True):
-        generating = sp.diff(generating, v, power) if power else generating
-    return sp.simplify(generating.subs(dict.fromkeys(s, 0)))
-
-
-# --- A temperature --------------------------------------------------------------------------------
-
-beta, eps, kappa, share, x, y = sp.symbols("beta epsilon kappa x_0 x y", positive=True)
-
-TEMPERED = "Every generation is the maximum-likelihood refit to n fresh samples drawn at T; K = 2."
+LOOP = Loop(Temperature(T), Fresh(n))
 FORMAL = "derived here (formal: large deviations, Freidlin and Wentzell)"
 
 
@@ -92,7 +41,8 @@ def mixing_entropy(p: Any) -> Any:
 
 def plain(expression: Any) -> Any:
     """Reduce with the logarithms as independent symbols: quick, and enough for polynomials."""
-    expanded = sp.expand_log(sp.expand_log(expression, force=True).doit(), force=True)
+    whole = expression.replace(sp.log, lambda argument: sp.log(sp.together(argument)))
+    expanded = sp.expand_log(whole, force=True)
     logarithms = {found: sp.Dummy() for found in expanded.atoms(sp.log)}
     return sp.cancel(sp.together(expanded.xreplace(logarithms)))
 
@@ -110,11 +60,12 @@ def entropic(upper: Any, factor: Any = 2, sign: int = 1) -> Any:
     lhs=r"{\mathbb{P}(p_\infty=e_1)}",
     kind="asymptotic",
     of=(
-        notation.probability,
-        notation.temperature,
-        notation.num_samples,
+        notation.probability(0.05, 0.95),
+        notation.temperature(0.7, 1.5),
+        notation.num_samples(2, 60),
     ),
-    assumes=TEMPERED + " n → ∞ with κ = n(1/T − 1) fixed.",
+    loop=LOOP,
+    assumes="K = 2; n → ∞ with κ = n(1/T − 1) fixed.",
     source="an instance of Kimura, Genetics 47:713 (1962); the rule is conformist transmission "
     "(Boyd, Richerson 1985); the form with the entropy: derived here",
     cites=("kimura1962", "boyd1985"),
@@ -136,46 +87,51 @@ def entropic(upper: Any, factor: Any = 2, sign: int = 1) -> Any:
         at(0.2, 1.0, 50, gives=0.2),
     ],
 )
-def scale_function() -> list[Step]:
+def scale_function(answer: Any) -> list[Step]:
     """Drift and noise of one generation at T = 1/(1 + κ/n), and the harmonic function."""
-    p = shares(2)[0]
-    rate = sp.Symbol("delta", positive=True)
-    drawn = tempered(shares(2), 1 / (1 + rate))[0]
-    slope = sp.diff(drawn, rate).subs(rate, 0)
-    potential = sp.exp(2 * kappa * mixing_entropy(p))
-    three = tempered(shares(3), 1 / (1 + rate))
-    logs = [sp.log(v) for v in shares(3)]
-    mean_log = sum(v * g for v, g in zip(shares(3), logs, strict=True))
-    steps = [
-        sp.diff(v, rate).subs(rate, 0) - q * (g - mean_log)
-        for v, q, g in zip(three, shares(3), logs, strict=True)
-    ]
-    variance = moment(shares(2), [2, 0]) / n**2 - p**2
+    kappa, rate = sp.symbols("kappa delta", positive=True)
+    scaled = {T: 1 / (1 + rate), n: kappa / rate}
+
+    def leading(power: int) -> tuple[Any, Any]:
+        """E (p' − p)^power of a generation at δ = κ/n → 0, and n times that."""
+        drawn = symbolic.given(LOOP, {T: scaled[T]}).drawn([share, 1 - share])[0]
+        sampled = symbolic.given(LOOP, {T: sp.Integer(1)})
+        moved = symbolic.mean(sampled, [y, 1 - y], lambda p: (p[0] - share) ** power)
+        moved = sp.expand(sp.expand(moved).subs(n, scaled[n])).subs(y, drawn)
+        return moved.subs(rate, 0), kappa * sp.diff(moved, rate).subs(rate, 0)
+
+    (still, drift), (quiet, noise) = leading(1), leading(2)
+    u = sp.sympify(answer).subs(scaled)
+    slope = sp.diff(u, share)
+
+    def without_empty(value: Any) -> Any:
+        """Integrals over nothing are 0; the others stay as they are."""
+        return value.xreplace({v: 0 for v in value.atoms(sp.Integral) if v.limits[0][2] == 0})
+
     return [
         Step(
+            "the claimed chance is 0 at p = 0 and 1 at p = 1",
+            [without_empty(u.subs(share, 0)), without_empty(u.subs(share, 1)) - 1],
+            reduce=sp.expand,
+        ),
+        Step(
             "drift: n E[p' − p] → κ p(1 − p) logit p, as 1/T = 1 + κ/n",
-            slope - p * (1 - p) * sp.log(p / (1 - p)),
+            [still, drift - kappa * share * (1 - share) * sp.log(share / (1 - share))],
             reduce=plain,
         ),
-        Step("noise: n Var p' = p(1 − p)", n * variance - p * (1 - p)),
+        Step("noise: n Var p' → p(1 − p)", [quiet, noise - share * (1 - share)], reduce=plain),
         Step(
-            "u' = e^{2κS} makes ½ u'' + κ logit(p) u' vanish: no drift of u",
-            sp.expand_log(
-                sp.diff(potential, p) / potential / 2 + kappa * sp.log(p / (1 - p)), force=True
-            ),
+            "one generation leaves the claimed chance alone: ½ noise u'' + drift u' = 0, and n "
+            "and T are in it through κ only",
+            noise / 2 * sp.diff(slope, share) / slope + drift,
+            reduce=plain,
         ),
-        Step("any K: the drift is p_i (ln p_i − Σ p ln p)  (K = 3)", steps, reduce=plain),
     ]
 
 
 def _binomial(size: int, count: int, chance: Any) -> Any:
     """The chance of `count` hits in `size` trials."""
     return sp.binomial(size, count) * chance**count * (1 - chance) ** (size - count)
-
-
-def _entropy_of_counts(counts: Sequence[int], size: int) -> Any:
-    """The entropy of a corpus."""
-    return sum(-sp.Rational(c, size) * sp.log(sp.Rational(c, size)) for c in counts if c)
 
 
 def entropy_of_uniform_samples(num_outcomes: int, size: int) -> Any:
@@ -201,10 +157,11 @@ def varentropy() -> Any:
     lhs="T_c",
     kind="asymptotic",
     of=(
-        notation.logits(-3, 3),
+        notation.logits(-10, 10),
         notation.num_samples(30, 2000),
     ),
-    assumes="Refits to n fresh samples at T; leading order in 1/n; d = K − 1, all outcomes alive; "
+    loop=LOOP,
+    assumes="Leading order in 1/n; d = K − 1, all outcomes alive; "
     "S(p) < log n − E log(1 + X), X ~ Bin(n−1, 1/K). Elsewhere the solution is infinite.",
     accuracy=1e-11,
     near_misses={
@@ -226,57 +183,54 @@ def varentropy() -> Any:
         at([0.0, float("-inf"), 2.0], 50, gives=1 + 1 / (100 * 4 * 0.10499358540350652)),
     ],
 )
-def critical_temperature() -> list[Step]:
+def critical_temperature(answer: Any) -> list[Step]:
     """Two changes of the mean entropy of order 1/n."""
-    temperature, toll = [], []
+    cancel = []
     for size in (2, 3):
         p = shares(size)
-        logs = [sp.log(v) for v in p]
-        S = -sum(v * g for v, g in zip(p, logs, strict=True))
-        hot = tempered(p)
-        slope = sp.diff(-sum(v * sp.log(v) for v in hot), T).subs(T, 1)
-        temperature.append(slope - (sum(v * g**2 for v, g in zip(p, logs, strict=True)) - S**2))
-        free = list(p[:-1])
-        second = 0
-        for a in range(size - 1):
-            for b in range(size - 1):
-                spread = moment(p, [int(c == a) + int(c == b) for c in range(size)]) / n**2
-                second += (spread - p[a] * p[b]) * sp.diff(S, free[a], free[b]) / 2
-        toll.append(second + sp.Rational(size - 1, 2) / n)
+        S, slope = symbolic.entropy(p), sp.diff(symbolic.entropy(LOOP.drawn(p)), T).subs(T, 1)
+        sampled, free, toll = symbolic.given(LOOP, {T: sp.Integer(1)}), range(size - 1), 0
+        for a in free:
+            for b in free:
+                moved = symbolic.mean(
+                    sampled, p, lambda x, p=p, a=a, b=b: (x[a] - p[a]) * (x[b] - p[b])
+                )
+                toll += sp.expand(moved) * sp.diff(S, p[a], p[b]) / 2
+        claimed = symbolic.written_out(answer, p)
+        cancel.append(
+            Step(
+                "in a generation at T the mean entropy changes by (T − 1) dS(p_T)/dT and by half "
+                "the trace of S'' times the covariance: at the claimed T they cancel",
+                (claimed - 1) * slope + toll,
+                reduce=plain,
+                sizes={"K": size},
+            )
+        )
     hottest = []
     for size, number in ((2, 4), (3, 3)):
-        uniform = [sp.Rational(1, size)] * size
-        drawn = mean(uniform, number, lambda c, number=number: _entropy_of_counts(c, number))
+        uniform = symbolic.given(LOOP, {T: sp.oo, n: number})
+        alive = lambda p: symbolic.entropy([x for x in p if x != 0])  # noqa: E731
+        drawn = symbolic.mean(uniform, shares(size), alive)
         hottest.append(drawn - entropy_of_uniform_samples(size, number))
-    x, values = sp.Symbol("x", positive=True), sp.symbols("f0:6")
+    values = sp.symbols("f0:6")
     drawn = sum(f * _binomial(5, c, x) for c, f in enumerate(values))
     bends = [
         20 * (values[c + 2] - 2 * values[c + 1] + values[c]) * _binomial(3, c, x) for c in range(4)
     ]
     return [
+        *cancel,
         Step(
             "the mean of Σf(p') is Σg(p), and g'' is a mean of f's second differences: with the "
-            "entropy's concave f, g is concave, so that the mean rises as T makes p more even "
-            "(n = 5)",
+            "entropy's concave f, g is concave, so that the mean rises as T makes p more even",
             sp.expand(sp.diff(drawn, x, 2) - sum(bends)),
+            sizes={"n": 5},
         ),
         Step(
             "at T = ∞ it is log n − E log(1 + X), X ~ Bin(n−1, 1/K): S(p) is reached only if less "
-            "than that  (K = 2, n = 4; K = 3, n = 3)",
+            "than that",
             hottest,
             reduce=plain,
-        ),
-        Step("dS(p_T)/dT at T = 1 is Var ln p  (K = 2, 3)", temperature, reduce=plain),
-        Step(
-            "sampling costs half the trace of S'' times the covariance, which is −d/(2n)  "
-            "(K = 2, 3)",
-            toll,
-        ),
-        Step(
-            "they cancel where (T − 1) Var ln p = d/(2n)",
-            (T - 1) * sp.Symbol("V")
-            - (K - 1) / (2 * n)
-            - sp.Symbol("V") * (T - (1 + (K - 1) / (2 * n * sp.Symbol("V")))),
+            sizes={"K": (2, 3), "n": (3, 4)},
         ),
     ]
 
@@ -284,7 +238,7 @@ def critical_temperature() -> list[Step]:
 def least_action(size: Any, temperature: Any, digits: int = 25) -> Any:
     """The action of the cheapest path from K equal outcomes to the loss of one of them.
 
-    The Euler–Lagrange equation (see `prove_metastability`) is followed backwards from the last
+    The Euler–Lagrange equation (see `metastability`) is followed backwards from the last
     point before the loss. The right last point is the one whose path ends in the fixed point,
     between those whose paths pass it and those that turn round before it.
     """
@@ -329,52 +283,91 @@ def least_action(size: Any, temperature: Any, digits: int = 25) -> Any:
         return retrace(low, exact)[1]
 
 
-size = sp.Symbol("K_0", positive=True)
 c: Any = implemented_function("c", lru_cache(lambda temperature: least_action(2, temperature)))
 stair: Any = implemented_function("c_K", lru_cache(least_action))
 
 
-def prove_metastability() -> list[Step]:
-    """The cost of a transition, the cheapest path, and its ends."""
-    softplus = lambda u: sp.log(1 + sp.exp(u))  # noqa: E731
-    u = sp.symbols("z_1:4", real=True)
-    cost = lambda after, before: (  # noqa: E731
-        sigmoid(after) * (after - beta * before) + softplus(beta * before) - softplus(after)
+def followed(size: int, temperature: float) -> float:
+    """The least action again, to about 10 digits: the path followed forwards.
+
+    It leaves the fixed point along the direction that grows by T a generation, at a distance
+    between 1e-4 and T times that, and must end in the loss exactly: between paths that would go
+    below 0 and paths that turn round. There are such paths of two lengths; the cheaper one counts.
+    """
+    exp, log, b = math.exp, math.log, 1 / temperature
+    rest = -log(size - 1)
+
+    def follow(distance: float) -> tuple[bool, float]:
+        u_before, u = -b * distance, -distance
+        action = (1 - b**2) / (1 + exp(rest)) / (1 + exp(-rest)) * distance**2 / 2
+        while True:
+            here, drawn = 1 / (1 + exp(-rest - u)), rest + b * u
+            after = 1 / (1 + exp(-drawn)) + here * (1 - here) * (u - b * u_before) / b
+            if after <= 0 or after >= here:
+                return after <= 0, action + math.log1p(exp(drawn))
+            logit = log(after / (1 - after))
+            action += after * (logit - drawn) + math.log1p(exp(drawn)) - math.log1p(exp(logit))
+            u_before, u = u, logit - rest
+
+    grid = [1e-4 * temperature ** (step / 40) for step in range(41)]
+    least = math.inf
+    for low, high in itertools.pairwise(grid):
+        if follow(low)[0] == follow(high)[0]:
+            continue
+        lost, turned = (low, high) if follow(low)[0] else (high, low)
+        for _ in range(50):
+            middle = (lost + turned) / 2
+            lost, turned = (middle, turned) if follow(middle)[0] else (lost, middle)
+        least = min(least, follow(lost)[1])
+    return least
+
+
+def same_actions(answer: Any, points: list[tuple[dict[Any, Any], Any]], **sizes: Any) -> Step:
+    """A step that closes if the answer has the followed actions, to 9 digits."""
+    gaps = [evaluate(answer, numbers, 20) - action for numbers, action in points]
+    return Step(
+        "the answer is the action of the cheapest path, followed along this equation in both "
+        "directions, to 9 digits",
+        [sp.Integer(0) if abs(gap) < 1e-9 else sp.Float(gap, 9) for gap in gaps],
+        method="points",
+        sizes=sizes,
     )
-    odds = sp.symbols("a b", positive=True)
-    p, q = (v / (1 + v) for v in odds)
-    coin = p * sp.log(p / q) + (1 - p) * sp.log((1 - p) / (1 - q))
-    written = p * sp.log(odds[0] / odds[1]) + sp.log(1 + odds[1]) - sp.log(1 + odds[0])
-    force = sp.diff(cost(u[1], u[0]) + cost(u[2], u[1]), u[1])
-    claimed = sigmoid(u[1]) * (1 - sigmoid(u[1])) * (u[1] - beta * u[0]) + beta * (
-        sigmoid(beta * u[1]) - sigmoid(u[2])
-    )
-    d, rate = sp.symbols("d lambda", positive=True)
-    path = claimed.subs(dict(zip(u, (d, rate * d, rate**2 * d), strict=True)))
-    linear = sp.diff(path, d).subs(d, 0)
-    step = sp.diff(cost(rate * d, d), d, 2).subs({d: 0, rate: 1 / beta}) / 2
+
+
+def softplus(value: Any) -> Any:
+    """A(u) = ln(1 + e^u)."""
+    return sp.log(1 + sp.exp(value))
+
+
+def cost(after: Any, before: Any) -> Any:
+    """D(x' ‖ y) of two outcomes, in the logit of x' and in that of the model before."""
+    drawn = beta * before
+    return sigmoid(after) * (after - drawn) + softplus(drawn) - softplus(after)
+
+
+def cost_of_a_generation() -> list[Step]:
+    """What the chance of a generation of the loop costs."""
+    loop = symbolic.given(LOOP, {T: 1 / beta})
+    y = sp.symbols("y", positive=True)
+    drawn = loop.drawn(symbolic.softmax([z, sp.Integer(0)]))
+    logit = sp.log(drawn[0] / drawn[1])
+    corpus = [n * x, n * (1 - x)]
+    ratio = symbolic.chance(corpus, [y, 1 - y]) / symbolic.chance(corpus, [x, 1 - x])
+    after, before = sp.symbols("a b", positive=True)
+    coin = symbolic.kl_divergence(*([v / (1 + v), 1 / (1 + v)] for v in (after, before**beta)))
+    written = cost(sp.log(after), sp.log(before))
     return [
+        Step("the logit z is drawn with the logit βz", sp.expand_log(logit, force=True) - beta * z),
         Step(
-            "a generation from z to x' has the chance e^{−nD}, D(x'‖σ(βz)) = "
-            "x'(z' − βz) + A(βz) − A(z'), A(u) = ln(1 + e^u)",
+            "the corpus with the share x' has e^{−nD(x'‖y)} times its chance if x' were drawn, "
+            "which is at least 1/(n + 1)",
+            sp.expand_log(sp.log(ratio), force=True)
+            + n * symbolic.kl_divergence([x, 1 - x], [y, 1 - y]),
+            reduce=plain,
+        ),
+        Step(
+            "D(x'‖σ(βz)) = x'(z' − βz) + A(βz) − A(z'), A(u) = ln(1 + e^u)",
             sp.expand_log(coin - written, force=True),
-        ),
-        Step(
-            "the cheapest path: x(1 − x)(z_t − βz_{t−1}) = β(x_{t+1} − σ(βz_t))",
-            force - claimed,
-        ),
-        Step(
-            "near even odds it grows by 1/β = T a generation",
-            linear.subs(rate, 1 / beta),
-        ),
-        Step(
-            "and has cost (1 − β²) z²/8 up to z: the sum over the earlier generations",
-            step * beta**2 / (1 - beta**2) - (1 - beta**2) / 8,
-        ),
-        Step(
-            "T = ∞: every generation draws at even odds and ends with chance 2·2^{−n}, so that "
-            "the mean time is 2^{n−1} and c = ln 2",
-            [1 / (2 * sp.Rational(1, 2) ** n) - 2 ** (n - 1), sp.log(2) - softplus(0)],
         ),
     ]
 
@@ -393,7 +386,8 @@ def diffusive() -> Any:
     lhs=r"{\lim_{n\to\infty}\frac1n\ln\mathbb{E}[\tau]}",
     kind="asymptotic",
     of=(notation.temperature,),
-    assumes=TEMPERED + " T > 1 fixed, n → ∞. A constant prefactor, E[τ] = C(T) e^{cn}, is visible "
+    loop=LOOP,
+    assumes="K = 2; T > 1 fixed, n → ∞. A constant prefactor, E[τ] = C(T) e^{cn}, is visible "
     "only for n^{1−1/T} ≫ 1.",
     source=FORMAL,
     cites=("freidlin2012",),
@@ -419,9 +413,48 @@ def diffusive() -> Any:
         at(0.5, gives=0.0),
     ],
 )
-def metastability() -> list[Step]:
+def metastability(answer: Any) -> list[Step]:
     """The cost of a transition, the cheapest path, and its ends."""
-    return prove_metastability()
+    u = sp.symbols("z_1:4", real=True)
+    force = sp.diff(cost(u[1], u[0]) + cost(u[2], u[1]), u[1])
+    claimed = sigmoid(u[1]) * (1 - sigmoid(u[1])) * (u[1] - beta * u[0]) + beta * (
+        sigmoid(beta * u[1]) - sigmoid(u[2])
+    )
+    d, rate = sp.symbols("d lambda", positive=True)
+    path = claimed.subs(dict(zip(u, (d, rate * d, rate**2 * d), strict=True)))
+    linear = sp.diff(path, d).subs(d, 0)
+    step = sp.diff(cost(rate * d, d), d, 2).subs({d: 0, rate: 1 / beta}) / 2
+    even = symbolic.given(LOOP, {T: sp.oo}).drawn(shares(2))
+    lost = sum(p**n for p in even)
+    return [
+        *cost_of_a_generation(),
+        Step(
+            "the cheapest path: x(1 − x)(z_t − βz_{t−1}) = β(x_{t+1} − σ(βz_t))",
+            force - claimed,
+        ),
+        Step(
+            "near even odds it grows by 1/β = T a generation",
+            linear.subs(rate, 1 / beta),
+        ),
+        Step(
+            "and has cost (1 − β²) z²/8 up to z: the sum over the earlier generations",
+            step * beta**2 / (1 - beta**2) - (1 - beta**2) / 8,
+        ),
+        Step(
+            "T = ∞: every generation draws at even odds and ends with chance 2·2^{−n}, so that "
+            "the mean time is 2^{n−1} and c = ln 2",
+            sp.limit(sp.log(1 / lost) / n, n, sp.oo) - sp.log(2),
+        ),
+        same_actions(
+            answer,
+            [
+                ({T: 2}, followed(2, 2)),
+                ({T: 4}, followed(2, 4)),
+                ({T: mpmath.inf}, mpmath.log(2)),
+            ],
+            T=(2, 4, sp.oo),
+        ),
+    ]
 
 
 SECOND_ORDER = -sp.log(2) / 3
@@ -487,7 +520,8 @@ def series(third: Any, second: Any = SECOND_ORDER) -> Any:
     lhs=c(T),
     kind="asymptotic",
     of=(notation.temperature(1.0, 2.0),),
-    assumes="T → 1 from above; a formal series (its convergence is not known).",
+    loop=LOOP,
+    assumes="K = 2; T → 1 from above; a formal series (its convergence is not known).",
     source=FORMAL + "; the coefficient with ζ(3) was found numerically, then checked",
     cites=("freidlin2012",),
     near_misses={
@@ -500,24 +534,31 @@ def series(third: Any, second: Any = SECOND_ORDER) -> Any:
         at(1.0, gives=0.0),
     ],
 )
-def action_series() -> list[Step]:
+def action_series(answer: Any) -> list[Step]:
     """The momentum on the path, order by order, and its integral."""
+    epsilon, after = notation.epsilon, sp.Symbol("z'", real=True)
+    orders = [half_line(v) for v in momenta()]
+    action = -sum(v * epsilon ** (power + 1) for power, v in enumerate(orders))
     W = sum((v * e_ ** (power + 1) for power, v in enumerate(momenta())), ring.zero)
     shift = ring.zero
     for _ in range(4):
         shift = to_order(-e_ * z_ + shifted(W, shift))
     inverse = sum((e_**power for power in range(5)), ring.zero)
     balance = shifted(x_, shift) - shifted(x_, -e_ * z_) - to_order(x_ * (1 - x_) * W * inverse)
-    terms = [2 * sp.log(2), SECOND_ORDER, THIRD_ORDER]
     return [
+        Step(
+            "c = −∫ W dx from x = 0 to 1/2, order by order in ε = 1 − 1/T",
+            answer.subs(T, 1 / (1 - epsilon)) - action,
+            reduce=sp.expand,
+        ),
+        *cost_of_a_generation(),
+        Step(
+            "the cost of a generation rises with x' by W = z' − βz",
+            sp.diff(cost(after, z), after) / sp.diff(sigmoid(after), after) - (after - beta * z),
+        ),
         Step(
             "σ(w) = σ(βz) + σ'(z) W(z)/β at the next point w = βz + W(w), orders ε to ε⁴",
             to_order(balance).as_expr(),
-        ),
-        Step(
-            "c = −∫ W dx from x = 0 to 1/2, order by order",
-            [-half_line(v) - term for v, term in zip(momenta(), terms, strict=True)],
-            reduce=sp.expand,
         ),
     ]
 
@@ -525,23 +566,24 @@ def action_series() -> list[Step]:
 @claim(
     "Above temperature 1 one of K equal outcomes is lost after a time whose exponent falls "
     "with K: each further loss takes exponentially longer than the one before.",
-    stair(size, T),
+    stair(K, T),
     lhs=r"{\lim_{n\to\infty}\frac1n\ln\mathbb{E}[\tau_K]}",
     kind="asymptotic",
     of=(
-        notation.num_outcomes.written(size),
+        notation.num_outcomes,
         notation.temperature,
     ),
+    loop=LOOP,
     assumes="T > 1 fixed, n → ∞; the path keeps the other outcomes equal, which makes it an upper "
     "bound for K ≥ 3 (the exact chain of K = 3 agrees).",
     source=FORMAL,
     cites=("freidlin2012",),
     accuracy=1e-8,
     near_misses={
-        "the weak limit": 2 * (1 - 1 / T) * sp.log(size / (size - 1)),
-        "as if every draw were uniform": sp.log(size / (size - 1)),
+        "the weak limit": 2 * (1 - 1 / T) * sp.log(K / (K - 1)),
+        "as if every draw were uniform": sp.log(K / (K - 1)),
         "that of two outcomes": stair(2, T),
-        "one more outcome": stair(size + 1, T),
+        "one more outcome": stair(K + 1, T),
     },
     edges=[
         at(2, 2.0),
@@ -552,35 +594,46 @@ def action_series() -> list[Step]:
         at(4, 1.0, gives=0.0),
     ],
 )
-def staircase() -> list[Step]:
+def staircase(answer: Any) -> list[Step]:
     """One outcome against K − 1 equal ones is a coin with a shifted fixed point."""
-    odds = sp.log(x) - sp.log(1 - x)
-    drawn = sp.log(x**beta) - sp.log((size - 1) * ((1 - x) / (size - 1)) ** beta)
-    rest = -sp.log(size - 1)
-    at_rest = 1 + sp.exp(rest) - size / (size - 1)
-    p = shares(2)[0]
-    weak = sp.Integral(-2 * z * sigmoid(z) * (1 - sigmoid(z)), (z, -sp.oo, 0))
-    relative = sp.log(p * (size - 1) / (1 - p))
-    antiderivative = p * sp.log(p) + (1 - p) * sp.log(1 - p) + p * sp.log(size - 1)
+    # What is drawn of one outcome, over what is drawn of one of the others: no sum is left in it.
+    drawn = symbolic.given(LOOP, {T: 1 / beta}).drawn([x, (1 - x) / (K - 1)])
+    logit = sp.log(drawn[0] / drawn[1]) - sp.log(K - 1)
+    odds, rest = sp.log(x) - sp.log(1 - x), -sp.log(K - 1)
+    relative = sp.log(x * (K - 1) / (1 - x))
+    antiderivative = x * sp.log(x) + (1 - x) * sp.log(1 - x) + x * sp.log(K - 1)
+    hot = [({K: size, T: mpmath.inf}, math.log(size / (size - 1))) for size in (2, 4)]
     return [
         Step(
             "logit y = z* + β(z − z*), z* = −ln(K − 1): the coin of `metastability` with another "
             "fixed point",
-            drawn - (rest + beta * (odds - rest)),
+            logit - (rest + beta * (odds - rest)),
             reduce=plain,
         ),
-        Step("T = ∞: a jump from 1/K to 0 costs −ln(1 − 1/K) = ln(1 + e^{z*})", at_rest),
+        *cost_of_a_generation()[1:2],
+        Step(
+            "T = ∞: a jump from 1/K to 0 costs −ln(1 − 1/K) = ln(1 + e^{z*})",
+            1 + sp.exp(rest) - K / (K - 1),
+        ),
         Step(
             "ε → 0: the momentum is 2ε (z − z*), and c/(2ε) = −∫₀^{1/K} (z − z*) dx = "
             "ln(K/(K − 1))",
             [
-                sp.diff(antiderivative, p) - sp.expand_log(relative, force=True),
-                sp.expand_log(-antiderivative.subs(p, 1 / size), force=True)
-                - sp.expand_log(sp.log(size / (size - 1)), force=True),
+                sp.diff(antiderivative, x) - relative,
+                -antiderivative.subs(x, 1 / K) - sp.log(K / (K - 1)),
             ],
-            reduce=lambda e: sp.simplify(sp.expand_log(sp.simplify(e), force=True)),
+            reduce=plain,
         ),
-        Step("which is the first term of the series at K = 2", weak.doit() - 2 * sp.log(2)),
+        same_actions(
+            answer,
+            [
+                ({K: 3, T: 2}, followed(3, 2)),
+                ({K: 5, T: 4}, followed(5, 4)),
+                *hot,
+            ],
+            K=(2, 3, 4, 5),
+            T=(2, 4, sp.oo),
+        ),
     ]
 
 
@@ -599,7 +652,8 @@ def eigenvalue(cold: Any = T, neutral: Any = 1 - 1 / n, hot: Any = sp.S.One) -> 
         notation.temperature(0.1, 5),
         notation.num_samples(2, 1000),
     ),
-    assumes=TEMPERED + " Exact at T = 1; n → ∞ at fixed T ≠ 1, exponentially fast.",
+    loop=LOOP,
+    assumes="K = 2. Exact at T = 1; n → ∞ at fixed T ≠ 1, exponentially fast.",
     source="T = 1: known (Feller 1951); T ≠ 1: derived here (formal)",
     cites=("feller1951",),
     near_misses={
@@ -614,33 +668,57 @@ def eigenvalue(cold: Any = T, neutral: Any = 1 - 1 / n, hot: Any = sp.S.One) -> 
         at(float("inf"), 7, gives=1.0),
     ],
 )
-def slow_eigenvalue() -> list[Step]:
-    """A measure on the logits that one generation multiplies by T, and T = 1 and ∞."""
+def slow_eigenvalue(answer: Any) -> list[Step]:
+    """A measure on the logits that one generation multiplies by T; T = 1; a box that holds."""
+
+    def there(temperature: Any) -> Any:
+        """The answer's branch at a temperature, with T as a symbol in it."""
+        tests = answer.atoms(sp.core.relational.Relational)
+        return answer.xreplace({test: sp.sympify(test.subs(T, temperature)) for test in tests})
+
     k, m = sp.symbols("k m", positive=True)
-    # k of n = k + m samples are drawn of the first outcome, y = σ(z/T), dz = T dy/(y(1 − y)).
+    # k of n = k + m samples are drawn of the one outcome, y = σ(z/T), dz = T dy/(y(1 − y)).
+    one, other = LOOP.drawn(symbolic.softmax([z, sp.Integer(0)]))
+    logit = sp.expand_log(sp.log(one / other), force=True)
+    stretch = 1 / sp.diff(logit, z)
     ways = sp.gamma(k + m + 1) / sp.gamma(k + 1) / sp.gamma(m + 1)
-    kept = T * ways * sp.gamma(k) * sp.gamma(m) / sp.gamma(k + m)
+    kept = stretch * ways * sp.gamma(k) * sp.gamma(m) / sp.gamma(k + m)
     density = sp.integrate(y**2 * (1 - y) ** 3, (y, 0, 1)) - sp.gamma(3) * sp.gamma(4) / sp.gamma(7)
-    spacing = 1 / (k + m) / (k / (k + m) * m / (k + m))
-    p = shares(2)
-    mixed = 1 - (moment(p, [2, 0]) + moment(p, [0, 2])) / n**2
+    spacing = (sp.diff(sp.log(x / (1 - x)), x) / (k + m)).subs(x, k / (k + m))
+    cold = [
+        there(value) for value in (sp.Rational(1, 100), sp.Rational(1, 2), sp.Rational(99, 100))
+    ]
+    p, gap = shares(2), sp.Symbol("delta", positive=True)
+    sampled = symbolic.given(LOOP, {T: sp.Integer(1)})
+    neutral = symbolic.mean(sampled, p, symbolic.heterozygosity)
+    spread = symbolic.mean(sampled, [y, 1 - y], lambda q: (q[0] - y) ** 2)
+    left = sp.limit(1 / (4 * n * gap**2), n, sp.oo)
     return [
         Step(
-            "∫ C(n,k) y^k (1−y)^{n−k} dz = T n/(k(n−k)): logits spread evenly, one generation "
-            "later  (the Beta integral, at k = 3 of 7)",
-            [sp.gammasimp(kept) - T * (k + m) / (k * m), density],
+            "T < 1: logits spread evenly lie, one generation later, with the weight T n/(k(n−k)) "
+            "at k of n, and n/(k(n−k)) is dz at the lattice x = k/n: the even spread returns "
+            "times λ, up to the error of a sum for a smooth integral",
+            [sp.gammasimp(kept) - value * spacing for value in cold],
+        ),
+        Step("of the weight, the Beta integral (at k = 3 of 7)", density),
+        Step(
+            "T = 1: E[p'(1−p')] = λ p(1−p), positive on the undecided states",
+            neutral - there(sp.Integer(1)).subs(T, 1) * symbolic.heterozygosity(p),
         ),
         Step(
-            "and n/(k(n−k)) is dz at the lattice x = k/n: the even spread returns T times itself, "
-            "up to the error of a sum for a smooth integral",
-            spacing - (k + m) / (k * m),
+            "T > 1: |logit| is drawn smaller by the factor T, so that a box about even odds is "
+            "mapped into itself, δ from its walls",
+            logit - z / T,
         ),
         Step(
-            "T = 1: E[p'(1−p')] = (1 − 1/n) p(1−p), positive on the undecided states",
-            mixed / 2 - (1 - 1 / n) * p[0] * p[1],
+            "… the noise about what is drawn has the variance y(1 − y)/n ≤ 1/(4n)",
+            [
+                spread - y * (1 - y) / n,
+                sp.Rational(1, 4) - y * (1 - y) - (y - sp.S.Half) ** 2,
+            ],
         ),
         Step(
-            "T = ∞: every generation stays undecided with chance 1 − 2·2^{−n}",
-            1 - 2 * sp.Rational(1, 2) ** n - (1 - 2 ** (1 - n)),
+            "… so that the box is left with a chance of at most 1/(4nδ²) (Chebyshev): λ → 1",
+            [1 - left - there(value) for value in (sp.Rational(101, 100), 2, 100, sp.oo)],
         ),
     ]

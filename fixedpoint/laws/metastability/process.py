@@ -36,30 +36,34 @@ def refit_loop(num_samples: int, temperature: float = 1.0) -> Loop:
 def scale_function() -> list[Observation]:
     """Exact chains at a fixed scaled temperature, more and more samples."""
     observations = []
-    for kappa, num_samples in ((2.0, 50), (2.0, 400), (-2.0, 400)):
+    for kappa, num_samples, shares in (
+        (2.0, 50, (0.3,)),
+        (2.0, 400, (0.3, 0.6)),
+        (-2.0, 400, (0.3,)),
+    ):
         temperature = 1 / (1 + kappa / num_samples)
         decided = chain.absorption(chain.from_loop(refit_loop(num_samples, temperature)))
-        start = round(0.3 * num_samples)
-        observations.append(
+        observations += [
             Observation(
-                what=f"K = 2, n = {num_samples}, kappa = {kappa:g}: exact chain from p = 0.3",
+                what=f"K = 2, n = {num_samples}, kappa = {kappa:g}: exact chain from p = {share}",
                 arguments={
-                    "probability": start / num_samples,
+                    "probability": round(share * num_samples) / num_samples,
                     "temperature": temperature,
                     "num_samples": num_samples,
                 },
-                value=decided.probability[start, -1],
+                value=decided.probability[round(share * num_samples), -1],
                 # The diffusion's error, of order 1/n.
                 tolerance=0.1 * abs(kappa) / num_samples,
             )
-        )
+            for share in shares
+        ]
     return observations
 
 
 def critical_temperature() -> list[Observation]:
     """Where the mean entropy of the next generation equals the entropy, all corpora listed."""
     observations = []
-    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400)):
+    for probs, num_samples in ((START, 60), ((0.8, 0.2), 400), ((0.8, 0.12, 0.08), 100)):
         start = jnp.log(jnp.array(probs))
 
         def rise(temperature: Any, start: Any = start, num_samples: Any = num_samples):
@@ -150,7 +154,7 @@ def action_series() -> list[Observation]:
             # The fourth order of the series.
             tolerance=0.5 * (1 - 1 / temperature) ** 4,
         )
-        for temperature, num_generations in ((1.1, 80),)
+        for temperature, num_generations in ((1.1, 80), (1.2, 40))
     ]
 
 
@@ -170,6 +174,12 @@ def staircase() -> list[Observation]:
             arguments={"num_outcomes": 3, "temperature": 8.0},
             value=exponent(8.0, (24, 36), 3)[0],
             tolerance=5e-4,
+        ),
+        Observation(
+            what="K = 2, T = 5: slope between n = 60 and 120",
+            arguments={"num_outcomes": 2, "temperature": 5.0},
+            value=exponent(5.0, (60, 120))[0],
+            tolerance=2e-4,
         ),
     ]
 

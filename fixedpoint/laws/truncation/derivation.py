@@ -6,19 +6,20 @@ Proofs in SymPy.
 import math
 from typing import Any, cast
 
+import mpmath
 import sympy as sp
 from sympy.utilities.lambdify import implemented_function
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
+from fixedpoint.laws.notation import n, theta, z
+from fixedpoint.symbolic import Exact, Fresh, Loop, Nucleus
 
-theta: Any = sp.IndexedBase("theta", real=True)
-z = sp.Symbol("z", real=True)
-n, t, k = sp.symbols("n t k", integer=True, positive=True)
-j = sp.Symbol("j", integer=True, positive=True)
-i, K = OUTCOME, NUM_OUTCOMES
-
-FULL_REFIT = "T = 1; every generation is the maximum-likelihood refit to n fresh own samples."
+nucleus: Any = notation.mass.symbol
+j, other = sp.symbols("j l", integer=True, positive=True)
+EXACT = Loop(Nucleus(nucleus), Exact())
+SAMPLED = Loop(Nucleus(nucleus), Fresh(n))
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
@@ -27,7 +28,7 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 
-def probability(index: Any = i) -> Any:
+def probability(index: Any = OUTCOME) -> Any:
     """The initial probability of an outcome: softmax(θ₀)."""
     return sp.exp(theta[index]) / total(sp.exp(theta[j]), j)
 
@@ -54,31 +55,52 @@ class NotAfter(sp.Function):
 
 
 step = implemented_function("H", lambda x: int(x > 0))
-l = sp.Symbol("l", integer=True, positive=True)  # noqa: E741
-
-
-nucleus = sp.Symbol("pi", positive=True)
 
 
 def up_to(index: Any) -> Any:
     """S_i: the probability of an outcome and of all before it."""
-    return total(sp.exp(theta[l]) * NotAfter(theta, l, index), l) / total(sp.exp(theta[j]), j)
+    return total(sp.exp(theta[other]) * NotAfter(theta, other, index), other) / total(
+        sp.exp(theta[j]), j
+    )
+
+
+MODELS = [
+    ([9, 2, 7, 1, 5, 3], sp.Rational(3, 5)),
+    ([9, 2, 7, 1, 5, 3], sp.Rational(4, 5)),
+    ([9, 2, 7, 1, 5, 3], sp.Rational(19, 20)),
+    ([5, 6, 7, 4], sp.Rational(7, 10)),
+    ([5, 6, 7, 4], sp.Rational(9, 10)),
+    ([1, 3], sp.Rational(2, 3)),
+    ([12, 6, 4, 3, 2, 2, 1, 1], sp.Rational(17, 20)),
+]
+"""Weights of the outcomes, in no order, and the mass of a nucleus: no threshold is met exactly."""
+
+
+def left_by(weights: list[int], mass: Any) -> Any:
+    """How many outcomes the loop leaves in the end."""
+    loop = symbolic.given(EXACT, {nucleus: mass})
+    p = [sp.Rational(weight, sum(weights)) for weight in weights]
+    while (after := symbolic.next_model(loop, p)) != p:
+        p = after
+    return symbolic.num_surviving(p)
 
 
 @claim(
     "Nucleus sampling with infinitely many samples cuts, generation by generation, down to "
     "the m* outcomes with p_m > (1 − π)(p_1 + … + p_m), and there it stops.",
-    total(step(probability() - (1 - nucleus) * up_to(i)), i),
+    total(step(probability() - (1 - nucleus) * up_to(OUTCOME)), OUTCOME),
     lhs=r"{m^*}",
     of=(
         notation.logits.called("logits0")(-3, 3),
         notation.mass(0.3, 0.99),
     ),
-    assumes="Infinite samples; every generation is the exact refit to the nucleus of mass π.",
+    loop=EXACT,
+    observe="num_surviving",
+    assumes="After so many generations that nothing is cut any more.",
     near_misses={
         "1/(1 − π) outcomes": 1 / (1 - nucleus) + 0 * theta[1],
-        "the first nucleus": total(step(nucleus - up_to(i) + probability()), i),
-        "π instead of 1 − π": total(step(probability() - nucleus * up_to(i)), i),
+        "the first nucleus": total(step(nucleus - up_to(OUTCOME) + probability()), OUTCOME),
+        "π instead of 1 − π": total(step(probability() - nucleus * up_to(OUTCOME)), OUTCOME),
         "one outcome": 1 + 0 * theta[1] + 0 * nucleus,
     },
     edges=[
@@ -93,7 +115,7 @@ def up_to(index: Any) -> Any:
         at(FIXED, 0.5, gives=1.0),
     ],
 )
-def nucleus_support() -> list[Step]:
+def nucleus_support(answer: Any) -> list[Step]:
     """A set of the m most probable is left alone exactly if p_m > (1 − π) S_m."""
     p, p_next, S, mass, m = sp.symbols("p p_+ S pi m", positive=True)
     return [
@@ -114,6 +136,15 @@ def nucleus_support() -> list[Step]:
             (S / m - (1 - mass) * S) - S * (1 / m - (1 - mass)),
             reduce=sp.expand,
         ),
+        symbolic.at_numbers(
+            answer,
+            [
+                ({theta: list(map(mpmath.log, model)), nucleus: mass}, left_by(model, mass))
+                for model, mass in MODELS
+            ],
+            "the loop itself, run until nothing is cut any more",
+            K=tuple(len(model) for model, _ in MODELS),
+        ),
     ]
 
 
@@ -133,8 +164,8 @@ def bounded_time(edge: Any) -> Any:
         notation.mass(0.75, 0.999),
         notation.num_samples(10, 10**6),
     ),
-    assumes=FULL_REFIT.replace("own samples", "samples of its nucleus of mass π")
-    + " K = 2, 1 − π < p < π, n(1 − π) ≫ 1; leading order.",
+    loop=SAMPLED,
+    assumes="K = 2, 1 − π < p < π, n(1 − π) ≫ 1; leading order.",
     near_misses={
         "the boundary not moved": 2 * n * binary_entropy(z) + 0 * nucleus,
         "half of it on each side": bounded_time((1 - nucleus) / 2),
@@ -145,17 +176,33 @@ def bounded_time(edge: Any) -> Any:
         at(0.0, 1.0, 100, gives=200 * math.log(2)),
     ],
 )
-def nucleus_boundary() -> list[Step]:
-    """The generator of two outcomes between δ and 1 − δ: at p = π = 1 − δ the other one is cut."""
-    p, delta = sp.symbols("p delta", positive=True)
-    S = lambda x: -x * sp.log(x) - (1 - x) * sp.log(1 - x)  # noqa: E731
-    time = 2 * (S(p) - S(delta))
+def nucleus_boundary(answer: Any) -> list[Step]:
+    """The backward equation between 1 − π and π, where nothing is cut, and its ends."""
+    p, mass = sp.symbols("p", positive=True), sp.Rational(9, 10)
+    time = answer.subs(z, sp.log(p / (1 - p)))
+    # Between its ends the nucleus is the model: what is drawn from has the mean and the noise of
+    # plain samples.
+    plain = Loop(corpus=SAMPLED.corpus)
+    drift, noise = (
+        sp.factor(symbolic.mean(plain, [p, 1 - p], lambda x, k=k: (x[0] - p) ** k)) for k in (1, 2)
+    )
+    inside, outside = (
+        symbolic.given(SAMPLED, {nucleus: mass}).drawn(
+            [sp.Rational(k, 100), 1 - sp.Rational(k, 100)]
+        )
+        for k in (11, 9)
+    )
     return [
-        Step("½ p(1−p) d²/dp² of 2[S(p) − S(δ)] is −1", p * (1 - p) / 2 * sp.diff(time, p, 2) + 1),
-        Step("it is 0 at p = δ and 1 − δ", [time.subs(p, delta), time.subs(p, 1 - delta)]),
+        Step(
+            "½ E[(p' − p)²] d²/dp² of the claimed time is −1, and E[p' − p] = 0",
+            [noise / 2 * sp.diff(time, p, 2) + 1, drift],
+        ),
+        Step(
+            "it is 0 at p = 1 − π and at p = π", [time.subs(p, 1 - nucleus), time.subs(p, nucleus)]
+        ),
+        Step(
+            "above 1 − π the nucleus leaves both outcomes, below it one alone",
+            [inside[0] - sp.Rational(11, 100), *outside[:1]],
+            sizes={"π": mass},
+        ),
     ]
-
-
-# --- A temperature --------------------------------------------------------------------------------
-
-beta, eps, kappa, share, x, y = sp.symbols("beta epsilon kappa x_0 x y", positive=True)

@@ -47,22 +47,24 @@ def nucleus_support() -> list[Observation]:
 
 def nucleus_boundary() -> list[Observation]:
     """Times of two outcomes under nucleus sampling, by elimination."""
-    num_samples, mass = 400, 0.9  # 360 of 400 are enough
-    loop = Loop(Nucleus(mass), Fresh(num_samples), Refit())
-    time = chain.absorption(from_loop(loop)).mean
-    # The boundary is overshot by 0.58 standard deviations of one generation.
-    delta = 1 - mass
-    overshoot = 0.6 * np.sqrt(delta * (1 - delta) / num_samples)
-    return [
-        Observation(
-            what=f"n = 400, nucleus {mass}, p = {share}: the absorbing chain",
-            arguments={
-                "logit_gap": float(np.log(share / (1 - share))),
-                "mass": mass,
-                "num_samples": num_samples,
-            },
-            value=time[round(share * num_samples)],
-            tolerance=2 * num_samples * overshoot * np.log((1 - delta) / delta),
-        )
-        for share in (0.5, 0.3)
-    ]
+    observations = []
+    for num_samples, mass, starts in ((400, 0.9, (0.5, 0.3)), (200, 0.8, (0.4,))):
+        loop = Loop(Nucleus(mass), Fresh(num_samples), Refit())
+        time = chain.absorption(from_loop(loop)).mean
+        # The boundary is overshot by 0.58 standard deviations of one generation.
+        delta = 1 - mass
+        overshoot = 0.6 * np.sqrt(delta * (1 - delta) / num_samples)
+        observations += [
+            Observation(
+                what=f"n = {num_samples}, nucleus {mass}, p = {share}: the absorbing chain",
+                arguments={
+                    "logit_gap": float(np.log(share / (1 - share))),
+                    "mass": mass,
+                    "num_samples": num_samples,
+                },
+                value=time[round(share * num_samples)],
+                tolerance=2 * num_samples * overshoot * np.log((1 - delta) / delta),
+            )
+            for share in starts
+        ]
+    return observations
