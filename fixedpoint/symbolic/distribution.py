@@ -86,7 +86,7 @@ def heterozygosity(p: Vector) -> Any:
 
 def num_surviving(p: Vector) -> Any:
     """How many outcomes (of numbers) have a positive probability."""
-    return sp.Integer(sum(x > 0 for x in numbers(p)))
+    return sp.Integer(sum(bool(x > 0) for x in numbers(p)))
 
 
 def numbers(p: Vector) -> Vector:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
@@ -248,5 +249,6 @@ def at_numbers(
     for numbers, derived in points:
         found = evaluate(sp.sympify(answer), numbers)
         pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
-        residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
+        with mpmath.workdps(65):  # SymPy takes an mpf at the working precision
+            residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
     return Step(what, residuals, method="points", sizes=sizes)
