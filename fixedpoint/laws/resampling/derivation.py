@@ -68,24 +68,9 @@ def after(loop: Loop, observe: Callable[..., Any], p: tuple[Any, ...], generatio
     )
 
 
-def undecided(num_outcomes: int, num_samples: int) -> list[list[Any]]:
-    """The models after a generation that have two outcomes or more."""
-    counts = [c for c in all_counts(num_outcomes, num_samples) if max(c) < num_samples]
-    return [[sp.Rational(one, num_samples) for one in c] for c in counts]
-
-
-def visits(loop: Loop, p: Sequence[Any]) -> list[tuple[Any, list[Any]]]:
-    """How often each undecided model is met, in the mean, in all generations from 1 on."""
-    size = int(loop.corpus.num_samples)
-    models = undecided(len(p), size)
-
-    def led(q: Sequence[Any]) -> list[Any]:
-        drawn = loop.drawn(q)
-        return [chance([int(size * x) for x in model], drawn) for model in models]
-
-    inner = sp.Matrix(len(models), len(models), [x for q in models for x in led(q)])
-    met = (sp.eye(len(models)) - inner.T).LUsolve(sp.Matrix(led(p))) if models else []
-    return list(zip(met, models, strict=True))
+def alive_part(p: Sequence[Any]) -> list[Any]:
+    """The outcomes of a model that are not lost: the others count for nothing, as 0 log 0 = 0."""
+    return [x for x in p if x != 0]
 
 
 def numbers(p: Sequence[Any]) -> list[Any]:
@@ -209,16 +194,7 @@ def fixation_probability(answer: Any) -> list[Step]:
             Step("where one outcome is left it is 1 for that outcome", fixed, sizes=sizes),
             Step("a generation of the loop keeps its mean", kept, sizes=sizes),
         ]
-    ended = []
-    for size in (2, 3, 4):
-        for p in MODELS:
-            met = [(1, p), *visits(refit(size), p)]
-            last = [sum(often * q[a] ** size for often, q in met) for a in range(len(p))]
-            ended.append(({theta: numbers(p)}, last))
-    return [
-        *steps,
-        at_numbers(answer, ended, "the chain of the counts ends there", K=(2, 3), n=(2, 3, 4)),
-    ]
+    return steps
 
 
 def occupation(boxes: Any, balls: int, occupied: int) -> Any:
@@ -316,6 +292,24 @@ def ancestors(samples: int, generations: int, digits: int) -> list[Any]:
     ]
 
 
+@cache
+def exact_ancestors(samples: int, generations: int) -> list[Any]:
+    """The same law in exact rationals."""
+    if generations == 0:
+        return [sp.Integer(a == samples) for a in range(samples + 1)]
+    law = exact_ancestors(samples, generations - 1)
+    return [
+        sum(law[k] * occupation(sp.Integer(samples), k, a) for k in range(max(a, 1), samples + 1))
+        for a in range(samples + 1)
+    ]
+
+
+def exact_power(x: Any, samples: Any, generations: Any) -> Any:
+    """E x^{A_s} in exact rationals."""
+    law = exact_ancestors(int(samples), int(generations))
+    return sum(weight * x**a for a, weight in enumerate(law) if a > 0)
+
+
 def ancestors_before(samples: int, generations: int, digits: int) -> list[Any]:
     """The law one generation earlier; asked for step by step, so that no recursion is deep."""
     for earlier in range(generations - 1):
@@ -362,6 +356,7 @@ EA = implemented_function("a", mean_ancestors)
 w = implemented_function("w", ancestral_time)
 
 
+@cache
 def dual_steps() -> list[Step]:
     """The mean of a power of p' is the mean of a power of p with random exponent."""
     p = shares(2)
@@ -379,6 +374,7 @@ def dual_steps() -> list[Step]:
     ]
 
 
+@cache
 def exact_share(samples: int) -> Callable[[Any], Any]:
     """The share w in exact rationals; the generations with k ancestors are mean numbers."""
     size = sp.Integer(samples)
@@ -421,6 +417,28 @@ def exact_share(samples: int) -> Callable[[Any], Any]:
 )
 def fixation_time(answer: Any) -> list[Step]:
     """The shares w solve the equation of the mean time, outcome by outcome."""
+
+    def time(p: Sequence[Any], size: int) -> Any:
+        """The answer, with w in exact rationals."""
+        claimed = written_out(answer.subs(n, size), alive_part(p))
+        return sp.sympify(claimed).replace(w, lambda x, m: 0 if x == 1 else exact_share(int(m))(x))
+
+    steps = [
+        Step(
+            "it is 1 more than its mean after a generation, and 0 where one outcome is left",
+            [time(p, size) - 1 - symbolic.mean(refit(size), p, lambda q, m=size: time(q, m)),
+             time([sp.Integer(1)], size)],
+            reduce=sp.expand,
+            sizes={"K": len(p), "n": size},
+        )
+        for p, size in (*((shares(2), m) for m in (1, 2, 3, 4, 5)), (shares(3), 2), (shares(3), 3))
+    ]
+    return [*steps, *dual_steps(), *share_steps()]
+
+
+@cache
+def share_steps() -> list[Step]:
+    """The equation of an outcome's share of the mean time."""
     p, balances, sizes = shares(2), [], (1, 2, 3, 4, 5)
     for size in sizes:
         share = exact_share(size)
@@ -428,20 +446,13 @@ def fixation_time(answer: Any) -> list[Step]:
             refit(size), p, lambda q, w=share: w(q[0]) if q[0] != 1 else sp.Integer(0)
         )
         balances.append(later - (share(p[0]) - p[0]))
-    times = [
-        ({theta: numbers(q), n: size}, 1 + sum(often for often, _ in visits(refit(size), q)))
-        for q in MODELS
-        for size in sizes
-    ]
     return [
-        at_numbers(answer, times, "it is the mean time of the chain of the counts", K=(2, 3), n=sizes),
-        *dual_steps(),
         Step(
             "P(all samples at t are i) = E p_i^{A_{t−1}}: w(p) = p + E w(p')",
             balances,
             reduce=sp.expand,
             sizes={"n": sizes},
-        ),
+        )
     ]
 
 
@@ -667,22 +678,35 @@ def alive(power: Callable[[Any], Any]) -> Any:
 )
 def survivors(answer: Any) -> list[Step]:
     """An outcome is absent if none of the n samples' ancestors has it."""
-    counted = [
-        ({theta: numbers(p), n: size, t: last}, alive_after(refit(size), p, last))
-        for p in MODELS
-        for size in (2, 3, 4)
-        for last in (1, 2, 3)
-    ]
-    what = "it is the mean over all histories"
-    return [
-        at_numbers(answer, counted, what, K=(2, 3), n=(2, 3, 4), t=(1, 2, 3)),
-        *dual_steps(),
-    ]
 
+    def number(p: Sequence[Any], size: int, last: int) -> Any:
+        """The answer, with G in exact rationals."""
+        claimed = written_out(answer.subs({n: size, t: last}), alive_part(p))
+        return sp.sympify(claimed).replace(G, exact_power)
 
-def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
-    """The mean number of outcomes alive, by counting all histories."""
-    return after(loop, symbolic.num_surviving, tuple(p), generations)
+    steps = []
+    for p, size in ((shares(2), 2), (shares(2), 3), (shares(2), 4), (shares(3), 2), (shares(3), 3)):
+        sizes = {"K": len(p), "n": size}
+        drawn = symbolic.mean(refit(size), p, symbolic.num_surviving)
+        steps.append(
+            Step(
+                "in generation 1 it is the mean number of outcomes that are drawn",
+                number(p, size, 1) - drawn,
+                reduce=sp.expand,
+                sizes=sizes,
+            )
+        )
+        for last in (1, 2):
+            later = symbolic.mean(refit(size), p, lambda q, a=size, b=last: number(q, a, b))
+            steps.append(
+                Step(
+                    "a generation of the loop leads from t to t + 1",
+                    number(p, size, last + 1) - later,
+                    reduce=sp.expand,
+                    sizes={**sizes, "t": (last, last + 1)},
+                )
+            )
+    return [*steps, *dual_steps()]
 
 
 alpha, top = notation.exponent.symbol, notation.top_probability.symbol
@@ -697,6 +721,14 @@ def mean_field(generations: Any) -> Any:
 
 
 a_s = implemented_function("a", mean_field)
+
+
+def share_of_ancestors(generations: Any) -> Any:
+    """The same as a formula."""
+    share = sp.Integer(1)
+    for _ in range(int(generations)):
+        share = 1 - sp.exp(-share)
+    return share
 
 
 def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
@@ -746,16 +778,13 @@ def survivors_power_law(answer: Any) -> list[Step]:
     offset = sp.exp(-a) * (rest + a / 2 - small / 2) - rest
     parts = sp.diff(sp.exp(-u) * u ** (-1 / alpha), u)
     by_exponent = sp.integrate(u ** (x - 1) * sp.exp(-u), (u, 0, sp.oo))
-    words = []
-    for exponent, most, samples, last in ((2, 0.5, 500, 3), (1.5, 0.25, 3000, 1), (3, 0.5, 700, 9)):
-        share = sp.Integer(1)
-        for _ in range(last - 1):
-            share = later.subs(a, share).evalf(80)
-        ancestors_ = samples * share + rest
-        integral = by_exponent.subs(x, 1 - 1 / sp.Rational(exponent))
+    words, share = [], sp.Integer(1)
+    for last in (1, 2, 3):
+        length = by_exponent.subs(x, 1 - 1 / alpha) * (top * (n * share + rest)) ** (1 / alpha)
+        iterated = answer.subs(t, last).replace(a_s, share_of_ancestors)
         # A sum over i = 1, 2, … of what is 1 at i = 0: the integral from 0 on, less one half.
-        whole = integral * (sp.Rational(most) * ancestors_) ** (1 / sp.Rational(exponent)) - HALF
-        words.append(({alpha: exponent, top: most, n: samples, t: last}, whole.evalf(80)))
+        words.append(iterated - (length - HALF))
+        share = later.subs(a, share)
     return [
         Step(
             "n boxes, na + b balls of variance nv: a' = 1 − e^{−a}, b' = e^{−a}(b + a/2 − v/2)",
@@ -780,12 +809,10 @@ def survivors_power_law(answer: Any) -> list[Step]:
             "∫ (1 − e^{−u}) d(−u^{−1/α}) = ∫ u^{−1/α} e^{−u} du, u = mC i^{−α}, by parts",
             parts + sp.exp(-u) * u ** (-1 / alpha) * (1 + 1 / (alpha * u)),
         ),
-        at_numbers(
-            answer,
-            words,
+        Step(
             "it is that integral for the ancestors m = na + b, less half of the term at i = 0",
-            α=(2, sp.Rational(3, 2), 3),
-            t=(1, 3, 9),
+            words,
+            sizes={"t": (1, 2, 3)},
         ),
     ]
 
@@ -1089,6 +1116,11 @@ def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
         at(LOGITS, 6, 3, 1, gives=1.0),
     ],
 )
+def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
+    """The mean number of outcomes alive, by counting all histories."""
+    return after(loop, symbolic.num_surviving, tuple(p), generations)
+
+
 def truncation(answer: Any) -> list[Step]:
     """Truncation acts once: after it no more than k outcomes are alive, and all are kept."""
     counted = []
