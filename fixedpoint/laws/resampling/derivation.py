@@ -431,7 +431,7 @@ def fixation_time(answer: Any) -> list[Step]:
             reduce=sp.expand,
             sizes={"K": len(p), "n": size},
         )
-        for p, size in (*((shares(2), m) for m in (1, 2, 3, 4, 5)), (shares(3), 2), (shares(3), 3))
+        for p, size in (*((shares(2), m) for m in (1, 2, 3, 4)), (shares(3), 2))
     ]
     return [*steps, *dual_steps(), *share_steps()]
 
@@ -511,7 +511,8 @@ def fixation_time_diffusion(answer: Any) -> list[Step]:
     ]
 
 
-def fixation_constant(answer: Any) -> list[Step]:
+@cache
+def few_copies_steps() -> list[Step]:
     """Few copies beside many: Σ_m (1 − s_m^k) generations, s_m the chance of a loss by m."""
     copies, s, e, start = sp.symbols("k s epsilon A", positive=True)
     height = 2 / e + sp.log(e) / 3
@@ -523,9 +524,7 @@ def fixation_constant(answer: Any) -> list[Step]:
     inner = sp.Rational(3, 2) + height - start - (2 / e + 2 * copies * (small - 1) + small / 3)
     harmonic = -2 * copies * (sp.log(e) + sp.EulerGamma - 1)
     constant = start + sp.EulerGamma / 3 - sp.Rational(3, 2)
-    few = -2 * copies * sp.log(copies) - sp.log(copies) / 3 - constant
-    among = answer.subs(z, sp.log(copies) - sp.log(n - copies))
-    ends = sp.expand_log(among - few - 2 * copies * (sp.log(n) + 1), force=True)
+    few = few_copies(copies, constant)
     return [
         Step(
             "k copies beside many have Poisson(k) copies: s_{m+1} = e^{s_m − 1}, so that s_{m+1} = "
@@ -549,11 +548,12 @@ def fixation_constant(answer: Any) -> list[Step]:
             inner - few - harmonic,
             reduce=lambda part: sp.expand(sp.expand_log(part, force=True)),
         ),
-        Step(
-            "the answer at p = k/n is the same, with c = A + γ/3 − 3/2",
-            sp.limit(ends, n, sp.oo).subs(start, CONSTANT - sp.EulerGamma / 3 + sp.Rational(3, 2)),
-        ),
     ]
+
+
+def few_copies(copies: Any, constant: Any) -> Any:
+    """The mean time until a few copies beside many are lost, up to a multiple of their number."""
+    return -2 * copies * sp.log(copies) - sp.log(copies) / 3 - constant
 
 
 def binary_entropy(logit: Any) -> Any:
@@ -625,18 +625,26 @@ def fixation_time_expansion(answer: Any) -> list[Step]:
     """Two orders of the equation of the mean time, and what they meet at a loss."""
     p = shares(2)
     time = answer.subs(z, sp.log(p[0]) - sp.log(p[1]))
-    change = 1
+    bend = sp.diff(time.replace(sp.log, lambda x: sp.log(sp.cancel(x))), p[0], 2)
+    change, bend = 1, sp.cancel(bend)
     for power in (2, 3, 4):  # the fifth and the sixth moment are of the order n⁻³
         central = symbolic.mean(REFIT, p, lambda q, m=power: (q[0] - p[0]) ** m)
-        change += sp.expand(central) * sp.diff(time, p[0], power) / sp.factorial(power)
-    orders = sp.Poly(sp.expand(n**3 * change), n)
+        change += sp.expand(central) * sp.diff(bend, p[0], power - 2) / sp.factorial(power)
+    copies = sp.Symbol("k", positive=True)
+    among = answer.subs(z, sp.log(copies) - sp.log(n - copies))
+    gap = among - few_copies(copies, CONSTANT) - 2 * copies * (sp.log(n) + 1)
+    orders = sp.Poly(sp.fraction(sp.cancel(n**3 * change))[0], n)
     return [
         Step(
             "E[u(p') − u(p)] = −1 to the orders n⁰ and n⁻¹",
             [orders.coeff_monomial(n**3), orders.coeff_monomial(n**2)],
-            reduce=sp.cancel,
+            reduce=sp.expand,
         ),
-        *fixation_constant(answer),
+        Step(
+            "at p = k/n it is the time of few copies beside many, c = A + γ/3 − 3/2",
+            sp.limit(sp.expand_log(gap, force=True), n, sp.oo),
+        ),
+        *few_copies_steps(),
     ]
 
 
@@ -685,7 +693,7 @@ def survivors(answer: Any) -> list[Step]:
         return sp.sympify(claimed).replace(G, exact_power)
 
     steps = []
-    for p, size in ((shares(2), 2), (shares(2), 3), (shares(2), 4), (shares(3), 2), (shares(3), 3)):
+    for p, size in ((shares(2), 2), (shares(2), 3), (shares(3), 2)):
         sizes = {"K": len(p), "n": size}
         drawn = symbolic.mean(refit(size), p, symbolic.num_surviving)
         steps.append(
@@ -766,7 +774,29 @@ def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
 )
 def survivors_power_law(answer: Any) -> list[Step]:
     """The ancestors of many samples, to the order 1/n, and the sum over a power law."""
-    a, b, v, u, x = sp.symbols("a b v u x", positive=True)
+    u, x = sp.symbols("u x", positive=True)
+    by_exponent = sp.integrate(u ** (x - 1) * sp.exp(-u), (u, 0, sp.oo)).subs(x, 1 - 1 / alpha)
+    words = []
+    for last in (1, 2, 3):
+        length = by_exponent * (top * (n * share_of_ancestors(last - 1) + THIRD)) ** (1 / alpha)
+        iterated = answer.subs(t, last).replace(a_s, share_of_ancestors)
+        # A sum over i = 1, 2, … of what is 1 at i = 0: the integral from 0 on, less one half.
+        words.append(iterated - (length - HALF))
+    return [
+        Step(
+            "it is ∫ u^{−1/α} e^{−u} du (mC)^{1/α} for the ancestors m = na + 1/3, less half of "
+            "the term at i = 0",
+            words,
+            sizes={"t": (1, 2, 3)},
+        ),
+        *ancestor_steps(),
+    ]
+
+
+@cache
+def ancestor_steps() -> list[Step]:
+    """The ancestors of many samples: their share a, the rest b, the variance v; and the words."""
+    a, b, v, u = sp.symbols("a b v u", positive=True)
     kept = sp.log(1 - 1 / n)
     # E(1 − 1/n)^A for A of mean na + b and variance nv.
     empty = sp.exp(kept * (a * n + b) + kept**2 * n * v / 2)
@@ -777,14 +807,6 @@ def survivors_power_law(answer: Any) -> list[Step]:
     variance = noise_limit + sp.exp(-2 * a) * small - small.subs(a, later)
     offset = sp.exp(-a) * (rest + a / 2 - small / 2) - rest
     parts = sp.diff(sp.exp(-u) * u ** (-1 / alpha), u)
-    by_exponent = sp.integrate(u ** (x - 1) * sp.exp(-u), (u, 0, sp.oo))
-    words, share = [], sp.Integer(1)
-    for last in (1, 2, 3):
-        length = by_exponent.subs(x, 1 - 1 / alpha) * (top * (n * share + rest)) ** (1 / alpha)
-        iterated = answer.subs(t, last).replace(a_s, share_of_ancestors)
-        # A sum over i = 1, 2, … of what is 1 at i = 0: the integral from 0 on, less one half.
-        words.append(iterated - (length - HALF))
-        share = later.subs(a, share)
     return [
         Step(
             "n boxes, na + b balls of variance nv: a' = 1 − e^{−a}, b' = e^{−a}(b + a/2 − v/2)",
@@ -808,11 +830,6 @@ def survivors_power_law(answer: Any) -> list[Step]:
         Step(
             "∫ (1 − e^{−u}) d(−u^{−1/α}) = ∫ u^{−1/α} e^{−u} du, u = mC i^{−α}, by parts",
             parts + sp.exp(-u) * u ** (-1 / alpha) * (1 + 1 / (alpha * u)),
-        ),
-        Step(
-            "it is that integral for the ancestors m = na + b, less half of the term at i = 0",
-            words,
-            sizes={"t": (1, 2, 3)},
         ),
     ]
 
