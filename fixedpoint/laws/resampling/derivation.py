@@ -6,6 +6,7 @@ genetics; its words (heterozygosity, fixation) are used here. An outcome that wa
 for ever.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
@@ -25,7 +26,6 @@ from fixedpoint.symbolic import (
     Fresh,
     Loop,
     TopK,
-    all_counts,
     at_numbers,
     by_generations,
     chance,
@@ -63,9 +63,7 @@ def after(loop: Loop, observe: Callable[..., Any], p: tuple[Any, ...], generatio
     """The mean of what is observed some generations after a model of numbers: all are counted."""
     if generations == 0:
         return sp.sympify(observe(p))
-    return symbolic.mean(
-        loop, p, lambda q: after(loop, observe, tuple(q), generations - 1)
-    )
+    return symbolic.mean(loop, p, lambda q: after(loop, observe, tuple(q), generations - 1))
 
 
 def alive_part(p: Sequence[Any]) -> list[Any]:
@@ -83,20 +81,35 @@ MODELS = [
     [sp.Rational(7, 10), sp.Rational(3, 10)],
     [sp.Rational(1, 2), sp.Rational(3, 10), sp.Rational(1, 5)],
 ]
-"""Asymmetric models of two and of three outcomes, at which formulas without symbols are compared."""
+"""Asymmetric models of two and of three outcomes, where formulas without symbols are compared."""
 FOUR = [sp.Rational(x, 20) for x in (3, 8, 2, 7)]
 """One of four."""
 
 
 def generator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
     """Leading order of n E[f(p') − f(p)]: n/2 Σ_ij E(p'_i − p_i)(p'_j − p_j) ∂_i ∂_j f."""
-    free = range(len(p) - 1)
-    bends = 0
-    for a in free:
-        for b in free:
-            spread = symbolic.mean(REFIT, p, lambda q, a=a, b=b: (q[a] - p[a]) * (q[b] - p[b]))
-            bends += n * sp.expand(spread) * sp.diff(value(p), p[a], p[b]) / 2
-    return bends
+    here = value(p)
+    return n * sum(s * sp.diff(here, a, b) for (a, b), s in spread(tuple(p)).items()) / 2
+
+
+def vanishing(part: Any) -> Any:
+    """A residual in lowest terms; what is not 0 at one point needs no such work."""
+    names = sorted(part.free_symbols - {n}, key=str)
+    point = {name: sp.Rational(1, 5 + 2 * place) for place, name in enumerate(names)}
+    value = part.subs({n: 11, **point}).evalf(30)
+    return value if value.is_number and abs(value) > sp.Rational(1, 10**20) else sp.cancel(part)
+
+
+@cache
+def spread(p: tuple[Any, ...]) -> dict[tuple[Any, Any], Any]:
+    """E (p'_i − p_i)(p'_j − p_j) of a generation, any n, by the free probabilities."""
+    pairs = itertools.product(range(len(p) - 1), repeat=2)
+    return {
+        (p[a], p[b]): sp.expand(
+            symbolic.mean(REFIT, p, lambda q, a=a, b=b: (q[a] - p[a]) * (q[b] - p[b]))
+        )
+        for a, b in pairs
+    }
 
 
 def probability(index: Any = i) -> Any:
@@ -148,9 +161,7 @@ def gini() -> Any:
 )
 def heterozygosity(answer: Any) -> list[Step]:
     """Two of the n samples have the same parent with chance 1/n."""
-    return by_generations(
-        REFIT, symbolic.heterozygosity, answer, generation=t, outcomes=(2, 3, 4)
-    )
+    return by_generations(REFIT, symbolic.heterozygosity, answer, generation=t, outcomes=(2, 3, 4))
 
 
 @claim(
@@ -426,8 +437,10 @@ def fixation_time(answer: Any) -> list[Step]:
     steps = [
         Step(
             "it is 1 more than its mean after a generation, and 0 where one outcome is left",
-            [time(p, size) - 1 - symbolic.mean(refit(size), p, lambda q, m=size: time(q, m)),
-             time([sp.Integer(1)], size)],
+            [
+                time(p, size) - 1 - symbolic.mean(refit(size), p, lambda q, m=size: time(q, m)),
+                time([sp.Integer(1)], size),
+            ],
             reduce=sp.expand,
             sizes={"K": len(p), "n": size},
         )
@@ -488,18 +501,30 @@ def fixation_time_diffusion(answer: Any) -> list[Step]:
         Step(
             "n E[u(p') − u(p)] = −n to the leading order",
             generator(lambda q: written_out(answer, q), shares(size)) + n,
-            reduce=sp.cancel,
+            reduce=vanishing,
             sizes={"K": size},
         )
         for size in (2, 3)
     ]
     p = shares(2)
-    ends = [sp.limit(written_out(answer, p), p[0], end, side) for end, side in ((0, "+"), (1, "-"))]
+    ends = [
+        Step(
+            f"it is 0 at p = {end}",
+            written_out(answer, p),
+            reduce=lambda part, at=end, side=side: sp.limit(part, p[0], at, side),
+            sizes={"K": 2},
+        )
+        for end, side in ((0, "+"), (1, "-"))
+    ]
+    return [*steps, *ends, *ancestral_series()]
+
+
+@cache
+def ancestral_series() -> list[Step]:
+    """The same time from the ancestors."""
     x = sp.Symbol("x", positive=True)
     closed = x + (1 - x) * sp.log(1 - x)
     return [
-        *steps,
-        Step("at the ends it is 0", ends, sizes={"K": 2}),
         Step(
             "the same from the ancestors, of which k are left for 2n/(k(k−1)) generations: "
             "Σ_k x^k/(k(k−1)) = x + (1−x) log(1−x)  (to order 12)",
@@ -902,7 +927,9 @@ def first_extinction(answer: Any) -> list[Step]:
         at_time = integrand(p).subs(s, 2 * n / later) * 2 * n / later**2
         listed = sp.prod(1 - sp.exp(-2 * n * x / later) for x in p)
         steps += [
-            Step("with s = 2n/t it is ∫ ∏ (1 − e^{−2np_i/t}) dt", at_time - listed, sizes={"K": size}),
+            Step(
+                "with s = 2n/t it is ∫ ∏ (1 − e^{−2np_i/t}) dt", at_time - listed, sizes={"K": size}
+            ),
             Step("at a loss it is 0", integrand(p).subs(p[0], 0), sizes={"K": size}),
             Step(
                 "n E[u(p') − u(p)] = −n to the leading order",
@@ -1005,17 +1032,15 @@ def num_alive() -> Any:
 )
 def entropy_toll(answer: Any) -> list[Step]:
     """Second order of the entropy: its Hessian is minus the inverse covariance."""
-    steps = [
+    return [
         Step(
             "n E[S(p) − S(p')] to the leading order",
             generator(symbolic.entropy, shares(size)) + n * at_outcomes(answer, size),
-            reduce=sp.cancel,
+            reduce=vanishing,
             sizes={"K": size},
         )
         for size in (2, 3, 4)
     ]
-    lost = at_outcomes(answer, 3).subs(theta[2], -sp.oo) - at_outcomes(answer, 2)
-    return [*steps, Step("a lost outcome is none", lost, sizes={"K": 3})]
 
 
 @claim(
@@ -1052,17 +1077,22 @@ def entropy_lifetime(answer: Any) -> list[Step]:
         Step(
             "n E[u(p') − u(p)] = −(K − 1) n to the leading order",
             generator(lambda q: written_out(answer, q), shares(size)) + n * (size - 1),
-            reduce=sp.cancel,
+            reduce=vanishing,
             sizes={"K": size},
         )
         for size in (2, 3, 4)
     ]
     p = shares(3)
-    lost = sp.limit(written_out(answer, p), p[0], 0, "+") - written_out(answer, p[1:]).subs(p[0], 0)
+    lost = written_out(answer, p) - written_out(answer, [p[1], 1 - p[1]])
     two = written_out(answer - fixation_time_diffusion.rhs, shares(2))
     return [
         *steps,
-        Step("a lost outcome does not count", lost, sizes={"K": 3}),
+        Step(
+            "a lost outcome does not count  (at p₂ = 1/3)",
+            lost.subs(p[1], THIRD),
+            reduce=lambda part: sp.simplify(sp.limit(part, p[0], 0, "+")),
+            sizes={"K": 3},
+        ),
         Step("where one outcome is left it is 0", written_out(answer, [sp.Integer(1)])),
         Step("two outcomes are two until the end: it is the mean time", two, sizes={"K": 2}),
     ]
@@ -1100,6 +1130,11 @@ def kept_probability(number: Any = num_kept) -> Any:
     return is_kept(i, number) * sp.exp(theta[i]) / whole
 
 
+def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
+    """The mean number of outcomes alive, by counting all histories."""
+    return after(loop, symbolic.num_surviving, tuple(p), generations)
+
+
 def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
     """Σ_i (1 − power(1 − p_i)) over the truncated model."""
     return total(1 - power(1 - kept_probability(number)), i)
@@ -1133,11 +1168,6 @@ def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
         at(LOGITS, 6, 3, 1, gives=1.0),
     ],
 )
-def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
-    """The mean number of outcomes alive, by counting all histories."""
-    return after(loop, symbolic.num_surviving, tuple(p), generations)
-
-
 def truncation(answer: Any) -> list[Step]:
     """Truncation acts once: after it no more than k outcomes are alive, and all are kept."""
     counted = []
