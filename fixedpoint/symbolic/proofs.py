@@ -249,12 +249,8 @@ def at_numbers(
     for numbers, derived in points:
         found = evaluate(sp.sympify(answer), numbers)
         pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
-        # SymPy alone would take an mpf to the working precision, which is 15 digits here.
-        residuals += [
-            (sp.Float(one, 65) if isinstance(one, mpmath.mpf) else sp.sympify(one))
-            - sp.N(other, 65)
-            for one, other in pairs
-        ]
+        with mpmath.workdps(65):  # SymPy takes an mpf at the working precision
+            residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
     return Step(what, residuals, method="points", sizes=sizes)
 
 

@@ -9,7 +9,7 @@ for ever.
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 import mpmath
@@ -18,16 +18,26 @@ from mpmath.libmp import from_str
 from sympy.functions.combinatorial.numbers import stirling
 from sympy.utilities.lambdify import implemented_function
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import OUTCOME, Step, at, at_outcomes, claim, total
+from fixedpoint.laws.notation import K, n, t, theta, z
+from fixedpoint.symbolic import (
+    Fresh,
+    Loop,
+    TopK,
+    at_numbers,
+    by_generations,
+    chance,
+    shares,
+    written_out,
+)
 
-theta: Any = sp.IndexedBase("theta", real=True)
-z = sp.Symbol("z", real=True)
-n, t, k = sp.symbols("n t k", integer=True, positive=True)
-j = sp.Symbol("j", integer=True, positive=True)
-i, K = OUTCOME, NUM_OUTCOMES
+j: Any = sp.Symbol("j", integer=True, positive=True)
+k: Any = sp.Symbol("k", integer=True)
+i = OUTCOME
 
-FULL_REFIT = "T = 1; every generation is the maximum-likelihood refit to n fresh own samples."
+REFIT = Loop(corpus=Fresh(n))
 DERIVED = "derived here"
 WRIGHT_FISHER = "known: Fisher 1930, Wright 1931 (neutral Wright–Fisher model, haploid)"
 LOGITS = [1.3, -0.4, 0.2, -2.1]
@@ -40,63 +50,66 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 
-# --- The definitions: one generation --------------------------------------------------------------
+# --- The model, and the loop by counting ----------------------------------------------------------
 
 
-def shares(num_outcomes: int) -> list[Any]:
-    """Probabilities p₁, …, p_K with the last one eliminated: they add up to 1 identically."""
-    free = list(sp.symbols(f"p1:{num_outcomes}", positive=True))
-    return [*free, 1 - sum(free)]
+def refit(num_samples: int) -> Loop:
+    """The loop with a number of samples in place of n."""
+    return symbolic.given(REFIT, {n: sp.Integer(num_samples)})
 
 
-def corpora(num_outcomes: int, num_samples: int) -> list[tuple[int, ...]]:
-    """All counts (N₁, …, N_K) of n samples."""
-    ranges = itertools.product(range(num_samples + 1), repeat=num_outcomes - 1)
-    return [(*c, num_samples - sum(c)) for c in ranges if sum(c) <= num_samples]
+@cache
+def after(loop: Loop, observe: Callable[..., Any], p: tuple[Any, ...], generations: int) -> Any:
+    """The mean of what is observed some generations after a model of numbers: all are counted."""
+    if generations == 0:
+        return sp.sympify(observe(p))
+    return symbolic.mean(loop, p, lambda q: after(loop, observe, tuple(q), generations - 1))
 
 
-def chance(counts: Sequence[int], p: Sequence[Any]) -> Any:
-    """Multinomial probability of the counts of samples drawn from p (0⁰ = 1)."""
-    ways = sp.factorial(sum(counts)) / sp.prod(map(sp.factorial, counts))
-    return ways * sp.prod(x**c for x, c in zip(p, counts, strict=True))
+def alive_part(p: Sequence[Any]) -> list[Any]:
+    """The outcomes of a model that are not lost: the others count for nothing, as 0 log 0 = 0."""
+    return [x for x in p if x != 0]
 
 
-def mean(p: Sequence[Any], num_samples: int, quantity: Callable[[tuple[int, ...]], Any]) -> Any:
-    """The expectation over one corpus: Σ over all counts of their chance times the quantity."""
-    return sum(chance(c, p) * quantity(c) for c in corpora(len(p), num_samples))
+def numbers(p: Sequence[Any]) -> list[Any]:
+    """The logits of a model of numbers, with the digits of an evaluation; −∞ for a lost outcome."""
+    return [sp.log(x).evalf(80) if x else float("-inf") for x in p]
 
 
-def moment(p: Sequence[Any], powers: Sequence[int]) -> Any:
-    """E ∏ N_i^{a_i} of the counts of n samples, for any n.
-
-    The draws are independent, so that E e^{s·N} = (Σ p_i e^{s_i})^n; moments are its derivatives.
-    """
-    s = sp.symbols(f"s1:{len(p) + 1}")
-    generating = sum(x * sp.exp(v) for x, v in zip(p, s, strict=True)) ** n
-    for v, power in zip(s, powers, strict=True):
-        generating = sp.diff(generating, v, power) if power else generating
-    return sp.simplify(generating.subs(dict.fromkeys(s, 0)))
+HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
+MODELS = [
+    [sp.Rational(7, 10), sp.Rational(3, 10)],
+    [sp.Rational(1, 2), sp.Rational(3, 10), sp.Rational(1, 5)],
+]
+"""Asymmetric models of two and of three outcomes, where formulas without symbols are compared."""
+FOUR = [sp.Rational(x, 20) for x in (3, 8, 2, 7)]
+"""One of four."""
 
 
-def states(num_samples: int) -> list[int]:
-    """The undecided states of two outcomes: k of n samples, 0 < k < n."""
-    return list(range(1, num_samples))
+def generator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
+    """Leading order of n E[f(p') − f(p)]: n/2 Σ_ij E(p'_i − p_i)(p'_j − p_j) ∂_i ∂_j f."""
+    here = value(p)
+    return n * sum(s * sp.diff(here, a, b) for (a, b), s in spread(tuple(p)).items()) / 2
 
 
-def transitions(num_samples: int, drawn: Callable[[Any], Any] = lambda p: p) -> Any:
-    """The chain of two outcomes, (n + 1) × (n + 1): from k samples to k', drawn with chance f(k/n).
+def vanishing(part: Any) -> Any:
+    """A residual in lowest terms; what is not 0 at one point needs no such work."""
+    names = sorted(part.free_symbols - {n}, key=str)
+    point = {name: sp.Rational(1, 5 + 2 * place) for place, name in enumerate(names)}
+    value = part.subs({n: 11, **point}).evalf(30)
+    return value if value.is_number and abs(value) > sp.Rational(1, 10**20) else sp.cancel(part)
 
-    Args:
-        num_samples: n.
-        drawn: f, what is drawn of the first outcome if the model gives it p.
-    """
-    size = num_samples
-    chances = [sp.sympify(drawn(sp.Rational(k, size))) for k in range(size + 1)]
-    return sp.Matrix(
-        size + 1,
-        size + 1,
-        lambda a, b: sp.binomial(size, b) * chances[a] ** b * (1 - chances[a]) ** (size - b),
-    )
+
+@cache
+def spread(p: tuple[Any, ...]) -> dict[tuple[Any, Any], Any]:
+    """E (p'_i − p_i)(p'_j − p_j) of a generation, any n, by the free probabilities."""
+    pairs = itertools.product(range(len(p) - 1), repeat=2)
+    return {
+        (p[a], p[b]): sp.expand(
+            symbolic.mean(REFIT, p, lambda q, a=a, b=b: (q[a] - p[a]) * (q[b] - p[b]))
+        )
+        for a, b in pairs
+    }
 
 
 def probability(index: Any = i) -> Any:
@@ -125,9 +138,10 @@ def gini() -> Any:
     of=(
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(2, 2000),
-        notation.generation.written(t)(0, 3000),
+        notation.generation(0, 3000),
     ),
-    assumes=FULL_REFIT,
+    loop=REFIT,
+    observe="heterozygosity",
     source=WRIGHT_FISHER,
     cites=("fisher1930", "wright1931"),
     near_misses={
@@ -145,20 +159,9 @@ def gini() -> Any:
         at([0.0] * 2_000, 10**9, 10**8),
     ],
 )
-def heterozygosity() -> list[Step]:
+def heterozygosity(answer: Any) -> list[Step]:
     """Two of the n samples have the same parent with chance 1/n."""
-    decay = []
-    for p in map(shares, (2, 3, 4)):
-        same = sum(moment(p, [2 * int(a == b) for b in range(len(p))]) for a in range(len(p)))
-        decay.append((1 - same / n**2) - (1 - 1 / n) * (1 - sum(x**2 for x in p)))
-    H, factor = sp.Symbol("H"), 1 - 1 / n
-    return [
-        Step("E[1 − Σp'²] = (1 − 1/n)(1 − Σp²), any n  (K = 2, 3, 4)", decay),
-        Step(
-            "so t generations multiply it by (1 − 1/n)^t",
-            factor * H * factor**t - H * factor ** (t + 1),
-        ),
-    ]
+    return by_generations(REFIT, symbolic.heterozygosity, answer, generation=t, outcomes=(2, 3, 4))
 
 
 @claim(
@@ -167,7 +170,7 @@ def heterozygosity() -> list[Step]:
     probability(),
     lhs=r"{\mathbb{P}(p_\infty=e_i)}",
     of=(notation.logits.called("logits0")(-5, 5),),
-    assumes=FULL_REFIT,
+    loop=REFIT,
     source=WRIGHT_FISHER + "; for refits of exponential families Jangjoo, di Sarra, Marsili, "
     "Roudi, Phys. Rev. Lett. 136, 197301 (2026)",
     cites=("fisher1930", "wright1931", "jangjoo2026"),
@@ -183,27 +186,26 @@ def heterozygosity() -> list[Step]:
         at([0.5] * 4, gives=[0.25] * 4),
     ],
 )
-def fixation_probability() -> list[Step]:
-    """The mean is kept, and some generation is the last one with two outcomes."""
-    means, reached = [], []
-    for p in map(shares, (2, 3, 4)):
-        for a in range(len(p)):
-            means.append(moment(p, [int(a == b) for b in range(len(p))]) / n - p[a])
-    for size in (2, 3, 4, 5):
-        inner = transitions(size)[1:size, 1:size]
-        hit = transitions(size)[1:size, size]
-        chances = (sp.eye(size - 1) - inner).LUsolve(hit)
-        reached += [chances[k - 1] - sp.Rational(k, size) for k in states(size)]
-    p = shares(2)
-    first = mean(p, 5, lambda c: sp.Rational(c[0], 5)) - p[0]
-    return [
-        Step("E p' = p, any n  (K = 2, 3, 4): no outcome is favoured", means),
-        Step(
-            "from k of n samples the chain ends on the outcome with chance k/n  (n = 2, …, 5)",
-            reached,
-        ),
-        Step("from any initial model: E[N₁/n] = p₁  (n = 5)", first, reduce=sp.expand),
-    ]
+def fixation_probability(answer: Any) -> list[Step]:
+    """Its mean is kept, it is 0 or 1 at the ends, and each generation may be the last one."""
+    steps = []
+    for size in (2, 3):
+        p = shares(size)
+        ends = [dict(zip(p[:-1], one, strict=False)) for one in sp.eye(size).tolist()]
+        claimed = [sp.cancel(x) for x in written_out(answer, p)]
+        kept = [
+            symbolic.mean(REFIT, p, lambda q, a=a: written_out(answer, q)[a]) - x
+            for a, x in enumerate(claimed)
+        ]
+        fixed = [
+            x.subs(end) - int(a == b) for a, x in enumerate(claimed) for b, end in enumerate(ends)
+        ]
+        sizes = {"K": size}
+        steps += [
+            Step("where one outcome is left it is 1 for that outcome", fixed, sizes=sizes),
+            Step("a generation of the loop keeps its mean", kept, sizes=sizes),
+        ]
+    return steps
 
 
 def occupation(boxes: Any, balls: int, occupied: int) -> Any:
@@ -212,14 +214,7 @@ def occupation(boxes: Any, balls: int, occupied: int) -> Any:
     return ways * sp.ff(boxes, occupied) / boxes**balls
 
 
-def moment_of_falling(p: Sequence[Any], order: int) -> Any:
-    """E N(N − 1)…(N − j + 1) of the first outcome, from its moments, any n."""
-    y = sp.Symbol("y")
-    powers = sp.Poly(sp.expand(sp.expand_func(sp.ff(y, order))), y).all_coeffs()[::-1]
-    return sp.simplify(sp.Add(*(c * moment(p, [a, 0]) for a, c in enumerate(powers))))
-
-
-order = sp.Symbol("j", integer=True, nonnegative=True)
+order: Any = notation.order.symbol
 
 
 @claim(
@@ -231,7 +226,8 @@ order = sp.Symbol("j", integer=True, nonnegative=True)
         notation.num_samples(50, 5000),
         notation.order(0, 50),
     ),
-    assumes=FULL_REFIT + " K = 2; for K outcomes the same values, more often.",
+    loop=REFIT,
+    assumes="K = 2; for K outcomes the same values, more often.",
     source="known: Feller, Proc. 2nd Berkeley Symp. 227 (1951)",
     cites=("feller1951",),
     near_misses={
@@ -248,29 +244,38 @@ order = sp.Symbol("j", integer=True, nonnegative=True)
         at(300, 300),
     ],
 )
-def spectrum() -> list[Step]:
+def spectrum(answer: Any) -> list[Step]:
     """The chain maps the falling factorial of order j to λ_j times the power of order j."""
-    p = shares(2)
-    factorials = [
-        moment_of_falling(p, order) - sp.ff(n, order) * p[0] ** order for order in (1, 2, 3)
-    ]
-    x = sp.Symbol("x")
+    p, v, y, x = shares(2), *sp.symbols("v y x")
+    generating = symbolic.mean(REFIT, p, lambda q: sp.exp(v * n * q[0])).subs(sp.exp(v), 1 + y)
+
+    def derivative(number: Any) -> Any:
+        """The claimed derivative of that order in y of E (1 + y)^{N'}."""
+        claimed = answer.subs(order, number).doit()
+        return claimed * (n * p[0]) ** number * (1 + y * p[0]) ** (n - number)
+
+    ratio = sp.diff(derivative(order), y) / derivative(order + 1)
     polynomials = []
     for size in (2, 3, 4, 5):
-        values = sp.prod(
-            x - sp.ff(size, order) / sp.Integer(size) ** order for order in range(size + 1)
+        models = [[sp.Rational(a, size), 1 - sp.Rational(a, size)] for a in range(size + 1)]
+        chances = [[chance((b, size - b), REFIT.drawn(q)) for b in range(size + 1)] for q in models]
+        values = [answer.subs({n: size, order: number}).doit() for number in range(size + 1)]
+        polynomials.append(
+            sp.Matrix(chances).charpoly(x).as_expr() - sp.prod(x - value for value in values)
         )
-        polynomials.append(transitions(size).charpoly(x).as_expr() - values)
     return [
+        Step("E (1 + y)^{N'} = (1 + py)^n, any n", generating - derivative(0)),
         Step(
-            "E (N')_j = (n)_j p^j, any n: triangular on 1, p, p², … with (n)_j/n^j on the diagonal "
-            " (j = 1, 2, 3)",
-            factorials,
+            "a derivative in y leads from j to j + 1, any n and j; at y = 0 it is E (N')_j = "
+            "λ_j N^j: triangular on 1, N, N², … with λ_j on the diagonal",
+            ratio - 1,
+            reduce=lambda part: sp.simplify(sp.gammasimp(part.rewrite(sp.gamma))),
         ),
         Step(
-            "∏_j (x − λ_j) is the characteristic polynomial  (n = 2, …, 5)",
+            "∏_j (x − λ_j) is the characteristic polynomial",
             polynomials,
             reduce=sp.expand,
+            sizes={"K": 2, "n": (2, 3, 4, 5)},
         ),
     ]
 
@@ -296,6 +301,24 @@ def ancestors(samples: int, generations: int, digits: int) -> list[Any]:
         mpmath.fsum(law[k] * chances[k][a] for k in range(max(a, 1), samples + 1))
         for a in range(samples + 1)
     ]
+
+
+@cache
+def exact_ancestors(samples: int, generations: int) -> list[Any]:
+    """The same law in exact rationals."""
+    if generations == 0:
+        return [sp.Integer(a == samples) for a in range(samples + 1)]
+    law = exact_ancestors(samples, generations - 1)
+    return [
+        sum(law[k] * occupation(sp.Integer(samples), k, a) for k in range(max(a, 1), samples + 1))
+        for a in range(samples + 1)
+    ]
+
+
+def exact_power(x: Any, samples: Any, generations: Any) -> Any:
+    """E x^{A_s} in exact rationals."""
+    law = exact_ancestors(int(samples), int(generations))
+    return sum(weight * x**a for a, weight in enumerate(law) if a > 0)
 
 
 def ancestors_before(samples: int, generations: int, digits: int) -> list[Any]:
@@ -344,28 +367,25 @@ EA = implemented_function("a", mean_ancestors)
 w = implemented_function("w", ancestral_time)
 
 
+@cache
 def dual_steps() -> list[Step]:
     """The mean of a power of p' is the mean of a power of p with random exponent."""
     p = shares(2)
-    every = [
-        moment(p, [m, 0]) / n**m - sum(occupation(n, m, a) * p[0] ** a for a in range(1, m + 1))
-        for m in (1, 2, 3, 4)
-    ]
-    counted = [
-        mean(p, size, lambda c, m=m, size=size: sp.Rational(c[0], size) ** m)
-        - sum(occupation(sp.Integer(size), m, a) * p[0] ** a for a in range(1, m + 1))
-        for size, m in ((2, 2), (3, 3), (4, 4), (4, 6))
+    gaps = [
+        symbolic.mean(REFIT, p, lambda q, m=power: q[0] ** m)
+        - sum(occupation(n, power, a) * p[0] ** a for a in range(1, power + 1))
+        for power in (1, 2, 3, 4)
     ]
     return [
         Step(
             "duality: E p'^k = Σ_j P(k balls occupy j of n boxes) p^j, any n  (k = 1, …, 4)",
-            every,
-            reduce=lambda e: sp.simplify(sp.expand(sp.expand_func(e))),
-        ),
-        Step("… and by counting all corpora  (n = 2, 3, 4)", counted, reduce=sp.expand),
+            gaps,
+            reduce=lambda part: sp.cancel(sp.expand_func(part)),
+        )
     ]
 
 
+@cache
 def exact_share(samples: int) -> Callable[[Any], Any]:
     """The share w in exact rationals; the generations with k ancestors are mean numbers."""
     size = sp.Integer(samples)
@@ -386,7 +406,8 @@ def exact_share(samples: int) -> Callable[[Any], Any]:
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(2, 40),
     ),
-    assumes=FULL_REFIT + " The initial model is generation 0.",
+    loop=REFIT,
+    assumes="The initial model is generation 0.",
     source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
     cites=("kingman1982", "mohle1999"),
     near_misses={
@@ -405,53 +426,47 @@ def exact_share(samples: int) -> Callable[[Any], Any]:
         at([40.0, 0.0], 12),
     ],
 )
-def fixation_time() -> list[Step]:
+def fixation_time(answer: Any) -> list[Step]:
     """The shares w solve the equation of the mean time, outcome by outcome."""
-    x = shares(2)[0]
-    balances, states_by_state, sums = [], [], []
-    for size in (1, 2, 3, 4, 5):
-        share = exact_share(size)
-        after = mean(
-            [x, 1 - x], size, lambda c, f=share, m=size: f(sp.Rational(c[0], m)) * int(c[0] < m)
-        )
-        balances.append(after - (share(x) - x))
-    for size in (3, 4, 5):
-        inner, share = transitions(size)[1:size, 1:size], exact_share(size)
-        times = (sp.eye(size - 1) - inner).LUsolve(sp.ones(size - 1, 1))
-        for k in states(size):
-            chance_ = sp.Rational(k, size)
-            states_by_state.append(times[k - 1] - share(chance_) - share(1 - chance_))
-    for p in map(shares, (3,)):
-        size = 3
-        share = exact_share(size)
-        whole = mean(
-            p,
-            size,
-            lambda c, f=share, m=size: sum(f(sp.Rational(a, m)) for a in c) * int(max(c) < m),
-        )
-        sums.append(whole - (sum(share(v) for v in p) - 1))
-    return [
-        *dual_steps(),
+
+    def time(p: Sequence[Any], size: int) -> Any:
+        """The answer, with w in exact rationals."""
+        claimed = written_out(answer.subs(n, size), alive_part(p))
+        return sp.sympify(claimed).replace(w, lambda x, m: 0 if x == 1 else exact_share(int(m))(x))
+
+    steps = [
         Step(
-            "P(all samples at t are i) = E p_i^{A_{t−1}}: w(p) = p + E w(p')  (n = 1, …, 5)",
+            "it is 1 more than its mean after a generation, and 0 where one outcome is left",
+            [
+                time(p, size) - 1 - symbolic.mean(refit(size), p, lambda q, m=size: time(q, m)),
+                time([sp.Integer(1)], size),
+            ],
+            reduce=sp.expand,
+            sizes={"K": len(p), "n": size},
+        )
+        for p, size in (*((shares(2), m) for m in (1, 2, 3, 4)), (shares(3), 2))
+    ]
+    return [*steps, *dual_steps(), *share_steps()]
+
+
+@cache
+def share_steps() -> list[Step]:
+    """The equation of an outcome's share of the mean time."""
+    p, balances, sizes = shares(2), [], (1, 2, 3, 4, 5)
+    for size in sizes:
+        share = exact_share(size)
+        later = symbolic.mean(
+            refit(size), p, lambda q, w=share: w(q[0]) if q[0] != 1 else sp.Integer(0)
+        )
+        balances.append(later - (share(p[0]) - p[0]))
+    return [
+        Step(
+            "P(all samples at t are i) = E p_i^{A_{t−1}}: w(p) = p + E w(p')",
             balances,
             reduce=sp.expand,
-        ),
-        Step(
-            "Σ_i w(p_i) falls by 1 in every undecided generation  (K = 3, n = 3)",
-            sums,
-            reduce=sp.expand,
-        ),
-        Step(
-            "it solves (I − Q) τ = 1 of the chain of two outcomes  (n = 3, 4, 5)", states_by_state
-        ),
+            sizes={"n": sizes},
+        )
     ]
-
-
-def diffusion_operator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
-    """Leading order of n E[f(p') − f(p)]: ½ Σ_ij p_i (δ_ij − p_j) ∂_i ∂_j f, on the free p's."""
-    free = p[:-1]
-    return sum(a * (int(a == b) - b) * sp.diff(value(*p), a, b) for a in free for b in free) / 2
 
 
 @claim(
@@ -464,7 +479,8 @@ def diffusion_operator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 10**6),
     ),
-    assumes=FULL_REFIT + " n → ∞ at fixed probabilities.",
+    loop=REFIT,
+    assumes="n → ∞ at fixed probabilities.",
     source="known: Kimura and Ohta, Genetics 61:763 (1969), for two alleles; Ewens 2004",
     cites=("kimura1969", "ewens2004"),
     near_misses={
@@ -479,17 +495,36 @@ def diffusion_operator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
         at([40.0, 0.0], 100),
     ],
 )
-def fixation_time_diffusion() -> list[Step]:
-    """The generator of the diffusion takes it to −1, and it vanishes at the ends."""
-    gaps = []
-    for p in map(shares, (2, 3)):
-        time = lambda *x: -2 * sum((1 - v) * sp.log(1 - v) for v in x)  # noqa: E731
-        gaps.append(diffusion_operator(time, p) + 1)
+def fixation_time_diffusion(answer: Any) -> list[Step]:
+    """The generator of the diffusion takes it to −1 a generation, and it vanishes at the ends."""
+    steps = [
+        Step(
+            "n E[u(p') − u(p)] = −n to the leading order",
+            generator(lambda q: written_out(answer, q), shares(size)) + n,
+            reduce=vanishing,
+            sizes={"K": size},
+        )
+        for size in (2, 3)
+    ]
+    p = shares(2)
+    ends = [
+        Step(
+            f"it is 0 at p = {end}",
+            written_out(answer, p),
+            reduce=lambda part, at=end, side=side: sp.limit(part, p[0], at, side),
+            sizes={"K": 2},
+        )
+        for end, side in ((0, "+"), (1, "-"))
+    ]
+    return [*steps, *ends, *ancestral_series()]
+
+
+@cache
+def ancestral_series() -> list[Step]:
+    """The same time from the ancestors."""
     x = sp.Symbol("x", positive=True)
     closed = x + (1 - x) * sp.log(1 - x)
     return [
-        Step("½ Σ p_i(δ_ij − p_j) ∂²_ij [−2 Σ (1−p) log(1−p)] = −1  (K = 2, 3)", gaps),
-        Step("at the ends it is 0", [sp.limit((1 - x) * sp.log(1 - x), x, e) for e in (0, 1)]),
         Step(
             "the same from the ancestors, of which k are left for 2n/(k(k−1)) generations: "
             "Σ_k x^k/(k(k−1)) = x + (1−x) log(1−x)  (to order 12)",
@@ -501,7 +536,8 @@ def fixation_time_diffusion() -> list[Step]:
     ]
 
 
-def _prove_fixation_constant() -> list[Step]:
+@cache
+def few_copies_steps() -> list[Step]:
     """Few copies beside many: Σ_m (1 − s_m^k) generations, s_m the chance of a loss by m."""
     copies, s, e, start = sp.symbols("k s epsilon A", positive=True)
     height = 2 / e + sp.log(e) / 3
@@ -513,9 +549,7 @@ def _prove_fixation_constant() -> list[Step]:
     inner = sp.Rational(3, 2) + height - start - (2 / e + 2 * copies * (small - 1) + small / 3)
     harmonic = -2 * copies * (sp.log(e) + sp.EulerGamma - 1)
     constant = start + sp.EulerGamma / 3 - sp.Rational(3, 2)
-    S = -x * sp.log(x) - (1 - x) * sp.log(1 - x)
-    outer = 2 * n * S - (sp.log(n * x * (1 - x)) + S) / 3
-    near = -2 * copies * sp.log(copies / n) + 2 * copies - sp.log(copies) / 3
+    few = few_copies(copies, constant)
     return [
         Step(
             "k copies beside many have Poisson(k) copies: s_{m+1} = e^{s_m − 1}, so that s_{m+1} = "
@@ -536,21 +570,15 @@ def _prove_fixation_constant() -> list[Step]:
         ),
         Step(
             "from δ on that is −2k log k − log(k)/3 − (A + γ/3 − 3/2), and a multiple of k",
-            inner - (-2 * copies * sp.log(copies) + harmonic - sp.log(copies) / 3 - constant),
+            inner - few - harmonic,
             reduce=lambda part: sp.expand(sp.expand_log(part, force=True)),
-        ),
-        Step(
-            "2nS − [log(npq) + S]/3 at p = k/n is the same but for the constant",
-            sp.limit(sp.expand_log(outer.subs(x, copies / n) - near, force=True), n, sp.oo),
         ),
     ]
 
 
-def mean_power(order: int) -> Any:
-    """E (p' − p)^k of the first of two outcomes, any n."""
-    p = shares(2)
-    powers = [sp.binomial(order, a) * (-p[0]) ** (order - a) for a in range(order + 1)]
-    return sum(c * moment(p, [a, 0]) / n**a for a, c in enumerate(powers))
+def few_copies(copies: Any, constant: Any) -> Any:
+    """The mean time until a few copies beside many are lost, up to a multiple of their number."""
+    return -2 * copies * sp.log(copies) - sp.log(copies) / 3 - constant
 
 
 def binary_entropy(logit: Any) -> Any:
@@ -606,8 +634,8 @@ def expansion(third: Any, constant: Any) -> Any:
         notation.gap.called("logit_gap")(-4, 4),
         notation.num_samples(100, 10**6),
     ),
-    assumes=FULL_REFIT
-    + " K = 2; formal expansion for n → ∞, np and nq large, matched to few copies.",
+    loop=REFIT,
+    assumes="K = 2; formal expansion for n → ∞, np and nq large, matched to few copies.",
     near_misses={
         "the diffusion alone": 2 * n * binary_entropy(z),
         "half of log n": expansion(sp.Rational(1, 2), CONSTANT),
@@ -618,62 +646,30 @@ def expansion(third: Any, constant: Any) -> Any:
         at(0.0, 1000),
     ],
 )
-def fixation_time_expansion() -> list[Step]:
-    """The second order of the generator on the diffusion's time, and what it meets at a loss."""
-    p = sp.Symbol("p", positive=True)
-    q = 1 - p
-    x = shares(2)[0]
-    central = [sp.expand(mean_power(power)) for power in (2, 3, 4)]
-    S = -p * sp.log(p) - q * sp.log(q)
-    g = -(sp.log(p * q) + S) / 3
-    first = lambda f: p * q / 2 * sp.diff(f, p, 2)  # noqa: E731
-    second = lambda f: p * q * (q - p) / 6 * sp.diff(f, p, 3) + p**2 * q**2 / 8 * sp.diff(f, p, 4)  # noqa: E731
-    stated = [
-        x * (1 - x) / n,
-        x * (1 - x) * (1 - 2 * x) / n**2,
-        3 * x**2 * (1 - x) ** 2 / n**2 + x * (1 - x) * (1 - 6 * x * (1 - x)) / n**3,
-    ]
+def fixation_time_expansion(answer: Any) -> list[Step]:
+    """Two orders of the equation of the mean time, and what they meet at a loss."""
+    p = shares(2)
+    time = answer.subs(z, sp.log(p[0]) - sp.log(p[1]))
+    bend = sp.diff(time.replace(sp.log, lambda x: sp.log(sp.cancel(x))), p[0], 2)
+    change, bend = 1, sp.cancel(bend)
+    for power in (2, 3, 4):  # the fifth and the sixth moment are of the order n⁻³
+        central = symbolic.mean(REFIT, p, lambda q, m=power: (q[0] - p[0]) ** m)
+        change += sp.expand(central) * sp.diff(bend, p[0], power - 2) / sp.factorial(power)
+    copies = sp.Symbol("k", positive=True)
+    among = answer.subs(z, sp.log(copies) - sp.log(n - copies))
+    gap = among - few_copies(copies, CONSTANT) - 2 * copies * (sp.log(n) + 1)
+    orders = sp.Poly(sp.fraction(sp.cancel(n**3 * change))[0], n)
     return [
         Step(
-            "E(p'−p)^k = pq/n, pq(q−p)/n², 3p²q²/n² + O(n⁻³), any n",
-            [sp.expand(a - b) for a, b in zip(central, stated, strict=True)],
-        ),
-        Step("order n⁰: ½ pq (2S)'' = −1", first(2 * S) + 1),
-        Step(
-            "order n⁻¹: ½ pq g'' + (the next moments on 2S) = 0, g = −[log(pq) + S]/3",
-            first(g) + second(2 * S),
-        ),
-        *_prove_fixation_constant(),
-    ]
-
-
-def prove_survivors() -> list[Step]:
-    """An outcome is absent if none of the n samples' ancestors has it."""
-    x, size = shares(2)[0], 3
-    absent = [(1 - sp.Rational(count, size)) ** size for count in range(size + 1)]
-    twice = mean([x, 1 - x], size, lambda c: absent[c[0]])
-    dual: Any = sum(
-        occupation(sp.Integer(size), size, a) * (1 - x) ** a for a in range(1, size + 1)
-    )
-    again = mean(
-        [x, 1 - x], size, lambda c: dual.subs(x, sp.Rational(c[0], size)) if c[0] else sp.Integer(1)
-    )
-    law = {a: occupation(sp.Integer(size), size, a) for a in range(1, size + 1)}
-    second = {
-        b: sum(law[a] * occupation(sp.Integer(size), a, b) for a in law if a >= b) for b in law
-    }
-    return [
-        *dual_steps(),
-        Step(
-            "P(outcome lost in generation 2) = E(1−p)^{A₁}, by counting  (n = 3)",
-            twice - dual,
+            "E[u(p') − u(p)] = −1 to the orders n⁰ and n⁻¹",
+            [orders.coeff_monomial(n**3), orders.coeff_monomial(n**2)],
             reduce=sp.expand,
         ),
         Step(
-            "P(outcome lost in generation 3) = E(1−p)^{A₂}, by counting  (n = 3)",
-            again - sum(second[b] * (1 - x) ** b for b in second),
-            reduce=sp.expand,
+            "at p = k/n it is the time of few copies beside many, c = A + γ/3 − 3/2",
+            sp.limit(sp.expand_log(gap, force=True), n, sp.oo),
         ),
+        *few_copies_steps(),
     ]
 
 
@@ -690,9 +686,11 @@ def alive(power: Callable[[Any], Any]) -> Any:
     of=(
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 30),
-        notation.generation.written(t)(1, 40),
+        notation.generation(1, 40),
     ),
-    assumes=FULL_REFIT + " G(x, n, s) = E x^{A_s}.",
+    loop=REFIT,
+    observe="num_surviving",
+    assumes="G(x, n, s) = E x^{A_s}.",
     source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
     cites=("kingman1982", "mohle1999"),
     near_misses={
@@ -711,13 +709,40 @@ def alive(power: Callable[[Any], Any]) -> Any:
         at([0.0] * 300, 20, 3),
     ],
 )
-def survivors() -> list[Step]:
+def survivors(answer: Any) -> list[Step]:
     """An outcome is absent if none of the n samples' ancestors has it."""
-    return prove_survivors()
+
+    def number(p: Sequence[Any], size: int, last: int) -> Any:
+        """The answer, with G in exact rationals."""
+        claimed = written_out(answer.subs({n: size, t: last}), alive_part(p))
+        return sp.sympify(claimed).replace(G, exact_power)
+
+    steps = []
+    for p, size in ((shares(2), 2), (shares(2), 3), (shares(3), 2)):
+        sizes = {"K": len(p), "n": size}
+        drawn = symbolic.mean(refit(size), p, symbolic.num_surviving)
+        steps.append(
+            Step(
+                "in generation 1 it is the mean number of outcomes that are drawn",
+                number(p, size, 1) - drawn,
+                reduce=sp.expand,
+                sizes=sizes,
+            )
+        )
+        for last in (1, 2):
+            later = symbolic.mean(refit(size), p, lambda q, a=size, b=last: number(q, a, b))
+            steps.append(
+                Step(
+                    "a generation of the loop leads from t to t + 1",
+                    number(p, size, last + 1) - later,
+                    reduce=sp.expand,
+                    sizes={**sizes, "t": (last, last + 1)},
+                )
+            )
+    return [*steps, *dual_steps()]
 
 
-alpha, top = sp.symbols("alpha C", positive=True)
-THIRD, HALF = sp.Rational(1, 3), sp.Rational(1, 2)
+alpha, top = notation.exponent.symbol, notation.top_probability.symbol
 
 
 def mean_field(generations: Any) -> Any:
@@ -729,6 +754,14 @@ def mean_field(generations: Any) -> Any:
 
 
 a_s = implemented_function("a", mean_field)
+
+
+def share_of_ancestors(generations: Any) -> Any:
+    """The same as a formula."""
+    share = sp.Integer(1)
+    for _ in range(int(generations)):
+        share = 1 - sp.exp(-share)
+    return share
 
 
 def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
@@ -746,9 +779,11 @@ def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
         notation.exponent(1.2, 4),
         notation.top_probability(0.1, 0.9),
         notation.num_samples(100, 10**6),
-        notation.generation.written(t)(1, 100),
+        notation.generation(1, 100),
     ),
-    assumes=FULL_REFIT + " p_i = C i^{−α}, α > 1; 1 ≪ survivors ≪ outcomes, t ≪ n; a_s ≃ 2/s is "
+    loop=REFIT,
+    observe="num_surviving",
+    assumes="p_i = C i^{−α}, α > 1; 1 ≪ survivors ≪ outcomes, t ≪ n; a_s ≃ 2/s is "
     "the share of ancestors, a_{s+1} = 1 − e^{−a_s}.",
     near_misses={
         "every ancestor's word": power_law(1, n * a_s(t - 1) + THIRD, -HALF),
@@ -762,18 +797,40 @@ def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
         at(2.0, 0.6, 10**6, 2000),
     ],
 )
-def survivors_power_law() -> list[Step]:
+def survivors_power_law(answer: Any) -> list[Step]:
     """The ancestors of many samples, to the order 1/n, and the sum over a power law."""
+    u, x = sp.symbols("u x", positive=True)
+    by_exponent = sp.integrate(u ** (x - 1) * sp.exp(-u), (u, 0, sp.oo)).subs(x, 1 - 1 / alpha)
+    words = []
+    for last in (1, 2, 3):
+        length = by_exponent * (top * (n * share_of_ancestors(last - 1) + THIRD)) ** (1 / alpha)
+        iterated = answer.subs(t, last).replace(a_s, share_of_ancestors)
+        # A sum over i = 1, 2, … of what is 1 at i = 0: the integral from 0 on, less one half.
+        words.append(iterated - (length - HALF))
+    return [
+        Step(
+            "it is ∫ u^{−1/α} e^{−u} du (mC)^{1/α} for the ancestors m = na + 1/3, less half of "
+            "the term at i = 0",
+            words,
+            sizes={"t": (1, 2, 3)},
+        ),
+        *ancestor_steps(),
+    ]
+
+
+@cache
+def ancestor_steps() -> list[Step]:
+    """The ancestors of many samples: their share a, the rest b, the variance v; and the words."""
     a, b, v, u = sp.symbols("a b v u", positive=True)
     kept = sp.log(1 - 1 / n)
     # E(1 − 1/n)^A for A of mean na + b and variance nv.
     empty = sp.exp(kept * (a * n + b) + kept**2 * n * v / 2)
     pairs = n * (1 - 1 / n) ** (a * n) + n * (n - 1) * (1 - 2 / n) ** (a * n)
     noise = pairs - n**2 * (1 - 1 / n) ** (2 * a * n)
-    later, small = 1 - sp.exp(-a), a / 3
+    later, small, rest = 1 - sp.exp(-a), a / 3, THIRD
     noise_limit = sp.exp(-a) - (1 + a) * sp.exp(-2 * a)
     variance = noise_limit + sp.exp(-2 * a) * small - small.subs(a, later)
-    offset = sp.exp(-a) * (THIRD + a / 2 - small / 2) - THIRD
+    offset = sp.exp(-a) * (rest + a / 2 - small / 2) - rest
     parts = sp.diff(sp.exp(-u) * u ** (-1 / alpha), u)
     return [
         Step(
@@ -799,23 +856,7 @@ def survivors_power_law() -> list[Step]:
             "∫ (1 − e^{−u}) d(−u^{−1/α}) = ∫ u^{−1/α} e^{−u} du, u = mC i^{−α}, by parts",
             parts + sp.exp(-u) * u ** (-1 / alpha) * (1 + 1 / (alpha * u)),
         ),
-        Step(
-            "∫ u^{−1/α} e^{−u} du = Γ(1 − 1/α)  (α = 3/2, 2, 3)",
-            [
-                sp.integrate(u ** (-1 / x) * sp.exp(-u), (u, 0, sp.oo)) - sp.gamma(1 - 1 / x)
-                for x in (sp.Rational(3, 2), sp.Integer(2), sp.Integer(3))
-            ],
-        ),
     ]
-
-
-def presence(p: Sequence[Any]) -> Any:
-    """∫₀^∞ s^{−2} ∏_i (1 − e^{−p_i s}) ds as a sum over the subsets: ± |p_A| log |p_A|."""
-    value = sp.Integer(0)
-    for size in range(1, len(p) + 1):
-        for chosen in itertools.combinations(p, size):
-            value += (-1) ** size * sum(chosen) * sp.log(sum(chosen))
-    return value
 
 
 class LineIntegral(sp.Integral):
@@ -845,7 +886,8 @@ Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 10**6),
     ),
-    assumes=FULL_REFIT + " Exact for the diffusion, n → ∞; u = log(2n/t) and Q(x) = 1 − e^{−x}.",
+    loop=REFIT,
+    assumes="Exact for the diffusion, n → ∞; u = log(2n/t) and Q(x) = 1 − e^{−x}.",
     source="known as a sum over all subsets (Littler, Math. Biosci. 25:151, 1975); the integral "
     "is derived here",
     cites=("littler1975",),
@@ -865,54 +907,46 @@ Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
         at([40.0, 0.0, 0.0], 100),
     ],
 )
-def first_extinction() -> list[Step]:
-    """The integral solves the equation of the diffusion's mean time."""
-    s = sp.Symbol("s", positive=True)
-    bends, ends = [], []
+def first_extinction(answer: Any) -> list[Step]:
+    """The integral solves the equation of the diffusion's mean time, under the sign of integral."""
+    (integral,) = answer.atoms(LineIntegral)
+    s, later = sp.symbols("s t", positive=True)
+    plain = (answer / integral * integral.function).replace(Q, lambda x: 1 - sp.exp(-x))
+    steps = []
     for size in (2, 3):
-        p = sp.symbols(f"p1:{size + 1}", positive=True)
-        others = sp.expand(sp.prod(1 - sp.exp(-x * s) for x in p[1:]))
-        integrand = sp.expand(-sp.exp(-p[0] * s) * others)
-        second = sum(sp.integrate(part, (s, 0, sp.oo)) for part in integrand.as_ordered_terms())
-        bends.append(second - sp.diff(presence(p), p[0], 2))
-        ends.append(sp.limit(presence(p), p[0], 0))
-    generator = [
-        diffusion_operator(lambda *p: 2 * presence(p), p) + 1 for p in (shares(2), shares(3))
-    ]
-    return [
-        Step(
-            "∂²/∂p₁² of ∫ s^{−2} ∏ (1 − e^{−p_i s}) ds is that of Σ_A ± |p_A| log |p_A| (K = 2, 3)",
-            bends,
-        ),
-        Step("both are 0 where p₁ = 0", ends),
-        Step("½ Σ p_i(δ_ij − p_j) ∂²_ij of twice the sum is −1  (K = 2, 3)", generator),
-        Step("t = 2n/s: 2n s^{−2} ds = −dt", sp.diff(2 * n / s, s) + 2 * n / s**2),
-    ]
+        p = shares(size)
+
+        def integrand(q: Sequence[Any]) -> Any:
+            """What the answer integrates over s = e^u."""
+            return sp.simplify(written_out(plain.subs(u, sp.log(s)) / s, q))
+
+        integrated = 0
+        for term in sp.Add.make_args(sp.expand(generator(integrand, p))):
+            factor, decay = term.as_independent(s)
+            integrated -= factor / sp.diff(sp.log(decay), s)  # ∫ e^{−as} ds = 1/a
+        at_time = integrand(p).subs(s, 2 * n / later) * 2 * n / later**2
+        listed = sp.prod(1 - sp.exp(-2 * n * x / later) for x in p)
+        steps += [
+            Step(
+                "with s = 2n/t it is ∫ ∏ (1 − e^{−2np_i/t}) dt", at_time - listed, sizes={"K": size}
+            ),
+            Step("at a loss it is 0", integrand(p).subs(p[0], 0), sizes={"K": size}),
+            Step(
+                "n E[u(p') − u(p)] = −n to the leading order",
+                integrated + n,
+                reduce=lambda part: sp.cancel(sp.powsimp(sp.expand_log(part, force=True))),
+                sizes={"K": size},
+            ),
+        ]
+    return steps
 
 
 # --- T = 1: entropy -------------------------------------------------------------------------------
 
 
-def entropy(p: Sequence[Any]) -> Any:
-    """−Σ p log p of numbers or symbols, with 0 log 0 = 0."""
-    return -sum(x * sp.log(x) for x in p if x != 0)
-
-
 def model_entropy() -> Any:
     """−Σ p log p of the initial model."""
     return -total(probability(i) * sp.log(probability(i)), i)
-
-
-def divergence(q: Sequence[Any], p: Sequence[Any]) -> Any:
-    """KL(q‖p), with 0 log 0 = 0."""
-    return sum(y * (sp.log(y) - sp.log(x)) for y, x in zip(q, p, strict=True) if y != 0)
-
-
-def log_free(expression: Any) -> Any:
-    """Expand with each logarithm of a symbol as a symbol of its own; numbers' ones in primes."""
-    expression = sp.expand_log(sp.expand(expression), force=True)
-    logarithms = {x: sp.Dummy() for x in expression.atoms(sp.log)}
-    return sp.expand(expression.xreplace(logarithms))
 
 
 @claim(
@@ -921,7 +955,7 @@ def log_free(expression: Any) -> Any:
     model_entropy(),
     lhs=r"{\sum_{t\ge0}\mathbb{E}\,\mathrm{KL}(p_{t+1}\Vert p_t)}",
     of=(notation.logits.called("logits0")(-4, 4),),
-    assumes=FULL_REFIT + " E S(p') = S(p) − E KL(p'‖p) in every generation.",
+    loop=REFIT,
     source=DERIVED + "; martingale of sufficient statistics: Jangjoo et al., PRL 136, 197301",
     cites=("jangjoo2026",),
     near_misses={
@@ -937,42 +971,31 @@ def log_free(expression: Any) -> Any:
         at([40.0, 0.0]),
     ],
 )
-def entropy_budget() -> list[Step]:
+def entropy_budget(answer: Any) -> list[Step]:
     """The cross-entropy is linear in p', whose mean is p."""
-    gaps, linear = [], []
-    for p, size in ((shares(2), 2), (shares(2), 4), (shares(3), 2), (shares(3), 3)):
-        refit = lambda c, m=size: [sp.Rational(a, m) for a in c]  # noqa: E731
-        left = mean(p, size, lambda c, f=refit: entropy(f(c)))
-        paid = mean(p, size, lambda c, f=refit, p=p: divergence(f(c), p))
-        gaps.append(left - entropy(p) + paid)
-    p = shares(3)
-    for a in range(3):
-        # −Σ E[p'_i] log p_i with E p' = p, any n.
-        linear.append((moment(p, [int(a == b) for b in range(3)]) / n - p[a]) * sp.log(p[a]))
-    return [
-        Step("E[−Σ p' log p] = S(p), any n: the cross-entropy is linear in p'  (K = 3)", linear),
-        Step(
-            "S(p') + KL(p'‖p) = −Σ p' log p, so E S(p') = S(p) − E KL(p'‖p)  (K = 2, 3)",
-            gaps,
-            reduce=log_free,
-        ),
-        Step("in the end one outcome is left, of entropy 0", entropy([1, 0])),
-    ]
+    steps = []
+    for size in (2, 3):
+        p, q = shares(size), shares(size, "q")
 
+        def crossed(model: Sequence[Any], p: Sequence[Any] = p) -> Any:
+            """−Σ p' log p."""
+            return -sum(x * sp.log(y) for x, y in zip(model, p, strict=True))
 
-def toll(p: Sequence[Any]) -> Any:
-    """Leading order of n E[S(p') − S(p)]."""
-    return diffusion_operator(lambda *x: entropy(x), p)
-
-
-def prove_entropy_toll() -> list[Step]:
-    """Second order of the entropy: its Hessian is minus the inverse covariance."""
-    return [
-        Step(
-            "½ Σ p_i(δ_ij − p_j) ∂²_ij S = −(K − 1)/2  (K = 2, 3, 4)",
-            [toll(p) + sp.Rational(len(p) - 1, 2) for p in map(shares, (2, 3, 4))],
-        )
-    ]
+        parts = written_out(answer, q) + symbolic.kl_divergence(q, p) - crossed(q)
+        steps += [
+            Step(
+                "S(p') + KL(p'‖p) = −Σ p' log p, with the answer for S",
+                sp.expand_log(parts, force=True),
+                reduce=lambda part: sp.simplify(sp.expand(part)),
+                sizes={"K": size},
+            ),
+            Step(
+                "and E[−Σ p' log p] is the answer again, any n: it pays E KL(p'‖p) a generation",
+                symbolic.mean(REFIT, p, crossed) - written_out(answer, p),
+                sizes={"K": size},
+            ),
+        ]
+    return [*steps, Step("where one outcome is left it is 0", written_out(answer, [sp.Integer(1)]))]
 
 
 def num_alive() -> Any:
@@ -990,7 +1013,8 @@ def num_alive() -> Any:
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 10**6),
     ),
-    assumes=FULL_REFIT + " Leading order for n → ∞ at fixed probabilities.",
+    loop=REFIT,
+    assumes="Leading order for n → ∞ at fixed probabilities.",
     source="known: the bias of Miller 1955 and Madow; for its iteration in population genetics "
     "Allelic Entropy and Times until Loss or Fixation, Genes 14:1751 (2023)",
     cites=("allelic2023",),
@@ -1006,9 +1030,17 @@ def num_alive() -> Any:
         at([0.0] * 2_000, 10**6),
     ],
 )
-def entropy_toll() -> list[Step]:
+def entropy_toll(answer: Any) -> list[Step]:
     """Second order of the entropy: its Hessian is minus the inverse covariance."""
-    return prove_entropy_toll()
+    return [
+        Step(
+            "n E[S(p) − S(p')] to the leading order",
+            generator(symbolic.entropy, shares(size)) + n * at_outcomes(answer, size),
+            reduce=vanishing,
+            sizes={"K": size},
+        )
+        for size in (2, 3, 4)
+    ]
 
 
 @claim(
@@ -1021,7 +1053,8 @@ def entropy_toll() -> list[Step]:
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 10**6),
     ),
-    assumes=FULL_REFIT + " Leading order for n → ∞ at fixed probabilities; S₀ in nats.",
+    loop=REFIT,
+    assumes="Leading order for n → ∞ at fixed probabilities; S₀ in nats.",
     source="known: Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, "
     "Genes 14:1751 (2023)",
     cites=("allelic2023",),
@@ -1038,16 +1071,30 @@ def entropy_toll() -> list[Step]:
         at([0.0] * 2_000, 10**6),
     ],
 )
-def entropy_lifetime() -> list[Step]:
-    """The entropy falls by d/(2n) in every generation and ends at 0: so the d's add up to 2nS₀."""
-    p = shares(2)
-    return [
-        *prove_entropy_toll(),
-        Step("in the end one outcome is left, of entropy 0", entropy([1, 0])),
+def entropy_lifetime(answer: Any) -> list[Step]:
+    """Each generation takes what it counts, until one outcome is left."""
+    steps = [
         Step(
-            "two outcomes have d = 1 until the end: −2n Σ(1−p) log(1−p) is the same",
-            2 * entropy(p) + 2 * sum((1 - x) * sp.log(1 - x) for x in p),
+            "n E[u(p') − u(p)] = −(K − 1) n to the leading order",
+            generator(lambda q: written_out(answer, q), shares(size)) + n * (size - 1),
+            reduce=vanishing,
+            sizes={"K": size},
+        )
+        for size in (2, 3, 4)
+    ]
+    p = shares(3)
+    lost = written_out(answer, p) - written_out(answer, [p[1], 1 - p[1]])
+    two = written_out(answer - fixation_time_diffusion.rhs, shares(2))
+    return [
+        *steps,
+        Step(
+            "a lost outcome does not count  (at p₂ = 1/3)",
+            lost.subs(p[1], THIRD),
+            reduce=lambda part: sp.simplify(sp.limit(part, p[0], 0, "+")),
+            sizes={"K": 3},
         ),
+        Step("where one outcome is left it is 0", written_out(answer, [sp.Integer(1)])),
+        Step("two outcomes are two until the end: it is the mean time", two, sizes={"K": 2}),
     ]
 
 
@@ -1067,7 +1114,8 @@ class NotAfter(sp.Function):
 
 
 step = implemented_function("H", lambda x: int(x > 0))
-num_kept = sp.Symbol("k", integer=True, positive=True)
+num_kept: Any = notation.kept.symbol
+TRUNCATED = Loop(TopK(num_kept), Fresh(n))
 l = sp.Symbol("l", integer=True, positive=True)  # noqa: E741
 
 
@@ -1080,6 +1128,11 @@ def kept_probability(number: Any = num_kept) -> Any:
     """The probability of outcome i after keeping the k most probable ones."""
     whole = total(is_kept(j, number) * sp.exp(theta[j]), j)
     return is_kept(i, number) * sp.exp(theta[i]) / whole
+
+
+def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
+    """The mean number of outcomes alive, by counting all histories."""
+    return after(loop, symbolic.num_surviving, tuple(p), generations)
 
 
 def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
@@ -1095,10 +1148,12 @@ def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
     of=(
         notation.logits.called("logits0")(-3, 3),
         notation.num_samples(1, 20),
-        notation.generation.written(t)(1, 20),
+        notation.generation(1, 20),
         notation.kept(1, 6),
     ),
-    assumes=FULL_REFIT + " Drawn from the k most probable outcomes; t ≥ 1; H is the unit step.",
+    loop=TRUNCATED,
+    observe="num_surviving",
+    assumes="t ≥ 1; H is the unit step.",
     near_misses={
         "no truncation": alive(lambda x: G(x, n, t - 1)) + 0 * num_kept,
         "at most k": sp.Min(num_kept, alive(lambda x: G(x, n, t - 1))),
@@ -1113,23 +1168,16 @@ def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
         at(LOGITS, 6, 3, 1, gives=1.0),
     ],
 )
-def truncation() -> list[Step]:
-    """Truncation acts once; what follows is a refit of k outcomes."""
-    p = sp.symbols("p1:4", positive=True)
-    k_top = p[:2]
-    kept = [x / sum(k_top) for x in k_top]
-    drawn = mean(kept, 3, lambda c: sum(int(a > 0) for a in c))
-    formula = sum(1 - (1 - x) ** 3 for x in kept)
+def truncation(answer: Any) -> list[Step]:
+    """Truncation acts once: after it no more than k outcomes are alive, and all are kept."""
+    counted = []
+    for p, kept in (*((p, k) for p in MODELS for k in (1, 2)), (FOUR, 2), (FOUR, 3)):
+        for size, last in ((2, 1), (3, 1), (3, 2), (2, 3)):
+            loop = symbolic.given(TRUNCATED, {n: size, num_kept: kept})
+            point = {theta: numbers(p), n: size, t: last, num_kept: kept}
+            counted.append((point, alive_after(loop, p, last)))
+    what = "it is the mean over all histories of the truncated loop"
     return [
-        Step("the k kept outcomes add up to 1  (k = 2)", sum(kept) - 1),
-        Step(
-            "generation 1: E[#alive] = Σ (1 − (1 − p_i)^n) over the kept ones  (n = 3)",
-            drawn - formula,
-        ),
-        *prove_survivors(),
+        at_numbers(answer, counted, what, K=(2, 3, 4), k=(1, 2, 3), n=(2, 3), t=(1, 2, 3)),
+        *dual_steps(),
     ]
-
-
-# --- A temperature --------------------------------------------------------------------------------
-
-beta, eps, kappa, share, x, y = sp.symbols("beta epsilon kappa x_0 x y", positive=True)

@@ -119,18 +119,20 @@ def fixation_probability() -> list[Observation]:
 
 
 def spectrum() -> list[Observation]:
-    """Eigenvalues of the chain of two outcomes."""
-    num_samples = 6
-    values = np.linalg.eigvals(from_loop(refit_loop(num_samples)).matrix).real
-    return [
-        Observation(
-            what=f"eigenvalue {order} of the chain, K = 2, n = 6",
-            arguments={"num_samples": num_samples, "order": order},
-            value=np.sort(values)[::-1][order],
-            tolerance=1e-7 if order < 2 else 1e-10,  # 1 is a double eigenvalue
-        )
-        for order in range(num_samples + 1)
-    ]
+    """Eigenvalues of chains of two outcomes."""
+    observations = []
+    for num_samples in (6, 3):
+        values = np.linalg.eigvals(from_loop(refit_loop(num_samples)).matrix).real
+        observations += [
+            Observation(
+                what=f"eigenvalue {order} of the chain, K = 2, n = {num_samples}",
+                arguments={"num_samples": num_samples, "order": order},
+                value=np.sort(values)[::-1][order],
+                tolerance=1e-7 if order < 2 else 1e-10,  # 1 is a double eigenvalue
+            )
+            for order in range(num_samples + 1)
+        ]
+    return observations
 
 
 def fixation_time() -> list[Observation]:
@@ -159,15 +161,17 @@ def fixation_time() -> list[Observation]:
     return observations
 
 
-def fixation_time_diffusion() -> Observation:
-    """Time of three outcomes, from the chain of each against the others."""
-    num_samples = 200
-    return Observation(
-        what="K = 3, n = 200: the chain of each outcome against the others",
-        arguments={"logits0": logits_of(START), "num_samples": num_samples},
-        value=chain.fixation_time(logits_of(START), num_samples),
-        tolerance=1 + np.log(num_samples) / 2,
-    )
+def fixation_time_diffusion() -> list[Observation]:
+    """Times of two and of three outcomes, from the chain of each against the others."""
+    return [
+        Observation(
+            what=f"K = {len(probs)}, n = {num_samples}: the chain of each outcome",
+            arguments={"logits0": logits_of(probs), "num_samples": num_samples},
+            value=chain.fixation_time(logits_of(probs), num_samples),
+            tolerance=1 + np.log(num_samples) / 2,
+        )
+        for probs, num_samples in ((START, 200), ((0.9, 0.1), 100))
+    ]
 
 
 def fixation_time_expansion() -> list[Observation]:
@@ -239,17 +243,17 @@ def survivors() -> list[Observation]:
 def survivors_power_law() -> list[Observation]:
     """Words with a power law, each as a chain of two, forwards in time."""
     observations = []
-    for exponent, num_generations in ((2.0, 10), (3.0, 5)):
+    for exponent, num_samples, num_generations in ((2.0, 600, 10), (3.0, 600, 5), (2.5, 60, 2)):
         probs = np.arange(1, 5001.0) ** -exponent
         probs /= probs.sum()
-        alive = mean_alive(probs, 600, num_generations)
+        alive = mean_alive(probs, num_samples, num_generations)
         observations.append(
             Observation(
-                what=f"K = 5000, n = 600, exponent {exponent}, {num_generations} generations",
+                what=f"n = {num_samples}, exponent {exponent}, {num_generations} generations",
                 arguments={
                     "exponent": exponent,
                     "top_probability": float(probs[0]),
-                    "num_samples": 600,
+                    "num_samples": num_samples,
                     "generation": num_generations,
                 },
                 value=alive,
@@ -259,17 +263,22 @@ def survivors_power_law() -> list[Observation]:
     return observations
 
 
-def first_extinction() -> Observation:
-    """Mean time to the first loss among three outcomes, from the chain of all counts."""
-    num_samples, start = 40, (20, 12, 8)
-    found = from_loop(refit_loop(num_samples), len(start))
-    first_loss = found.stopped((found.counts == 0).any(-1))
-    return Observation(
-        what="K = 3, n = 40: the chain of all counts",
-        arguments={"logits0": logits_of(start), "num_samples": num_samples},
-        value=chain.absorption(first_loss).mean[found.index(start)],
-        tolerance=0.5 + np.log(num_samples) / 2,
-    )
+def first_extinction() -> list[Observation]:
+    """Mean time to the first loss among two or three outcomes, from the chain of all counts."""
+    observations = []
+    for start in ((20, 12, 8), (28, 4)):
+        num_samples = sum(start)
+        found = from_loop(refit_loop(num_samples), len(start))
+        first_loss = found.stopped((found.counts == 0).any(-1))
+        observations.append(
+            Observation(
+                what=f"K = {len(start)}, n = {num_samples}: the chain of all counts",
+                arguments={"logits0": logits_of(start), "num_samples": num_samples},
+                value=chain.absorption(first_loss).mean[found.index(start)],
+                tolerance=0.5 + np.log(num_samples) / 2,
+            )
+        )
+    return observations
 
 
 # --- T = 1: entropy -------------------------------------------------------------------------------
@@ -333,32 +342,40 @@ def entropy_toll() -> list[Observation]:
 
 
 def entropy_lifetime() -> list[Observation]:
-    """Outcomes alive beyond one, over all generations of the chain of three."""
-    num_samples = 40
-    counts, visits, _ = until_decided(refit_loop(num_samples), logits_of(START))
-    return [
-        Observation(
-            what="K = 3, n = 40: the absorbing chain",
-            arguments={"logits0": logits_of(START), "num_samples": num_samples},
-            value=len(START) - 1 + visits @ ((counts > 0).sum(-1) - 1),
-            tolerance=np.log(num_samples),
+    """Outcomes alive beyond one, over all generations of the chains of two and three."""
+    observations = []
+    for probs, num_samples in ((START, 40), ((0.9, 0.1), 60)):
+        counts, visits, _ = until_decided(refit_loop(num_samples), logits_of(probs))
+        observations.append(
+            Observation(
+                what=f"K = {len(probs)}, n = {num_samples}: the absorbing chain",
+                arguments={"logits0": logits_of(probs), "num_samples": num_samples},
+                value=len(probs) - 1 + visits @ ((counts > 0).sum(-1) - 1),
+                tolerance=np.log(num_samples),
+            )
         )
-    ]
+    return observations
 
 
 # --- Truncation -----------------------------------------------------------------------------------
 
 
 def truncation() -> list[Observation]:
-    """Outcomes alive under top-k, all histories of four outcomes listed."""
-    start, kept = logits_of((0.4, 0.1, 0.3, 0.2)), 3
+    """Outcomes alive under top-k, all histories of four and five outcomes listed."""
+    four, five = (0.4, 0.1, 0.3, 0.2), (0.1, 0.35, 0.05, 0.3, 0.2)
     observations = []
-    for num_samples, num_generations in ((3, 1), (3, 3), (4, 2)):
+    for probs, kept, num_samples, num_generations in (
+        (four, 3, 3, 1),
+        (four, 3, 3, 3),
+        (four, 3, 4, 2),
+        (five, 2, 3, 2),
+    ):
+        start = logits_of(probs)
         loop = Loop(TopK(kept), Fresh(num_samples), Refit())
         end = enumerate_histories(loop, jnp.array(start), num_generations)
         observations.append(
             Observation(
-                what=f"K = 4, k = 3, n = {num_samples}, {num_generations} generations: all listed",
+                what=f"K = {len(probs)}, k = {kept}, n = {num_samples}, t = {num_generations}",
                 arguments={
                     "logits0": start,
                     "num_samples": num_samples,
