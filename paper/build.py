@@ -163,10 +163,8 @@ def laws_tex(register: Mapping[str, Equation]) -> str:
 
 
 def laws_in_order(register: Mapping[str, Equation]) -> list[str]:
-    """The laws in the order of their sections; those that have none come last."""
-    sections = re.findall(r"\\label\{sec:(\w+)\}", source())
-    laws = list(dict.fromkeys(equation.law for equation in register.values()))
-    return sorted(laws, key=lambda law: (law not in sections, (*sections, law).index(law)))
+    """The laws chapter by chapter, as the register has them."""
+    return list(dict.fromkeys(equation.law for equation in register.values()))
 
 
 def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The register, the evaluation of equations at many digits, and the proofs' machinery."""
 
+import re
+
 import mpmath
 import numpy as np
 import pytest
@@ -152,3 +154,11 @@ def test_a_residual_that_is_not_a_number_at_a_few_points_does_not_close():
     sometimes = sp.Piecewise((0, x < 2), (sp.nan, True))
     assert Step("never", sometimes, method="points", domain={x: (1, 2)}).closes()
     assert not Step("1 = 0", sometimes, method="points", domain={x: (1, 3)}).closes()
+
+
+@pytest.mark.parametrize("label", sorted(equations()))
+def test_every_equation_prints(label):
+    text = equations()[label].latex()
+    assert any(relation in text for relation in ("=", r"\simeq", r"\ge", r"\le"))
+    assert not {"Indexed", "Root"} & set(re.findall(r"\w+", text))
+    assert text.count("{") == text.count("}")

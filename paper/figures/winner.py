@@ -19,7 +19,7 @@ import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import survival
 from fixedpoint.laws.survival import derivation
-from fixedpoint.laws.traces.process import losing_chance
+from fixedpoint.laws.survival.process import losing_chance
 from fixedpoint.loop.traces import run_traces
 from paper import press
 

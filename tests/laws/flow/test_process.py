@@ -8,6 +8,7 @@ import pytest
 from fixedpoint import simplex
 from fixedpoint.laws import flow as law
 from fixedpoint.laws.flow import process
+from fixedpoint.laws.online import process as online_process
 from fixedpoint.loop import Loop, Temperature, flow
 
 LEADERS = jnp.array([1.0, 0.2, 1.0, -0.5])
@@ -46,7 +47,7 @@ def test_single_precision_follows_the_law_honestly():
 
 @pytest.mark.long
 def test_the_reverse_divergence_vanishes_at_temperature_one():
-    there = process._reverse_kl_flow(process.MODEL, 1.0, 5.0)
+    there = online_process._reverse_kl_flow(process.MODEL, 1.0, 5.0)
     np.testing.assert_allclose(there, process.MODEL, atol=1e-12)
 
 
@@ -54,7 +55,7 @@ def test_the_reverse_divergence_vanishes_at_temperature_one():
 def test_the_gap_of_the_reverse_divergence_obeys_its_equation():
     # K = 2: log z + Chi(z) = (1/T - 1) t + const, that is, dz/dt = (1/T - 1) z/(1 + cosh z).
     at = jnp.array([1.0, 0.0])
-    ends = [gap_of(process._reverse_kl_flow(at, 0.5, t)) for t in (1.0 - 1e-3, 1.0 + 1e-3)]
+    ends = [gap_of(online_process._reverse_kl_flow(at, 0.5, t)) for t in (1.0 - 1e-3, 1.0 + 1e-3)]
     z = (ends[0] + ends[1]) / 2
     np.testing.assert_allclose((ends[1] - ends[0]) / 2e-3, z / (1 + jnp.cosh(z)), rtol=1e-6)
 

@@ -6,6 +6,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.laws import families, recovery, resampling
+from fixedpoint.laws.recovery import process as recovery_process
 from fixedpoint.laws.tempering import process
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,7 @@ MEASURED = {
     [(*how, temperature) for how, table in MEASURED.items() for temperature in table],
 )
 def test_stored_models_survive_as_long_as_guaranteed(stored_as, dtype, temperature):
-    measured = process.measured_horizon(temperature, dtype, stored_as)
+    measured = recovery_process.measured_horizon(temperature, dtype, stored_as)
     expected = MEASURED[stored_as, dtype][temperature]
     assert abs(measured - expected) <= max(1, 0.01 * expected)
     guaranteed = recovery.storage_horizon(np.log(1000), temperature, dtype, stored_as)
@@ -71,7 +72,7 @@ def test_stored_models_survive_as_long_as_guaranteed(stored_as, dtype, temperatu
 
 def test_in_float64_the_arithmetic_costs_a_few_percent():
     for temperature, expected in ((1.25, 142), (2.0, 46)):
-        measured = process.measured_horizon(temperature, np.float64)
+        measured = recovery_process.measured_horizon(temperature, np.float64)
         guaranteed = recovery.storage_horizon(np.log(1000), temperature, np.float64)
         assert 0.93 < measured / guaranteed < 1
         assert measured == pytest.approx(expected, abs=2)

@@ -7,6 +7,7 @@ import pytest
 
 from fixedpoint import simplex
 from fixedpoint.laws import survival, weight_decay
+from fixedpoint.laws.survival import process as survival_process
 from fixedpoint.laws.traces import process
 from fixedpoint.loop.traces import run_traces
 
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 
 def at(gap, step_size, temperature, **grid):
-    gaps, chances = process.losing_chance(step_size, temperature, **grid)
+    gaps, chances = survival_process.losing_chance(step_size, temperature, **grid)
     return float(np.exp(np.interp(gap, gaps, np.log(np.maximum(chances, 1e-300)))))
 
 
@@ -93,12 +94,12 @@ def test_the_mean_growth_of_the_sum_is_a_multiple_of_its_mean_square():
         alpha = float(survival.transience_every_step(step_size, num_samples, num_alive))
         ratio = alpha * np.exp(alpha * step_size) / 2
         for state in rng.normal(scale=2, size=(40, 4)):
-            growth, chance = process.growths(state, num_alive, step_size, num_samples)
+            growth, chance = survival_process.growths(state, num_alive, step_size, num_samples)
             assert chance @ growth >= ratio * (chance @ growth**2)
 
 
 def test_the_limit_of_small_steps_does_not_bound_the_growth_at_large_ones():
-    growth, chance = process.growths(np.array([-0.14, -3.28, -0.14, 3.56]), 4, 20.0, 1)
+    growth, chance = survival_process.growths(np.array([-0.14, -3.28, -0.14, 3.56]), 4, 20.0, 1)
     ratio = (chance @ growth) / (chance @ growth**2)
     np.testing.assert_allclose(ratio, 0.09114, rtol=1e-3)
     assert ratio < 2 * (20 - 1 + np.exp(-20.0)) / 20**2

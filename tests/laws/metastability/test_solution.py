@@ -9,8 +9,8 @@ import scipy.stats
 
 import fixedpoint as fp
 from fixedpoint.laws import metastability
-from fixedpoint.laws.resampling import solution
-from fixedpoint.laws.resampling.process import cheapest_path, refit_loop
+from fixedpoint.laws.metastability.process import cheapest_path
+from fixedpoint.laws.resampling.process import refit_loop
 
 
 def exact(num_samples, temperature):
@@ -75,7 +75,9 @@ def test_the_mean_entropy_stands_still_at_one_temperature_or_at_none():
 @pytest.mark.parametrize("size", [2, 3, 100, 10_000])
 @pytest.mark.parametrize("num_samples", [1, 2, 13, 1000])
 def test_the_entropy_of_samples_of_equal_outcomes(num_samples, size):
-    found = solution._entropy_of_uniform_samples(jnp.asarray(size), jnp.asarray(num_samples * 1.0))
+    found = metastability_solution._entropy_of_uniform_samples(
+        jnp.asarray(size), jnp.asarray(num_samples * 1.0)
+    )
     expected = size * mean_entropy([1 / size], num_samples)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
 

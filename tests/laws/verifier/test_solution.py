@@ -6,7 +6,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.laws import verifier
-from fixedpoint.laws.resampling.process import lost_for_ever, verified_loop
+from fixedpoint.laws.verifier.process import lost_for_ever, verified_loop
 
 
 def exact(num_samples, ratio):
