@@ -75,9 +75,7 @@ def test_the_mean_entropy_stands_still_at_one_temperature_or_at_none():
 @pytest.mark.parametrize("size", [2, 3, 100, 10_000])
 @pytest.mark.parametrize("num_samples", [1, 2, 13, 1000])
 def test_the_entropy_of_samples_of_equal_outcomes(num_samples, size):
-    found = metastability_solution._entropy_of_uniform_samples(
-        jnp.asarray(size), jnp.asarray(num_samples * 1.0)
-    )
+    found = solution._entropy_of_uniform_samples(jnp.asarray(size), jnp.asarray(num_samples * 1.0))
     expected = size * mean_entropy([1 / size], num_samples)
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
 
