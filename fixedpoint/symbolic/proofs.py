@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import mpmath
 import sympy as sp
 
 from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
@@ -250,3 +251,33 @@ def at_numbers(
         pairs = zip(found, derived, strict=True) if isinstance(found, list) else [(found, derived)]
         residuals += [sp.sympify(one) - sp.N(other, 65) for one, other in pairs]
     return Step(what, residuals, method="points", sizes=sizes)
+
+
+def elementary(expression: Any) -> Any:
+    """Bring a residual of powers, exponentials and logarithms of positive numbers to 0.
+
+    A number at one point tells at once what does not vanish; only SymPy says that something does.
+    """
+    value = _at_a_point(expression)
+    if value is not None and abs(value) > 1e-20:
+        return sp.Float(str(value))
+    split = sp.expand_power_base(expression, force=True)
+    split = sp.expand_log(sp.powdenest(split, force=True), force=True)
+    numerator = sp.expand(sp.numer(sp.together(sp.powsimp(sp.expand(split)))))
+    if numerator == 0:
+        return numerator
+    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
+
+
+def _at_a_point(expression: Any) -> Any:
+    """The value where the symbols are unequal numbers below 1/2; None where it has none."""
+    entries = expression.atoms(sp.Indexed)
+    names = {entry.base.label for entry in entries} | {entry.base for entry in entries}
+    symbols = sorted(entries | (expression.free_symbols - entries - names), key=str)
+    with mpmath.workdps(40):
+        point = [mpmath.mpf(2 * place + 7) / (5 * place + 23) for place in range(len(symbols))]
+        try:
+            value = mpmath.mpmathify(sp.lambdify(symbols, expression, "mpmath")(*point))
+        except (NameError, TypeError, ValueError, ArithmeticError, KeyError):
+            return None
+        return value if mpmath.isfinite(value) else None
