@@ -261,12 +261,39 @@ def elementary(expression: Any) -> Any:
     value = _at_a_point(expression)
     if value is not None and abs(value) > 1e-20:
         return sp.Float(str(value))
+    if _is_zero_fraction(expression):
+        return sp.Integer(0)
     split = sp.expand_power_base(expression, force=True)
     split = sp.expand_log(sp.powdenest(split, force=True), force=True)
-    numerator = sp.expand(sp.numer(sp.together(sp.powsimp(sp.expand(split)))))
-    if numerator == 0:
-        return numerator
-    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
+    if _is_zero_fraction(split):
+        return sp.Integer(0)
+    return sp.simplify(sp.expand_log(sp.powsimp(sp.expand(split)), force=True))
+
+
+def _is_zero_fraction(expression: Any) -> bool:
+    """Whether it vanishes as a fraction of its powers, exponentials and logarithms."""
+
+    def powers(base: Any, exponent: Any) -> Any:
+        return sp.Mul(*(sp.Pow(base, term) for term in sp.Add.make_args(sp.expand(exponent))))
+
+    def exponentials(exponent: Any) -> Any:
+        whole = sp.Integer(1)
+        for term in sp.Add.make_args(sp.expand(exponent)):
+            logs = [part for part in sp.Mul.make_args(term) if isinstance(part, sp.log)]
+            # e^{x log y} is y^x, which SymPy sees for numbers x alone.
+            whole *= sp.Pow(logs[0].args[0], term / logs[0]) if len(logs) == 1 else sp.exp(term)
+        return whole
+
+    plain = expression.replace(
+        lambda part: part.is_Pow and not part.exp.is_Integer,
+        lambda part: powers(part.base, part.exp),
+    ).replace(sp.exp, exponentials)
+    names: dict[Any, Any] = {}
+    for part in sp.postorder_traversal(plain):
+        if (part.is_Pow and not part.exp.is_Integer) or isinstance(part, (sp.exp, sp.log)):
+            names.setdefault(part, sp.Dummy())
+    named = plain.xreplace(names)
+    return sp.expand(sp.numer(sp.together(named))) == 0
 
 
 def _at_a_point(expression: Any) -> Any:
