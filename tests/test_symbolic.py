@@ -188,3 +188,17 @@ def test_a_loop_says_what_it_does():
     n, T = sp.symbols("n T", positive=True)
     loop = symbolic.Loop(symbolic.Temperature(T), symbolic.Fresh(n), symbolic.Refit())
     assert loop.words() == "Draws at temperature T; n fresh samples a generation; full training."
+
+
+def test_a_part_is_said_on_one_line() -> None:
+    beta, tau = sp.Symbol("beta"), sp.IndexedBase("tau")
+    assert symbolic.Temperature(1 / beta).words() == "draws at temperature 1/β"
+    assert symbolic.Temperature(tau[2]).words() == "draws at temperature τ₂"
+
+
+def test_what_vanishes_is_told_from_what_does_not() -> None:
+    x, y, T = sp.symbols("x y T", positive=True)
+    power = sp.exp(sp.log(x) / T, evaluate=False)
+    assert symbolic.elementary(power / (power + y) + y / (y + x ** (1 / T)) - 1) == 0
+    assert symbolic.elementary(sp.log(x**T * y) - T * sp.log(x) - sp.log(y)) == 0
+    assert symbolic.elementary(power - x**T) != 0
