@@ -208,3 +208,17 @@ def test_sums_and_products_are_unrolled_to_the_same_end(over):
         unrolled = symbolic.unrolled(whole, n)
         assert {limits[2] for part in unrolled.atoms(node) for limits in part.limits} == {n}
         assert sp.simplify((unrolled / whole).subs(n, 5).doit()) == 1
+
+
+def test_a_part_is_said_on_one_line() -> None:
+    beta, tau = sp.Symbol("beta"), sp.IndexedBase("tau")
+    assert symbolic.Temperature(1 / beta).words() == "draws at temperature 1/β"
+    assert symbolic.Temperature(tau[2]).words() == "draws at temperature τ₂"
+
+
+def test_what_vanishes_is_told_from_what_does_not() -> None:
+    x, y, T = sp.symbols("x y T", positive=True)
+    power = sp.exp(sp.log(x) / T, evaluate=False)
+    assert symbolic.elementary(power / (power + y) + y / (y + x ** (1 / T)) - 1) == 0
+    assert symbolic.elementary(sp.log(x**T * y) - T * sp.log(x) - sp.log(y)) == 0
+    assert symbolic.elementary(power - x**T) != 0

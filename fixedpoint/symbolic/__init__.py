@@ -54,6 +54,7 @@ from .proofs import as_limit as as_limit
 from .proofs import at_numbers as at_numbers
 from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
+from .proofs import elementary as elementary
 from .proofs import lumped as lumped
 from .proofs import unrolled as unrolled
 from .proofs import written_out as written_out

@@ -102,8 +102,13 @@ def ranked(p: Vector) -> list[int]:
 
 
 def said(value: Any) -> str:
-    """A symbol or a number, as a sentence has it."""
-    return sp.pretty(sp.sympify(value), use_unicode=True, wrap_line=False)
+    """A symbol or a number, as a sentence has it: on one line."""
+    expression: Any = sp.sympify(value)
+    entries = {x: sp.Symbol(f"{x.base}_{x.indices[0]}") for x in expression.atoms(sp.Indexed)}
+    expression = expression.xreplace(entries)
+    letters = {x: sp.Symbol(sp.pretty(x)) for x in expression.free_symbols}
+    text = sp.pretty(expression, use_unicode=True, wrap_line=False)
+    return str(expression.xreplace(letters)) if "\n" in text else text
 
 
 def centred_logits(p: Vector) -> list[Any]:

@@ -277,3 +277,60 @@ def unrolled(expression: Any, length: Any) -> Any:
         return whole * (sp.prod(terms) if over > 0 else 1 / sp.prod(terms))
 
     return expression.replace(lambda node: isinstance(node, (sp.Sum, sp.Product)), until)
+
+
+def elementary(expression: Any) -> Any:
+    """Bring a residual of powers, exponentials and logarithms of positive numbers to 0.
+
+    A number at one point tells at once what does not vanish; only SymPy says that something does.
+    """
+    value = _at_a_point(expression)
+    if value is not None and abs(value) > 1e-20:
+        return sp.Float(str(value))
+    if _is_zero_fraction(expression):
+        return sp.Integer(0)
+    split = sp.expand_power_base(expression, force=True)
+    split = sp.expand_log(sp.powdenest(split, force=True), force=True)
+    if _is_zero_fraction(split):
+        return sp.Integer(0)
+    return sp.simplify(sp.expand_log(sp.powsimp(sp.expand(split)), force=True))
+
+
+def _is_zero_fraction(expression: Any) -> bool:
+    """Whether it vanishes as a fraction of its powers, exponentials and logarithms."""
+
+    def powers(base: Any, exponent: Any) -> Any:
+        return sp.Mul(*(sp.Pow(base, term) for term in sp.Add.make_args(sp.expand(exponent))))
+
+    def exponentials(exponent: Any) -> Any:
+        whole = sp.Integer(1)
+        for term in sp.Add.make_args(sp.expand(exponent)):
+            logs = [part for part in sp.Mul.make_args(term) if isinstance(part, sp.log)]
+            # e^{x log y} is y^x, which SymPy sees for numbers x alone.
+            whole *= sp.Pow(logs[0].args[0], term / logs[0]) if len(logs) == 1 else sp.exp(term)
+        return whole
+
+    plain = expression.replace(
+        lambda part: part.is_Pow and not part.exp.is_Integer,
+        lambda part: powers(part.base, part.exp),
+    ).replace(sp.exp, exponentials)
+    names: dict[Any, Any] = {}
+    for part in sp.postorder_traversal(plain):
+        if (part.is_Pow and not part.exp.is_Integer) or isinstance(part, (sp.exp, sp.log)):
+            names.setdefault(part, sp.Dummy())
+    named = plain.xreplace(names)
+    return sp.expand(sp.numer(sp.together(named))) == 0
+
+
+def _at_a_point(expression: Any) -> Any:
+    """The value where the symbols are unequal numbers below 1/2; None where it has none."""
+    entries = expression.atoms(sp.Indexed)
+    names = {entry.base.label for entry in entries} | {entry.base for entry in entries}
+    symbols = sorted(entries | (expression.free_symbols - entries - names), key=str)
+    with mpmath.workdps(40):
+        point = [mpmath.mpf(2 * place + 7) / (5 * place + 23) for place in range(len(symbols))]
+        try:
+            value = mpmath.mpmathify(sp.lambdify(symbols, expression, "mpmath")(*point))
+        except (NameError, TypeError, ValueError, ArithmeticError, KeyError):
+            return None
+        return value if mpmath.isfinite(value) else None

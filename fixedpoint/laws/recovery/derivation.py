@@ -1,53 +1,27 @@
 """Recovery: what a temperature restores, and how far numbers with finitely many digits go.
 
-Proofs in SymPy.
+The way back undoes the generations of the loop below, one by one.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
 
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import Step, at, claim
+from fixedpoint.laws.notation import T
+from fixedpoint.symbolic import Loop, Temperature, elementary, next_model
 
-theta: Any = sp.IndexedBase("theta", real=True)
-T = sp.Symbol("T", positive=True)
 n = sp.Symbol("n", integer=True, nonnegative=True)
+R: Any = notation.logit_range.symbol
+smallest: Any = notation.log_smallest.symbol
+roundoff: Any = notation.roundoff.symbol
+tolerance = sp.Symbol("d", positive=True)
 
-EXACT_REFIT = "Infinite samples; the learner reaches the minimum; every table of logits is allowed."
-"""The three conditions under which a generation is θ → θ/T."""
-
-
-# --- the definitions -----------------------------------------------------------------------------
-
-
-def model(num_outcomes: int) -> list[Any]:
-    """The logits θ₁, …, θ_K as symbols."""
-    return [theta[i] for i in range(1, num_outcomes + 1)]
-
-
-def softmax(logits: Sequence[Any]) -> list[Any]:
-    """Probabilities e^θ / Σ e^θ."""
-    partition = sum(sp.exp(x) for x in logits)
-    return [sp.exp(x) / partition for x in logits]
-
-
-def tempered(probabilities: Sequence[Any], temperature: Any) -> list[Any]:
-    """What is drawn from: p^{1/T} / Σ p^{1/T}."""
-    powers = [p ** (1 / temperature) for p in probabilities]
-    return [power / sum(powers) for power in powers]
-
-
-def expand(expression: Any) -> Any:
-    """Split powers of products and logarithms of quotients of positive numbers, then simplify."""
-    split = sp.expand_log(sp.powdenest(sp.expand_power_base(expression, force=True), force=True))
-    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
-
-
-def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    return [a - b for a, b in zip(values, others, strict=True)]
+REFIT = Loop(Temperature(T))
+"""A generation is θ → θ/T."""
+EVERY_TABLE = "Every table of logits is allowed."
 
 
 # --- the way back --------------------------------------------------------------------------------
@@ -61,7 +35,8 @@ def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         notation.temperature(0.4, 2.5),
         notation.generation.written(n)(0, 30),
     ),
-    assumes=EXACT_REFIT + " The generation is known to enough digits (recovery.storage_cold, "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " The generation is known to enough digits (recovery.storage_cold, "
     "recovery.storage_hot) and is not uniform.",
     near_misses={
         "the same temperature again": T**n,
@@ -80,31 +55,51 @@ def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         at(0.7, 0, gives=1.0),
     ],
 )
-def recovery() -> list[Step]:
-    """Sample generation n at τ = T⁻ⁿ, from the definition of p_τ."""
-    probe = sp.Symbol("tau", positive=True)
+def recovery(answer: Any) -> list[Step]:
+    """Induction: what undoes n generations and what undoes one more, by the definition of p_τ."""
+    first, probe = sp.symbols("tau_1 tau", positive=True)
+    now, later = answer.subs(n, 0), answer.subs(n, n + 1) / answer
     steps = []
     for size in (2, 3):
-        generation = softmax([t * T**-n for t in model(size)])
-        steps.append(
+        w, sizes = sp.symbols(f"w1:{size + 1}", positive=True), {"K": size}
+
+        def gaps(values: Any, others: Any) -> list[Any]:
+            """Differences of the log-odds against the last outcome."""
+            pairs = list(zip(values, others, strict=True))
+            return [sp.log(x / values[-1]) - sp.log(y / others[-1]) for x, y in pairs[:-1]]
+
+        steps += [
             Step(
-                f"generation n sampled at T⁻ⁿ is the initial model (K = {size})",
-                _differences(tempered(generation, T**-n), softmax(model(size))),
-                reduce=expand,
-            )
-        )
-    back = tempered(softmax([t * T**-n for t in model(2)]), probe)
-    steps.append(
-        Step(
-            "at τ its log-odds are (θ_i - θ_j) T⁻ⁿ/τ: no other τ restores them",
-            sp.log(back[0] / back[1]) - (theta[1] - theta[2]) * T**-n / probe,
-            reduce=expand,
-        )
-    )
+                "generation 0 is drawn at the temperature 1",
+                gaps(Temperature(now)(w), w),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "what undoes n + 1 generations undoes one after what undoes n",
+                gaps(Temperature(later)(next_model(REFIT, w)), w),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "drawing at τ₁ and then at τ is drawing at τ₁τ",
+                gaps(Temperature(probe)(Temperature(first)(w)), Temperature(first * probe)(w)),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "at τ the log-odds are (θ_i - θ_j)/τ: no other τ restores them",
+                [
+                    gap - sp.log(x / w[-1]) * (1 / probe - 1)
+                    for gap, x in zip(gaps(Temperature(probe)(w), w), w[:-1], strict=True)
+                ],
+                reduce=elementary,
+                sizes=sizes,
+            ),
+        ]
     return steps
 
 
-R, smallest, roundoff, tolerance = sp.symbols("R lambda u d", positive=True)
 STORAGE_COLD_RHS = sp.log(smallest / R) / sp.log(1 / T)
 
 
@@ -119,7 +114,8 @@ STORAGE_COLD_RHS = sp.log(smallest / R) / sp.log(1 / T)
         notation.temperature(0.3, 0.97),
         notation.log_smallest(80, 750),
     ),
-    assumes=EXACT_REFIT + " T < 1; e^{-λ} is the smallest number that does not round to 0, λ "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T < 1; e^{-λ} is the smallest number that does not round to 0, λ "
     "large; rounding errors, together at most uT/(1 - T), are negligible "
     "(recovery.storage_hot where they are not). ℓ nats in λ are ℓ/(λ log(1/T)) generations, "
     "among them the logarithm of the mode's probability at the horizon.",
@@ -134,19 +130,25 @@ STORAGE_COLD_RHS = sp.log(smallest / R) / sp.log(1 / T)
         at(800.0, 0.5, 745.0, gives=0.0),
     ],
 )
-def storage_cold() -> list[Step]:
+def storage_cold(answer: Any) -> list[Step]:
     """When the least probability underflows, with T = e^{-r}."""
-    rate, B = sp.symbols("r B", positive=True)
-    p = softmax([0, -sp.Symbol("a", positive=True) * B, -R * B])
+    rate, between = sp.symbols("r a", positive=True)
+    start, spread = [1, sp.exp(-between), sp.exp(-R)], R * sp.exp(rate * n)
+    after = next_model(REFIT, start)
     return [
         Step(
-            "the least probability of generation n is e^{-R T⁻ⁿ} times that of the mode (K = 3)",
-            sp.log(p[2] / p[0]) + R * B,
-            reduce=expand,
+            "at the horizon the range of the logits is that of the numbers, λ",
+            spread.subs(n, answer.subs(T, sp.exp(-rate))) - smallest,
         ),
+        Step("the range of the logits is R at first", spread.subs(n, 0) - R),
         Step(
-            "at the horizon that is the smallest number e^{-λ}",
-            (R * sp.exp(rate * n)).subs(n, STORAGE_COLD_RHS.subs(T, sp.exp(-rate))) - smallest,
+            "a generation of the loop divides it by T",
+            [
+                sp.log(after[0] / after[-1]) - R / T,
+                spread.subs(n, n + 1) - spread / sp.exp(-rate),
+            ],
+            reduce=elementary,
+            sizes={"K": 3},
         ),
     ]
 
@@ -166,7 +168,8 @@ STORAGE_HOT_RHS = sp.log(1 + tolerance * (T - 1) / (T * roundoff)) / sp.log(T)
         notation.roundoff(1e-9, 1e-6),
         notation.tolerance.written(tolerance)(0.01, 0.5),
     ),
-    assumes=EXACT_REFIT + " T > 1/(1 + u/d), d/u at T = 1; rounding changes each "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T > 1/(1 + u/d), d/u at T = 1; rounding changes each "
     "log-probability by at most the unit roundoff u a generation (to first order, while "
     "probabilities are normal numbers), all other arithmetic is finer; the error is the "
     "largest of the restored logits, up to a common constant.",
@@ -186,21 +189,29 @@ STORAGE_HOT_RHS = sp.log(1 + tolerance * (T - 1) / (T * roundoff)) / sp.log(T)
         at(0.9, 2.0**-8, 0.1, gives=math.inf),
     ],
 )
-def storage_hot() -> list[Step]:
+def storage_hot(answer: Any) -> list[Step]:
     """Rounding errors of the logits, each at most u, added up by the way back, with T = e^r."""
     rate = sp.Symbol("r", real=True, nonzero=True)
     t = sp.Symbol("t", real=True)
     error = roundoff * T * (1 - T**-t) / (T - 1)
+    apart, other = sp.symbols("e w", positive=True)
+    # Two outcomes, one of which is wrong by e in its logit.
+    right, wrong = (next_model(REFIT, [x, other]) for x in (1, sp.exp(apart)))
     return [
+        Step(
+            "the way back multiplies the error by Tⁿ, and at the horizon that is the tolerance",
+            (error * T**t).subs(T, sp.exp(rate)).subs(t, answer.subs(T, sp.exp(rate))) - tolerance,
+        ),
         Step("nothing is lost before the rounding", error.subs(t, 0)),
+        Step(
+            "a generation of the loop divides an error by T",
+            sp.log(wrong[0] / wrong[1]) - sp.log(right[0] / right[1]) - apart / T,
+            reduce=elementary,
+            sizes={"K": 2},
+        ),
         Step(
             "one generation divides the error by T and adds u",
             error.subs(t, t + 1) - (error / T + roundoff),
-        ),
-        Step(
-            "the way back multiplies it by Tⁿ, and at the horizon that is the tolerance",
-            (error * T**t).subs(T, sp.exp(rate)).subs(t, STORAGE_HOT_RHS.subs(T, sp.exp(rate)))
-            - tolerance,
         ),
         Step(
             "for T < 1 it stays below uT/(1 - T): within the tolerance for ever if T < 1/(1 + u/d)",

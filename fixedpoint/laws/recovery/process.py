@@ -119,23 +119,22 @@ def measured_horizon(
     return max_generations
 
 
-_RANGE = float(np.log(1000))
-
-
 def storage_cold() -> list[Observation]:
     """Measured horizons below T = 1; the law holds within a generation."""
     return [
         Observation(
-            f"stored as {np.dtype(dtype).name} probabilities at T = {temperature}",
+            f"{num_outcomes} outcomes stored as {np.dtype(dtype).name} probabilities at T = "
+            f"{temperature}",
             {
-                "logit_range": _RANGE,
+                "logit_range": float(np.log(num_outcomes)),
                 "temperature": temperature,
                 "log_smallest": _log_smallest(dtype),
             },
-            float(measured_horizon(temperature, dtype)),
+            float(measured_horizon(temperature, dtype, num_outcomes=num_outcomes)),
             tolerance=1.0,
         )
-        for temperature in (0.5, 0.8, 0.95)
+        for num_outcomes, temperatures in ((1000, (0.5, 0.8, 0.95)), (4, (0.9,)))
+        for temperature in temperatures
         for dtype in (np.float64, np.float32, jnp.bfloat16)
     ]
 
@@ -144,18 +143,20 @@ def storage_hot() -> list[Observation]:
     """Measured horizons above T = 1 and near it; a whole number may lie one below the bound."""
     return [
         Observation(
-            f"stored as {np.dtype(dtype).name} probabilities at T = {temperature}",
+            f"stored as {np.dtype(dtype).name} probabilities at T = {temperature}, within "
+            f"{tolerance}",
             {
                 "temperature": temperature,
                 "roundoff": float(jnp.finfo(dtype).eps) / 2,
-                "tolerance": 0.1,
+                "tolerance": tolerance,
             },
-            float(measured_horizon(temperature, dtype)),
+            float(measured_horizon(temperature, dtype, tolerance=tolerance)),
             tolerance=1.0,
         )
-        for temperature, dtype in (
-            *itertools.product((1.05, 1.25, 2.0), (np.float32, jnp.bfloat16)),
-            *((0.999, np.float16), (0.999, jnp.bfloat16), (0.98, jnp.bfloat16)),
+        for temperature, dtype, tolerance in (
+            *itertools.product((1.05, 1.25, 2.0), (np.float32, jnp.bfloat16), (0.1,)),
+            *((0.999, np.float16, 0.1), (0.999, jnp.bfloat16, 0.1), (0.98, jnp.bfloat16, 0.1)),
+            *((1.25, np.float32, 0.4), (1.25, np.float16, 0.02)),
         )
     ]
 

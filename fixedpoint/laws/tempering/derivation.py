@@ -3,34 +3,53 @@ r"""Tempering: infinite samples at a temperature T, and a learner that reaches i
 One generation draws from p_T ∝ p^{1/T} and minimises the cross-entropy to it. For a table of logits
 the minimiser is θ/T, so that generation n has the logits θ₀T⁻ⁿ; everything else follows.
 
-The proofs start from the definitions below (softmax, tempered distribution, cross-entropy) and hold
-for the numbers of outcomes named in each step.
+The proofs take means and minima over generations of the loops below, from the answer that they
+prove.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import sympy as sp
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Step, at, claim, total
+from fixedpoint.laws.notation import T, beta, epsilon, m, theta
+from fixedpoint.symbolic import (
+    GradientFlow,
+    Loop,
+    Temperature,
+    elementary,
+    entropy,
+    kl_divergence,
+    next_model,
+    slope_of_loss,
+    softmax,
+    written_out,
+)
 
-theta: Any = sp.IndexedBase("theta", real=True)
-tau: Any = sp.IndexedBase("tau", positive=True)
-T = sp.Symbol("T", positive=True)
 n = sp.Symbol("n", integer=True, nonnegative=True)
-m = sp.Symbol("m", integer=True, positive=True)
 j, k, h = sp.symbols("j k h", integer=True, positive=True)
-beta, beta_other = sp.Symbol("beta", positive=True), sp.Symbol(r"\beta'", positive=True)
-Delta, epsilon = sp.symbols("Delta epsilon", positive=True)
-num_runners_up = sp.Symbol("k_2", integer=True, positive=True)
+beta_other: Any = notation.inverse_temperature_other.symbol
+num_runners_up: Any = notation.num_runners_up.symbol
+tau: Any = notation.temperatures.symbol
+Delta = sp.Symbol("Delta", positive=True)
 K = NUM_OUTCOMES
 
-EXACT_REFIT = "Infinite samples; the learner reaches the minimum; every table of logits is allowed."
-"""The three conditions under which a generation is θ → θ/T."""
+REFIT = Loop(Temperature(T))
+"""A generation is θ → θ/T."""
+COMPOSED = Loop(tuple(Temperature(tau[place]) for place in (1, 2, 3)))
+"""Three temperatures in one generation; in three of them it is the same."""
+COOLED = Loop(Temperature(1 / beta))
+"""One generation, whose model is p_β ∝ e^{βθ}."""
+FLOW = Loop(Temperature(T), learner=GradientFlow(notation.tau))
+"""A short time of training: its slope is that of the loss."""
 
-DERIVED = "derived here"
+EVERY_TABLE = "Every table of logits is allowed."
+
 ESCORT = "elementary (the group of escort distributions); the iterated form is spelled out here"
 
 LOGITS = [1.3, -0.4, 0.2, -2.1]
@@ -39,59 +58,14 @@ MANY = [3.0 * math.sin(7.0 * i) for i in range(50_000)]
 """A model with 50,000 outcomes for the edges."""
 
 
-# --- the definitions -----------------------------------------------------------------------------
+def weights(num_outcomes: int) -> list[Any]:
+    """A model by the positive numbers e^θ, which need not add up to 1."""
+    return list(sp.symbols(f"w1:{num_outcomes + 1}", positive=True))
 
 
-def model(num_outcomes: int) -> list[Any]:
-    """The logits θ₁, …, θ_K as symbols."""
-    return [theta[i] for i in range(1, num_outcomes + 1)]
-
-
-def softmax(logits: Sequence[Any]) -> list[Any]:
-    """Probabilities e^θ / Σ e^θ."""
-    partition = sum(sp.exp(x) for x in logits)
-    return [sp.exp(x) / partition for x in logits]
-
-
-def tempered(probabilities: Sequence[Any], temperature: Any) -> list[Any]:
-    """What is drawn from: p^{1/T} / Σ p^{1/T}."""
-    powers = [p ** (1 / temperature) for p in probabilities]
-    return [power / sum(powers) for power in powers]
-
-
-def cross_entropy(target: Sequence[Any], logits: Sequence[Any]) -> Any:
-    """-Σ target log softmax(logits)."""
-    log_partition = sp.log(sum(sp.exp(x) for x in logits))
-    return -sum(t * (x - log_partition) for t, x in zip(target, logits, strict=True))
-
-
-def entropy(probabilities: Sequence[Any]) -> Any:
-    """-Σ p log p."""
-    return -sum(p * sp.log(p) for p in probabilities)
-
-
-def kl_divergence(probabilities: Sequence[Any], others: Sequence[Any]) -> Any:
-    """KL(p ‖ q) = Σ p log(p/q)."""
-    return sum(p * sp.log(p / q) for p, q in zip(probabilities, others, strict=True))
-
-
-def slope_of_loss(target: Sequence[Any], logits: Sequence[Any]) -> list[Any]:
-    """Gradient of the cross-entropy in the student's logits, at `logits`."""
-    student = sp.symbols(f"x1:{len(logits) + 1}", real=True)
-    loss = cross_entropy(target, student)
-    here = dict(zip(student, logits, strict=True))
-    return [sp.diff(loss, x).subs(here, simultaneous=True) for x in student]
-
-
-def expand(expression: Any) -> Any:
-    """Split powers of products and logarithms of quotients of positive numbers, then simplify."""
-    split = sp.expand_log(sp.powdenest(sp.expand_power_base(expression, force=True), force=True))
-    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
-
-
-def rational(expression: Any) -> Any:
-    """Reduce an expression that is rational in its exponentials: bring it to one numerator."""
-    return sp.expand(sp.numer(sp.together(sp.powsimp(sp.expand(expression)))))
+def differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """Entry by entry."""
+    return [x - y for x, y in zip(values, others, strict=True)]
 
 
 # --- one generation, and n of them ---------------------------------------------------------------
@@ -105,7 +79,8 @@ def rational(expression: Any) -> Any:
         notation.logits(-4, 4),
         notation.temperature(0.2, 3),
     ),
-    assumes=EXACT_REFIT,
+    loop=REFIT,
+    assumes=EVERY_TABLE,
     source=ESCORT,
     cites=("beck1993",),
     up_to_shift=True,
@@ -127,13 +102,13 @@ def rational(expression: Any) -> Any:
         at(MANY, 0.8),
     ],
 )
-def refit() -> list[Step]:
-    """The tempered model's own logits are where the cross-entropy is least, and nowhere else."""
+def refit(answer: Any) -> list[Step]:
+    """The answer is where the cross-entropy to what is drawn is least, and nowhere else."""
     steps = []
     for size in (2, 3):
-        target = tempered(softmax(model(size)), T)
+        w, sizes = weights(size), {"K": size}
         x, v = sp.symbols(f"x1:{size + 1}", real=True), sp.symbols(f"v1:{size + 1}", real=True)
-        loss, p = cross_entropy(target, x), softmax(x)
+        loss, p = symbolic.cross_entropy(REFIT.drawn(w), x), softmax(x)
         curvature: Any = sum(
             sp.diff(loss, a, b) * va * vb
             for a, va in zip(x, v, strict=True)
@@ -144,13 +119,16 @@ def refit() -> list[Step]:
         )
         steps += [
             Step(
-                f"the gradient of the cross-entropy vanishes at θ/T (K = {size})",
-                slope_of_loss(target, [t / T for t in model(size)]),
-                reduce=expand,
+                "the gradient of the cross-entropy vanishes there",
+                slope_of_loss(REFIT.drawn(w), written_out(answer, w)),
+                reduce=elementary,
+                sizes=sizes,
             ),
             Step(
-                f"its curvature along v is Σ p_i p_j (v_i - v_j)²: 0 for constants (K = {size})",
-                curvature.subs(dict(zip(model(size), [0] * size, strict=True))) - spread,
+                "its curvature along v is Σ p_i p_j (v_i - v_j)²: 0 for constants alone",
+                curvature - spread,
+                reduce=elementary,
+                sizes=sizes,
             ),
         ]
     return steps
@@ -165,7 +143,8 @@ def refit() -> list[Step]:
         notation.temperature(0.4, 2.5),
         notation.generation.written(n)(0, 12),
     ),
-    assumes=EXACT_REFIT,
+    loop=REFIT,
+    assumes=EVERY_TABLE,
     source=ESCORT,
     cites=("beck1993", "zhang2026"),
     up_to_shift=True,
@@ -189,26 +168,28 @@ def refit() -> list[Step]:
         at(MANY, 0.9, 7),
     ],
 )
-def logits() -> list[Step]:
+def logits(answer: Any) -> list[Step]:
     """Induction over the generations, each a minimum of the cross-entropy."""
-    steps = [
-        Step("generation 0 is the initial model", [(t / T**n - t).subs(n, 0) for t in model(3)])
-    ]
+    steps = []
     for size in (2, 3):
-        teacher = tempered(softmax([t * T**-n for t in model(size)]), T)
-        student = [t * T ** -(n + 1) for t in model(size)]
-        steps.append(
+        w, sizes = weights(size), {"K": size}
+        now = written_out(answer, w)
+        later = [value.subs(n, n + 1) for value in now]
+        teacher = REFIT.drawn([sp.exp(value) for value in now])
+        steps += [
             Step(
-                f"if generation n is θ₀T⁻ⁿ, then θ₀T⁻⁽ⁿ⁺¹⁾ is the minimum of the loss (K = {size})",
-                slope_of_loss(teacher, student),
-                reduce=expand,
-            )
-        )
+                "generation 0 is the initial model",
+                [value.subs(n, 0) - sp.log(x) for value, x in zip(now, w, strict=True)],
+                sizes=sizes,
+            ),
+            Step(
+                "from generation n, the minimum of the loss is the answer at n + 1",
+                slope_of_loss(teacher, later),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+        ]
     return steps
-
-
-def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
-    return [a - b for a, b in zip(values, others, strict=True)]
 
 
 @claim(
@@ -219,7 +200,8 @@ def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         notation.logits,
         notation.temperatures,
     ),
-    assumes=EXACT_REFIT,
+    loop=COMPOSED,
+    assumes=EVERY_TABLE,
     source="Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Lemma B.1",
     cites=("zhang2026", "beck1993"),
     up_to_shift=True,
@@ -240,18 +222,45 @@ def _differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
         at([0.3, -math.inf, -1.0], [0.7, 1.9, 0.4]),
     ],
 )
-def composition() -> list[Step]:
-    """Tempering twice, from the definition of p_T."""
-    first, second = sp.symbols("T_1 T_2", positive=True)
-    p = softmax(model(3))
-    twice = tempered(tempered(p, first), second)
-    other_way = tempered(tempered(p, second), first)
-    once = tempered(p, first * second)
-    back = tempered(tempered(p, first), 1 / first)
+def composition(answer: Any) -> list[Step]:
+    """Three generations, one after the other, and three samplers in one."""
+    w, sizes = weights(3), {"K": 3}
+    logits_of = written_out(answer, w)
+    one_by_one = w
+    for place in (1, 2, 3):
+        one_by_one = next_model(Loop(Temperature(tau[place])), one_by_one)
+    claimed = softmax(logits_of)
+    back = {tau[2]: 1 / tau[1], tau[3]: 1}
+    orders = list(itertools.permutations((1, 2, 3)))[1:]
     return [
-        Step("T₁ then T₂ is T₁T₂ (K = 3)", _differences(twice, once), reduce=expand),
-        Step("the order does not matter (K = 3)", _differences(twice, other_way), reduce=expand),
-        Step("T then 1/T is the identity (K = 3)", _differences(back, p), reduce=expand),
+        Step(
+            "three samplers in one generation lead there",
+            slope_of_loss(COMPOSED.drawn(w), logits_of),
+            reduce=elementary,
+            sizes=sizes,
+        ),
+        Step(
+            "so do three generations",
+            differences(one_by_one, claimed),
+            reduce=elementary,
+            sizes=sizes,
+        ),
+        Step(
+            "the order does not matter",
+            [
+                answer.subs({tau[x]: tau[y] for x, y in enumerate(order, 1)}, simultaneous=True)
+                - answer
+                for order in orders
+            ],
+        ),
+        Step(
+            "T then 1/T is the identity",
+            [
+                value.subs(back, simultaneous=True) - sp.log(x)
+                for value, x in zip(logits_of, w, strict=True)
+            ],
+            sizes=sizes,
+        ),
     ]
 
 
@@ -269,7 +278,9 @@ def _softmax_at(inverse_temperature: Any, index: Any = OUTCOME) -> Any:
         notation.logits(-4, 4),
         notation.temperature(0.3, 3),
     ),
-    assumes="Infinite samples; every table of logits is allowed. It is the gradient of the "
+    loop=FLOW,
+    given={"time": notation.time.symbol},
+    assumes=EVERY_TABLE + " It is the gradient of the "
     "loss alone: weight decay adds its own, and that of a random batch has this mean but is "
     "not it.",
     source="Zhang et al., Embarrassingly Simple Self-Distillation, arXiv:2604.01193, Eq. 9",
@@ -290,33 +301,40 @@ def _softmax_at(inverse_temperature: Any, index: Any = OUTCOME) -> Any:
         at([30.0, 0.0], 0.8),
     ],
 )
-def fixed_point() -> list[Step]:
+def fixed_point(answer: Any) -> list[Step]:
     """The gradient at the teacher's own logits, from the cross-entropy."""
     steps = []
     for size in (2, 3):
-        p = softmax(model(size))
-        pull = slope_of_loss(tempered(p, T), model(size))
-        claim = _differences(p, softmax([t / T for t in model(size)]))
+        w, sizes = weights(size), {"K": size}
+        gradient = written_out(answer, w)
+        p = symbolic.normalised(w)
+        drawn = differences(p, gradient)
+        odds = sp.log(drawn[0] / drawn[1]) - sp.log(w[0] / w[1]) / T
         steps += [
             Step(
-                f"the gradient of the cross-entropy at θ is p - p_T (K = {size})",
-                _differences(pull, claim),
-                reduce=expand,
+                "it is the slope of the loop's training, with the other sign",
+                [
+                    x + speed
+                    for x, speed in zip(
+                        gradient, FLOW.learner.velocity(w, FLOW.drawn(w)), strict=True
+                    )
+                ],
+                reduce=elementary,
+                sizes=sizes,
             ),
             Step(
-                f"at T = 1 it vanishes for every model (K = {size})", [c.subs(T, 1) for c in claim]
+                "at T = 1 it vanishes for every model",
+                [x.subs(T, 1) for x in gradient],
+                sizes=sizes,
+            ),
+            Step(
+                "p less the gradient has the log-odds (θ_i - θ_j)/T: at T ≠ 1 only uniform models "
+                "rest",
+                odds,
+                reduce=elementary,
+                sizes=sizes,
             ),
         ]
-    p, p_T = softmax(model(2)), softmax([t / T for t in model(2)])
-    odds = sp.log(p_T[0] / p_T[1]) - sp.log(p[0] / p[1]) - (1 / T - 1) * (theta[1] - theta[2])
-    steps.append(
-        Step(
-            "the log-odds of teacher and model differ by (1/T - 1)(θ_i - θ_j): at T ≠ 1 only "
-            "uniform models rest",
-            odds,
-            reduce=expand,
-        )
-    )
     return steps
 
 
@@ -336,7 +354,8 @@ def fixed_point() -> list[Step]:
         notation.temperature(0.5, 0.95),
         notation.generation.written(n)(0, 6),
     ),
-    assumes=EXACT_REFIT + " T < 1; not every outcome is a mode; gap Δ to the next logit, held by "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T < 1; not every outcome is a mode; gap Δ to the next logit, held by "
     "k₂ outcomes; relative error at most of order e^{-ΔT⁻ⁿ} and of the next gap's exponential.",
     near_misses={
         "no prefactor": sp.exp(-Delta * T**-n),
@@ -350,24 +369,46 @@ def fixed_point() -> list[Step]:
         at(0.7, 2, 49_998, 0.9, 20),
     ],
 )
-def mode_limit() -> list[Step]:
+def mode_limit(answer: Any) -> list[Step]:
     """The mass off the modes, sorted by the distance of its logits from the top."""
-    B, further = sp.symbols("B delta", positive=True)
-    rest = sp.Symbol("r", integer=True, positive=True)
-    u, v = sp.symbols("u v", positive=True)
-    tail = (num_runners_up * u + rest * u * v) / (m + num_runners_up * u + rest * u * v)
-    claim = num_runners_up / m * u
-    p = softmax([0, 0, -Delta * B, -Delta * B, -Delta * B, -(Delta + further) * B])
+    further, rate, B = sp.symbols("delta r B", positive=True)
+    rest = sp.Symbol("r_3", integer=True, positive=True)
+
+    def tail(u: Any, v: Any) -> Any:
+        off = num_runners_up * u + rest * u * v
+        return off / (m + off)
+
     sizes = {m: 2, num_runners_up: 3, rest: 1}
-    here = {u: sp.exp(-Delta * B), v: sp.exp(-further * B)}
-    correction = (1 + rest * v / num_runners_up) / (1 + u * (num_runners_up + rest * v) / m)
+    u, v = sp.symbols("u v", positive=True)
+    after = next_model(REFIT, [1, 1, u, u, u, u * v])
+    start = softmax([0, 0, -Delta, -Delta, -Delta, -Delta - further])
+    # T⁻ⁿ = B, with T = e^{-r}.
+    late = answer.subs(n, sp.log(B) / rate).subs(T, sp.exp(-rate))
+    u, v = sp.exp(-Delta * B), sp.exp(-further * B)
+    correction = (1 + rest * v / num_runners_up) / (1 + (num_runners_up * u + rest * u * v) / m)
+    small = sp.symbols("u v", positive=True)
     return [
         Step(
-            "the mass off the modes by u = e^{-ΔB}, v = e^{-δB} (2 modes, 3 runners-up, 1 more)",
-            1 - p[0] - p[1] - tail.subs(sizes).subs(here),
+            "its ratio to the claim, at generation n, for all multiplicities",
+            tail(u, v) / late - correction,
+            reduce=elementary,
         ),
-        Step("its ratio to the claim, for all multiplicities", tail / claim - correction),
-        Step("the ratio tends to 1 as u and v vanish", correction.subs({u: 0, v: 0}) - 1),
+        Step(
+            "the ratio tends to 1 as u = e^{-ΔB} and v = e^{-δB} vanish",
+            correction.subs({u: small[0], v: small[1]}).subs(dict.fromkeys(small, 0)) - 1,
+        ),
+        Step(
+            "the mass off the modes at generation 0 is that of u = e^{-Δ}, v = e^{-δ}",
+            1 - sum(start[:2]) - tail(sp.exp(-Delta), sp.exp(-further)).subs(sizes),
+            reduce=elementary,
+            sizes={"m": 2, "k₂": 3},
+        ),
+        Step(
+            "a generation of the loop takes u and v to the power 1/T, so that B = T⁻ⁿ",
+            1 - sum(after[:2]) - tail(small[0] ** (1 / T), small[1] ** (1 / T)).subs(sizes),
+            reduce=elementary,
+            sizes={"m": 2, "k₂": 3},
+        ),
     ]
 
 
@@ -386,7 +427,8 @@ GENERATIONS = sp.log(sp.log(num_runners_up / (m * epsilon)) / Delta) / sp.log(1 
         notation.temperature(0.3, 0.95),
         notation.tolerance(1e-12, 1e-3),
     ),
-    assumes=EXACT_REFIT + " T < 1; log(k₂/(mε)) > Δ (otherwise it is so from the start).",
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T < 1; log(k₂/(mε)) > Δ (otherwise it is so from the start).",
     near_misses={
         "multiplicities forgotten": sp.log(sp.log(1 / epsilon) / Delta) / sp.log(1 / T),
         "one logarithm": sp.log(num_runners_up / (m * epsilon)) / Delta / sp.log(1 / T),
@@ -400,25 +442,18 @@ GENERATIONS = sp.log(sp.log(num_runners_up / (m * epsilon)) / Delta) / sp.log(1 
         at(5.0, 2, 3, 0.5, 0.5, gives=0.0),
     ],
 )
-def generations_to_collapse() -> list[Step]:
+def generations_to_collapse(answer: Any) -> list[Step]:
     """Solve the asymptotic tail for the generation, with T = e^{-r}."""
-    rate = sp.Symbol("r", positive=True)
-    generation = GENERATIONS.subs(T, sp.exp(-rate))
-    tail = mode_limit.rhs.subs(n, sp.Symbol("t")).subs(T, sp.exp(-rate))
+    rate, moment = sp.Symbol("r", positive=True), sp.Symbol("t", real=True)
+    tail = mode_limit.rhs.subs(n, moment).subs(T, sp.exp(-rate))
+    reached = answer.subs(T, sp.exp(-rate))
     return [
-        Step(
-            "there the mass off the modes is ε",
-            tail.subs(sp.Symbol("t"), sp.simplify(generation)) - epsilon,
-        ),
+        Step("there the mass off the modes is ε", tail.subs(moment, reached) - epsilon),
         Step(
             "the mass only falls: its logarithmic slope is -Δ r e^{rt}",
-            sp.diff(sp.log(tail), sp.Symbol("t")) + Delta * rate * sp.exp(rate * sp.Symbol("t")),
+            sp.diff(sp.log(tail), moment) + Delta * rate * sp.exp(rate * moment),
         ),
     ]
-
-
-def _written_out(expression: Any, size: int) -> Any:
-    return expression.subs(K, size).doit()
 
 
 def _log_partition(inverse_temperature: Any) -> Any:
@@ -479,67 +514,51 @@ DIVERGENCE_RHS = (
         ),
     ],
 )
-def divergence() -> list[Step]:
+def divergence(answer: Any) -> list[Step]:
     """From the definition of KL, with A(β) = log Σ e^{βθ}."""
     return [
         Step(
-            f"KL of two temperatures is (β - β') A'(β) - A(β) + A(β') (K = {size})",
-            kl_divergence(
-                softmax([beta * t for t in model(size)]),
-                softmax([beta_other * t for t in model(size)]),
-            )
-            - _written_out(DIVERGENCE_RHS, size),
-            reduce=expand,
+            "KL of two temperatures is (β - β') A'(β) - A(β) + A(β')",
+            kl_divergence(Temperature(1 / beta)(w), Temperature(1 / beta_other)(w))
+            - written_out(answer, w),
+            reduce=elementary,
+            sizes={"K": len(w)},
         )
-        for size in (2, 3)
+        for w in (weights(2), weights(3))
     ]
 
 
-def _prove_cumulants() -> list[Step]:
-    """KL in terms of A(B) = log mean e^{Bθ}, and the derivatives of A at 0."""
-    B, size = sp.Symbol("B", real=True), 3
-    uniform = [sp.Rational(1, size)] * size
-    p = softmax([B * t for t in model(size)])
-    A = sp.log(sum(sp.exp(B * t) for t in model(size)) / size)
-    mean = sum(model(size)) / size
-    moment = {power: sum((t - mean) ** power for t in model(size)) / size for power in (2, 3)}
-    return [
-        Step(
-            "KL(p‖u) = B A' - A (K = 3)",
-            kl_divergence(p, uniform) - (B * A.diff(B) - A),
-            reduce=expand,
-        ),
-        Step(
-            "KL(u‖p) = A - B A'(0) (K = 3)",
-            kl_divergence(uniform, p) - (A - B * mean),
-            reduce=expand,
-        ),
-        Step(
-            "A(0) = 0, A'(0) is the mean, A'' and A''' are the second and third central moments",
-            [A.subs(B, 0), A.diff(B).subs(B, 0) - mean]
-            + [A.diff(B, power).subs(B, 0) - moment[power] for power in (2, 3)],
-        ),
-    ]
+def about_uniform(answer: Any, divergence_of: Any, in_cumulants: Any) -> list[Step]:
+    """KL to or from the uniform law by A(B) = log mean e^{Bθ}, up to the third power of B = T⁻ⁿ.
 
-
-def _prove_series(divergence_of: Any, coefficient: Any) -> list[Step]:
-    B = sp.Symbol("B", real=True)
-    A = sp.Function("A")(B)
-    series = divergence_of(A, B)
-    residuals = [
-        (series.diff(B, order) - coefficient(order) * A.diff(B, order)).subs(B, 0).doit()
-        for order in (2, 3)
-    ]
-    return [
-        Step(
-            "Taylor coefficients at B = 0 in terms of the cumulants, for every A with A(0) = 0",
-            [
-                series.subs(B, 0).doit().subs(A.subs(B, 0), 0),
-                series.diff(B).subs(B, 0).doit(),
-                *residuals,
-            ],
-        )
-    ]
+    Args:
+        answer: the claimed divergence at generation n.
+        divergence_of: KL, of the model and the uniform law.
+        in_cumulants: what it is in terms of A.
+    """
+    B, rate = sp.symbols("B r", positive=True)
+    steps = []
+    for size in (2, 3):
+        w, sizes = weights(size), {"K": size}
+        A = sp.log(sum(x**B for x in w) / size)
+        exact = in_cumulants(A, B)
+        # T⁻ⁿ = B, with T = e^r.
+        early = written_out(answer, w).subs(n, -sp.log(B) / rate).subs(T, sp.exp(rate))
+        steps += [
+            Step(
+                "its powers of B up to the third are those of the claim",
+                [(exact - early).diff(B, order).subs(B, 0) for order in range(4)],
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "it is KL, by its definition, of the model drawn at temperature 1/B = Tⁿ",
+                divergence_of(Temperature(1 / B)(w), [sp.Rational(1, size)] * size) - exact,
+                reduce=elementary,
+                sizes=sizes,
+            ),
+        ]
+    return steps
 
 
 _CENTRED = theta[j] - total(theta[k], k) / K
@@ -570,7 +589,8 @@ _B = T**-n
         notation.temperature(1.05, 2.5),
         notation.generation.written(n)(0, 20),
     ),
-    assumes=EXACT_REFIT + " T > 1; T⁻ⁿ small: the series Σ (j-1) κ_j B^j/j! converges only for "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T > 1; T⁻ⁿ small: the series Σ (j-1) κ_j B^j/j! converges only for "
     "B below the nearest complex zero of the mean of e^{Bθ} (|B|x < π/2 for logits ±x).",
     near_misses={
         "leading order only": _B**2 * _CUMULANT[2] / 2,
@@ -582,12 +602,9 @@ _B = T**-n
     },
     edges=_UNIFORM_EDGES,
 )
-def uniform_limit() -> list[Step]:
-    """The cumulant series of KL(p_n ‖ u) about β = 0."""
-    return [
-        *_prove_cumulants(),
-        *_prove_series(lambda A, B: B * A.diff(B) - A, lambda order: order - 1),
-    ]
+def uniform_limit(answer: Any) -> list[Step]:
+    """The cumulant series of KL(p_n ‖ u) about B = T⁻ⁿ = 0."""
+    return about_uniform(answer, kl_divergence, lambda A, B: B * A.diff(B) - A)
 
 
 @claim(
@@ -600,7 +617,8 @@ def uniform_limit() -> list[Step]:
         notation.temperature(1.05, 2.5),
         notation.generation.written(n)(0, 20),
     ),
-    assumes=EXACT_REFIT + " T > 1; T⁻ⁿ small, as for tempering.uniform_limit.",
+    loop=REFIT,
+    assumes=EVERY_TABLE + " T > 1; T⁻ⁿ small, as for tempering.uniform_limit.",
     near_misses={
         "leading order only": _B**2 * _CUMULANT[2] / 2,
         "third coefficient of the other direction": _B**2 * _CUMULANT[2] / 2
@@ -609,11 +627,13 @@ def uniform_limit() -> list[Step]:
     },
     edges=_UNIFORM_EDGES,
 )
-def uniform_limit_reverse() -> list[Step]:
-    """The cumulant series of KL(u ‖ p_n) about β = 0."""
-    B = sp.Symbol("B", real=True)
-    mean = sp.Function("A")(B).diff(B).subs(B, 0)
-    return [*_prove_cumulants(), *_prove_series(lambda A, B: A - B * mean, lambda order: 1)]
+def uniform_limit_reverse(answer: Any) -> list[Step]:
+    """The cumulant series of KL(u ‖ p_n) about B = T⁻ⁿ = 0."""
+
+    def less_its_tangent(A: Any, B: Any) -> Any:
+        return A - B * A.diff(B).subs(B, 0)
+
+    return about_uniform(answer, lambda p, u: kl_divergence(u, p), less_its_tangent)
 
 
 # --- how it goes there ---------------------------------------------------------------------------
@@ -630,6 +650,7 @@ _VARIANCE = total((theta[h] - _mean(beta)) ** 2 * _softmax_at(beta, h), h)
         notation.logits(-4, 4),
         notation.inverse_temperature(0, 3),
     ),
+    loop=COOLED,
     assumes="The variance is taken under the tempered model p_β ∝ e^{βθ}.",
     source="textbook thermodynamics (the heat capacity is β² Var of the energy)",
     cites=("beck1993",),
@@ -646,27 +667,32 @@ _VARIANCE = total((theta[h] - _mean(beta)) ** 2 * _softmax_at(beta, h), h)
         at([0.5, -math.inf, 0.5], 2.0, gives=0.0),
     ],
 )
-def entropy_slope() -> list[Step]:
+def entropy_slope(answer: Any) -> list[Step]:
     """dS/dβ through the partition sum Z(β), for every K at once."""
     Z = sp.Function("Z", positive=True)(beta)
-    exponentials = sum(sp.exp(beta * t) for t in model(3))
-    p = softmax([beta * t for t in model(3)])
-    variance = sum(a * t**2 for a, t in zip(p, model(3), strict=True)) - (
-        sum(a * t for a, t in zip(p, model(3), strict=True)) ** 2
-    )
     spread = Z.diff(beta, 2) / Z - (Z.diff(beta) / Z) ** 2
     S = sp.log(Z) - beta * Z.diff(beta) / Z
+    steps = []
+    for size in (2, 3):
+        w, sizes = weights(size), {"K": size}
+        sum_of_powers = sum(x**beta for x in w)
+        steps += [
+            Step(
+                "-β (Z''/Z - (Z'/Z)²) is the claimed slope",
+                -beta * spread.subs(Z, sum_of_powers).doit() - written_out(answer, w),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "the entropy after the generation is log Z - β Z'/Z",
+                entropy(next_model(COOLED, w)) - S.subs(Z, sum_of_powers).doit(),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+        ]
     return [
-        Step(
-            "the entropy is log Z - β Z'/Z (K = 3)",
-            entropy(p) - S.subs(Z, exponentials).doit(),
-            reduce=expand,
-        ),
+        *steps,
         Step("its slope is -β (Z''/Z - (Z'/Z)²), for every Z", S.diff(beta) + beta * spread),
-        Step(
-            "the bracket is the variance of the logits (K = 3)",
-            spread.subs(Z, exponentials).doit() - variance,
-        ),
     ]
 
 
@@ -685,6 +711,7 @@ _PAIRS: Any = sp.Sum(
         notation.inverse_temperature,
         notation.num_top,
     ),
+    loop=COOLED,
     assumes="The logits are listed in falling order (tempering keeps the order), so that every "
     "term is at least 0; hence every Schur-concave measure of diversity is monotone.",
     source="Marshall, Olkin and Arnold, Inequalities: Theory of Majorization, chapter 5",
@@ -707,37 +734,31 @@ _PAIRS: Any = sp.Sum(
         Edge({"logits": [0.2, 0.2, 0.2], "inverse_temperature": 1.0, "num_top": 2}, 0.0),
     ],
 )
-def majorisation() -> list[Step]:
-    """Differentiate the mass of the first outcomes, from the softmax."""
+def majorisation(answer: Any) -> list[Step]:
+    """Differentiate the mass of the first outcomes after the generation."""
     steps = []
-    for size, top in ((2, 1), (3, 1), (3, 2), (4, 2)):
-        p = softmax([beta * t for t in model(size)])
-        pairs: Any = sum(
-            p[a] * p[b] * (theta[a + 1] - theta[b + 1])
-            for a in range(top)
-            for b in range(top, size)
-        )
-        steps.append(
+    top = notation.num_top.symbol
+    for size, number in ((2, 1), (3, 1), (3, 2), (4, 2)):
+        w, sizes = weights(size), {"K": size, "m": number}
+        p = next_model(COOLED, w)
+        pairs = written_out(answer.subs(top, number), w)
+        weighted = [x * sp.log(y) for x, y in zip(p, w, strict=True)]
+        inside, outside = sum(p[:number]), sum(p[number:])
+        across = outside * sum(weighted[:number]) - inside * sum(weighted[number:])
+        steps += [
             Step(
-                f"dP/dβ = Σ p_i p_j (θ_i - θ_j) over pairs across the cut (K = {size}, m = {top})",
-                sp.Add(*p[:top]).diff(beta) - pairs,
-                reduce=rational,
-            )
-        )
-        weights = sp.symbols(f"p1:{size + 1}", positive=True)
-        inside, outside = (
-            sum(a * t for a, t in zip(weights[part], model(size)[part], strict=True))
-            / sum(weights[part])
-            for part in (slice(top), slice(top, None))
-        )
-        across = sum(weights[:top]) * sum(weights[top:]) * (inside - outside)
-        named = pairs.subs(dict(zip(p, weights, strict=True)))
-        steps.append(
+                "dP/dβ = Σ p_i p_j (θ_i - θ_j) over pairs across the cut",
+                sum(p[:number]).diff(beta) - pairs,
+                reduce=elementary,
+                sizes=sizes,
+            ),
             Step(
-                f"which is P (1 - P) times the difference of the means (K = {size}, m = {top})",
-                sp.expand(across) - sp.expand(named),
-            )
-        )
+                "which is P (1 - P) times the difference of the means",
+                across - pairs,
+                reduce=elementary,
+                sizes=sizes,
+            ),
+        ]
     return steps
 
 
@@ -755,7 +776,9 @@ POTENTIAL_RHS = T * _log_partition(1 / T) - _log_partition(1)
         notation.logits(-4, 4),
         notation.temperature(0.2, 3),
     ),
-    assumes="No real data. Its gradient is p_T - p.",
+    loop=FLOW,
+    given={"time": notation.time.symbol},
+    assumes="Its gradient is p_T - p.",
     source="thermodynamic integration (dF/dT = -S); the use for self-training is derived here",
     cites=("beck1993",),
     near_misses={
@@ -773,40 +796,34 @@ POTENTIAL_RHS = T * _log_partition(1 / T) - _log_partition(1)
         at([0.4], 0.3, gives=0.0),
     ],
 )
-def potential() -> list[Step]:
+def potential(answer: Any) -> list[Step]:
     """The integral of the entropy over temperature, and the gradient."""
     steps = []
     for size in (2, 3):
-        Phi = _written_out(POTENTIAL_RHS, size)
+        w, sizes = weights(size), {"K": size}
+        Phi = written_out(answer, w)
+        velocity = FLOW.learner.velocity(w, FLOW.drawn(w))
         steps += [
             Step(
-                f"dΦ/dT is the entropy at temperature T (K = {size})",
-                Phi.diff(T) - entropy(softmax([t / T for t in model(size)])),
-                reduce=expand,
+                "it vanishes at T = 1, so that it is the integral",
+                Phi.subs(T, 1),
+                reduce=elementary,
+                sizes=sizes,
             ),
-            Step(f"Φ vanishes at T = 1, so that it is the integral (K = {size})", Phi.subs(T, 1)),
             Step(
-                f"∇Φ = p_T - p (K = {size})",
-                [
-                    Phi.diff(t) - (a - b)
-                    for t, a, b in zip(
-                        model(size),
-                        softmax([t / T for t in model(size)]),
-                        softmax(model(size)),
-                        strict=True,
-                    )
-                ],
+                "dΦ/dT is the entropy of what is drawn",
+                Phi.diff(T) - entropy(FLOW.drawn(w)),
+                reduce=elementary,
+                sizes=sizes,
+            ),
+            Step(
+                "∇Φ = p_T - p is the slope of the loop's training",
+                [x * Phi.diff(x) - speed for x, speed in zip(w, velocity, strict=True)],
+                reduce=elementary,
+                sizes=sizes,
             ),
         ]
     return steps
-
-
-def _generation(number: int, size: int) -> list[Any]:
-    return softmax([t / T**number for t in model(size)])
-
-
-def _refitted(expression: Any, size: int) -> Any:
-    return expression.subs({t: t / T for t in model(size)}, simultaneous=True)
 
 
 def _kl(first: Any, second: Any) -> Any:
@@ -821,7 +838,8 @@ def _kl(first: Any, second: Any) -> Any:
         notation.logits(-4, 4),
         notation.temperature(0.3, 3),
     ),
-    assumes=EXACT_REFIT + " The gain is KL(p₁‖p₀) + T KL(p₁‖p₂), the step of a "
+    loop=REFIT,
+    assumes=EVERY_TABLE + " The gain is KL(p₁‖p₀) + T KL(p₁‖p₂), the step of a "
     "minorise-maximise scheme.",
     cites=("yuille2003", "hunter2004", "raskutti2013"),
     near_misses={
@@ -836,16 +854,16 @@ def _kl(first: Any, second: Any) -> Any:
         at(LOGITS, 100.0),
     ],
 )
-def ascent() -> list[Step]:
-    """The gain of one refit, θ → θ/T, from the potential itself."""
+def ascent(answer: Any) -> list[Step]:
+    """The gain of one generation, from the potential itself."""
     return [
         Step(
-            f"Φ(θ/T) - Φ(θ) = KL(p₁‖p₀) + T KL(p₁‖p₂), p_n = softmax(θT⁻ⁿ) (K = {size})",
-            _refitted(_written_out(POTENTIAL_RHS, size), size)
-            - _written_out(POTENTIAL_RHS, size)
-            - kl_divergence(_generation(1, size), _generation(0, size))
-            - T * kl_divergence(_generation(1, size), _generation(2, size)),
-            reduce=expand,
+            "Φ(θ') - Φ(θ) = KL(p₁‖p₀) + T KL(p₁‖p₂), θ' one generation of the loop from θ",
+            written_out(potential.rhs, next_model(REFIT, w))
+            - written_out(potential.rhs, w)
+            - written_out(answer, w),
+            reduce=elementary,
+            sizes={"K": len(w)},
         )
-        for size in (2, 3)
+        for w in (weights(2), weights(3))
     ]

@@ -9,6 +9,7 @@ import scipy.stats
 
 import fixedpoint as fp
 from fixedpoint.laws import metastability
+from fixedpoint.laws.metastability import solution
 from fixedpoint.laws.metastability.process import cheapest_path
 from fixedpoint.laws.resampling.process import refit_loop
 
