@@ -3,7 +3,7 @@
 Proofs in SymPy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -350,8 +350,11 @@ def absorption(answer: Any) -> list[Step]:
         steps += [
             Step(
                 "drawing the leader, the others together fall from x to x − x² Kη/(K − 1) + O(x³)",
-                [left.subs(lost, 0), sp.diff(left, lost).subs(lost, 0) - 1]
-                + [pace + size * eta / sp.Integer(size - 1)],
+                [
+                    left.subs(lost, 0),
+                    sp.diff(left, lost).subs(lost, 0) - 1,
+                    pace + size * eta / sp.Integer(size - 1),
+                ],
                 sizes=sizes,
             ),
             Step(
@@ -574,7 +577,8 @@ def stationary_variance() -> Any:
         notation.num_samples.written(B)(1, 50),
     ),
     loop=TEMPERED,
-    assumes="Stationary; T > 1 fixed, η/B → 0: the linearised chain, relative error about ηT/(B(T − 1)).",
+    assumes="Stationary; T > 1 fixed, η/B → 0: the linearised chain, relative error about "
+    "ηT/(B(T − 1)).",
     near_misses={
         "divided by the number of outcomes": stationary_variance() / K,
         "twice": 2 * stationary_variance(),
@@ -637,8 +641,8 @@ def mixture_square(size: Any, v: Any) -> Any:
         notation.variance(0.01, 50),
     ),
     loop=TEMPERED,
-    assumes="Stationary; η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; that the "
-    "chain's stationary law tends to the diffusion's is derived.",
+    assumes="Stationary; η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; "
+    "that the chain's stationary law tends to the diffusion's is derived.",
     near_misses={
         "one Gaussian": (K - 1) * variance / 2,
         "corners alone": (K - 1) * variance / 2 + variance**2 * (1 - 1 / K),
