@@ -93,7 +93,7 @@ def transience_rhs(last: Any = None) -> Any:
 def curved(marks: tuple[int, ...]) -> tuple[Any, Any, Any]:
     """B/2 times the mean second derivative of Y^{−α} along the noise; Y; the first derivative."""
     p, x = shares(len(marks)), symbolic.model(len(marks))
-    Y = sum(mark * sp.exp(-value) for mark, value in zip(marks, x, strict=True))
+    Y: Any = sum(mark * sp.exp(-value) for mark, value in zip(marks, x, strict=True))
     here = dict(zip(x, symbolic.logits([Z * share for share in p]), strict=True))
     curvature = sp.hessian(Y**-alpha, x).subs(here, simultaneous=True)
     noise = spread(TRACES, len(p))
@@ -342,8 +342,8 @@ def absorption(answer: Any) -> list[Step]:
     for size in (2, 3, 5):
         p = [1 - lost, *[lost / (size - 1)] * (size - 1)]
         data = [1, *[0] * (size - 1)]
-        left = 1 - TEMPERED.learner(p, data)[0]
-        pace = sp.diff(left, lost, 2).subs(lost, 0) / 2
+        left: Any = 1 - TEMPERED.learner(p, data)[0]
+        pace: Any = sp.diff(left, lost, 2).subs(lost, 0) / 2
         found, sizes = sp.sympify(answer).subs(K, size), {"K": size}
         drawn = sum(TEMPERED.drawn(p)[1:]) / lost ** (1 / T)
         kept = sp.simplify(drawn.subs(T, 1 / b)).subs(lost, 0)
@@ -502,7 +502,7 @@ def winner(answer: Any) -> list[Step]:
         Step(
             "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(Bβ/η)) …",
             tied - tie,
-            reduce=lambda left: sp.simplify(sp.powdenest(left, force=True)),
+            reduce=sp.expand,
         ),
         Step(
             "… which solves (βz/2) h' + (η/2B) h'' = 0 and is 1/2 at the tie",
@@ -513,7 +513,8 @@ def winner(answer: Any) -> list[Step]:
         ),
         Step(
             "far from it, it is A e^{−BW/η} √(η/(2πBβ))",
-            sp.limit(sp.simplify(ratio), far, sp.oo) - 1,
+            ratio,
+            reduce=lambda found: sp.limit(sp.simplify(found), far, sp.oo) - 1,
         ),
         *carried(),
     ]

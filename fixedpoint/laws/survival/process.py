@@ -399,7 +399,7 @@ def survival() -> list[Observation]:
 def switches() -> list[Observation]:
     """Traverses between p < p₀ and p > 1 − p₀, from one late generation to a later one."""
     observations = []
-    for level, step_size, first, last in ((0.1, 1.0, 10.0, 25.0), (0.3, 0.2, 14.0, 24.0)):
+    for level, step_size, first, last in ((0.1, 1.0, 10.0, 25.0), (0.3, 0.2, 10.0, 18.0)):
         runs = run_events(
             trace_loop(step_size),
             jnp.array([0.2, -0.2]),
