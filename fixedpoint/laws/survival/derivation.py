@@ -3,18 +3,18 @@
 Proofs in SymPy.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import mpmath
 import sympy as sp
 from sympy.utilities.lambdify import implemented_function
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
-    NUM_OUTCOMES,
     OUTCOME,
     Edge,
     Step,
@@ -22,55 +22,62 @@ from fixedpoint.laws.equation import (
     claim,
     total,
 )
+from fixedpoint.laws.notation import B, K, T, eta, t, theta
+from fixedpoint.symbolic import (
+    Fresh,
+    GradientSteps,
+    Loop,
+    Refit,
+    Temperature,
+    Vector,
+    shares,
+    written_out,
+)
 
-theta: Any = sp.IndexedBase("theta", real=True)
-eta, T, S, s, z, lam = sp.symbols("eta T S s z lambda", positive=True)
-B, k, n = sp.symbols("B k n", integer=True, positive=True)
-j, other, t = sp.symbols("j l t", integer=True, positive=True)
-i, K = OUTCOME, NUM_OUTCOMES
+z = sp.Symbol("z", positive=True)
+j: Any = sp.Symbol("j", integer=True, positive=True)
+i = OUTCOME
 
-TRACE = "T = 1, plain gradient steps on fresh own samples, logits of a table; no weight decay."
+TRACES = Loop(corpus=Fresh(B), learner=GradientSteps(eta))
+"""One gradient step a generation on B own samples, at T = 1."""
+TEMPERED = replace(TRACES, sampler=Temperature(T))
+"""The same at another temperature."""
 DERIVED = "derived here"
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 
 
-# --- The definitions: one draw and one step -------------------------------------------------------
+# --- One generation of the loop -------------------------------------------------------------------
 
 
-def weights(num_outcomes: int) -> list[sp.Symbol]:
-    """e^θ as positive symbols."""
-    return list(sp.symbols(f"w1:{num_outcomes + 1}", positive=True))
+def over_draws(loop: Loop, p: Vector, quantity: Callable[[Vector], Any]) -> Any:
+    """The mean of a quantity of a generation's step in the logits, in units of η."""
+    learner = loop.learner
+    return symbolic.mean(
+        replace(loop, learner=Refit()), p, lambda data: quantity(learner.velocity(p, data))
+    )
 
 
-def normalised(values: Sequence[Any]) -> list[Any]:
-    """Values over their sum: softmax(θ), if the values are e^θ."""
-    whole = sum(values)
-    return [value / whole for value in values]
+@lru_cache
+def spread(loop: Loop, num_outcomes: int) -> Any:
+    """The matrix of the mean products of two logits' steps, in units of η², at `shares(K)`."""
+    places = range(num_outcomes)
+    p = shares(num_outcomes)
+    return sp.ImmutableMatrix(
+        [[over_draws(loop, p, lambda g, a=a, b=b: g[a] * g[b]) for b in places] for a in places]
+    )
 
 
-def noise(p: Sequence[Any], drawn: int) -> list[Any]:
-    """p̂ − p if the one sample is the outcome `drawn`."""
-    return [int(a == drawn) - p[a] for a in range(len(p))]
-
-
-def mean(p: Sequence[Any], quantity: Callable[[int], Any]) -> Any:
-    """The expectation over one sample: Σ_k p_k · quantity(k)."""
-    return sum(p[a] * quantity(a) for a in range(len(p)))
-
-
-def after(values: Sequence[Any], p: Sequence[Any], drawn: int, step: Any = eta) -> list[Any]:
-    """e^θ' if e^θ are the values and the sample is `drawn`."""
-    return [w * sp.exp(step * g) for w, g in zip(values, noise(p, drawn), strict=True)]
-
-
-gap = sp.Symbol("z", real=True)
+def rational(expression: Any) -> Any:
+    """The numerator of a rational function, expanded: 0 if and only if the function is."""
+    return sp.expand(sp.numer(sp.together(expression)))
 
 
 # --- Three outcomes and more: only two stay alive -------------------------------------------------
 
-mask: Any = sp.IndexedBase("a", real=True)
-alpha = sp.Symbol("alpha", positive=True)
+mask: Any = notation.subset.symbol
+alpha = notation.exponent.symbol
+Z, Q = sp.symbols("Z Q", positive=True)
 
 
 def transience_rhs(last: Any = None) -> Any:
@@ -80,6 +87,19 @@ def transience_rhs(last: Any = None) -> Any:
     alive = total(mask[j] * sp.exp(theta[j]), j) / Z
     end = size - alive if last is None else last(size, alive)
     return alpha / 2 * Y ** (-alpha - 1) / Z * ((alpha + 1) * (1 - size**2 / (Z * Y)) - end)
+
+
+@lru_cache
+def curved(marks: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """B/2 times the mean second derivative of Y^{−α} along the noise; Y; the first derivative."""
+    p, x = shares(len(marks)), symbolic.model(len(marks))
+    Y: Any = sum(mark * sp.exp(-value) for mark, value in zip(marks, x, strict=True))
+    here = dict(zip(x, symbolic.logits([Z * share for share in p]), strict=True))
+    curvature = sp.hessian(Y**-alpha, x).subs(here, simultaneous=True)
+    noise = spread(TRACES, len(p))
+    second = sum(one * other for one, other in zip(curvature, noise, strict=True)) * B / 2
+    still = [over_draws(TRACES, p, lambda g, a=a: g[a]) for a in range(len(p))]
+    return second, Y.subs(here, simultaneous=True), still
 
 
 @claim(
@@ -93,7 +113,8 @@ def transience_rhs(last: Any = None) -> Any:
         notation.subset,
         notation.exponent,
     ),
-    assumes=TRACE + " The subset is marked by 1, the rest by 0.",
+    loop=TRACES,
+    assumes="The limit of small steps. The subset is marked by 1, the rest by 0.",
     near_misses={
         "the subset's probability left out": transience_rhs(lambda size, alive: size),
         "the opposite sign": -transience_rhs(),
@@ -111,30 +132,27 @@ def transience_rhs(last: Any = None) -> Any:
         )
     ),
 )
-def transience() -> list[Step]:
+def transience(answer: Any) -> list[Step]:
     """Second derivatives along the noise, then a sum of terms of one sign."""
-    closes = []
-    for size, chosen in ((2, 2), (3, 3), (4, 3)):
-        w = weights(size)
-        p = normalised(w)
-        Z, Y = sum(w), sum(1 / x for x in w[:chosen])
-        step = sp.Symbol("epsilon")
-        value = mean(
-            p,
-            lambda d, w=w, p=p, c=chosen, step=step: (
-                sum(1 / x for x in after(w, p, d, step)[:c]) ** -alpha
-            ),
-        )
-        second = sp.diff(value, step, 2).subs(step, 0) / 2
-        bracket = (alpha + 1) * (1 - chosen**2 / (Z * Y)) - (chosen - sum(p[:chosen]))
-        closes.append((second - alpha / 2 * Y ** (-alpha - 1) / Z * bracket) * Y ** (alpha + 2))
+    claimed, still = [], []
+    for marks in ((1, 1), (1, 1, 1), (1, 0, 1, 1)):
+        second, Y, first = curved(marks)
+        marked = {mask[place + 1]: mark for place, mark in enumerate(marks)}
+        w = [Z * share for share in shares(len(marks))]  # e^θ
+        left = (written_out(answer, w).subs(marked) - second).subs(Y, Q)
+        claimed.append(sp.expand(left * Q ** (alpha + 2)).subs(Q, Y))
+        still += first
     m, u, v = sp.symbols("m u v", positive=True)
     bracket = (alpha + 1) * (1 - u) - (m - v)
+    sizes = {"K": (2, 3, 4), "m": (2, 3)}
     return [
         Step(
-            "the mean change of Y^{−α} is η² (α/2) Y^{−α−1}/Z · […]  (2 of 2, 3 of 3, 3 of 4)",
-            closes,
+            "the mean change of Y^{−α} is η²/B times the claimed, by its second derivatives",
+            claimed,
+            reduce=rational,
+            sizes=sizes,
         ),
+        Step("… its first ones add nothing: no logit moves on average", still, sizes=sizes),
         Step(
             "[…] = −(m − 2 − α) − (1 − p_A) − (α + 1) m²/(ZY) < 0 for α ≤ m − 2",
             bracket + (m - 2 - alpha) + (1 - v) + (alpha + 1) * u,
@@ -143,7 +161,7 @@ def transience() -> list[Step]:
     ]
 
 
-size_alive = sp.Symbol("m", integer=True, positive=True)
+size_alive = notation.num_alive.symbol
 
 
 def remainder_share(spread: Any) -> Any:
@@ -173,7 +191,8 @@ def supermartingale_exponent(size: Any) -> Any:
         notation.num_samples.written(B)(1, 50),
         notation.num_alive(3, 1000),
     ),
-    assumes=TRACE + " Y = Σ e^{−θ} over m ≥ 3 of the outcomes; every η > 0 and B ≥ 1.",
+    loop=TRACES,
+    assumes="Y = Σ e^{−θ} over m ≥ 3 of the outcomes; every η > 0 and B ≥ 1.",
     relation=">=",
     near_misses={
         "the exponent of small steps": size_alive - 2,
@@ -189,46 +208,57 @@ def supermartingale_exponent(size: Any) -> Any:
         at(1.0, 3, 50_000),
     ],
 )
-def transience_every_step() -> list[Step]:
+def transience_every_step(answer: Any) -> list[Step]:
     """E[D] from below and E[D²] from above, D the growth of log Y in one generation."""
-    u, r, d, c, v, m = sp.symbols("u r d c v m", positive=True)
-    spread, split, growth = [], [], []
-    for size, chosen, samples in ((3, 3, 1), (4, 3, 1), (2, 2, 2)):
-        w = weights(size)
-        p = normalised(w)
-        share = normalised([1 / x for x in w[:chosen]])
-        draws = list(product(range(size), repeat=samples))
-        second = 0
-        for drawn in draws:
-            step = [
-                sum(sp.Rational(int(a == b), samples) for b in drawn) - p[a] for a in range(chosen)
-            ]
-            first = sum(a * x for a, x in zip(share, step, strict=True))
-            square = sum(a * x**2 for a, x in zip(share, step, strict=True))
-            second += sp.prod([p[b] for b in drawn]) * (square - first**2)
-        rare = 1 / (sum(w) * sum(1 / x for x in w[:chosen]))
+    u, r, d, c, v = sp.symbols("u r d c v", positive=True)
+    m = size_alive
+    # The mean growth of log Y is at least c times this, c = 1/(ZY), and its mean square at most c
+    # times that.
+    growth = (m - 2) * eta**2 / B * remainder_share(2 * eta)
+    square = (sp.exp(eta) - 1) ** 2 + m * eta**2 * sp.exp(eta)
+    varied = []
+    for size, chosen in ((2, 2), (3, 3), (4, 3)):
+        p = shares(size)
+        rare = 1 / sum(1 / x for x in p[:chosen])
+        share, noise = [rare / x for x in p[:chosen]], spread(TRACES, size)
+        places = range(chosen)
+        second = sum(share[a] * noise[a, a] for a in places)
+        first = sum(share[a] * share[b] * noise[a, b] for a in places for b in places)
         alive = sum(p[:chosen])
-        spread.append(second - rare / samples * (chosen - alive - 1 + chosen**2 * rare))
-    w = weights(3)
-    p, share = normalised(w), normalised([1 / x for x in w])
-    x: Any = sp.symbols("x1:4", real=True)
+        varied.append(second - first - rare / B * (chosen - alive - 1 + chosen**2 * rare))
+    p = shares(3)
+    rare = 1 / sum(1 / x for x in p)
+    share = [rare / x for x in p]
+    split = []
     for drawn in range(3):
-        after_draw = sum(1 / value for value in after(w, p, drawn)) / sum(1 / value for value in w)
-        raised = sum(a * sp.exp(eta * b) for a, b in zip(share, p, strict=True))
-        moved = share[drawn] * sp.exp(eta * p[drawn]) / raised
-        split.append(after_draw - raised * (1 - moved * (1 - sp.exp(-eta))))
+        data = [sp.Integer(drawn == place) for place in range(3)]
+        moved = TRACES.learner.velocity(p, data)
+        after = sum(a * sp.exp(-eta * g) for a, g in zip(share, moved, strict=True))
+        raised = sum(a * sp.exp(eta * x) for a, x in zip(share, p, strict=True))
+        fallen = share[drawn] * sp.exp(eta * p[drawn]) / raised
+        split.append(after - raised * (1 - fallen * (1 - sp.exp(-eta))))
+    x, w = sp.symbols("x1:4", real=True), sp.symbols("w1:4", positive=True)
     lse = sp.log(sum(a * sp.exp(u * b) for a, b in zip(w, x, strict=True)))
-    tilted = normalised([a * sp.exp(u * b) for a, b in zip(w, x, strict=True)])
+    tilted = symbolic.normalised([a * sp.exp(u * b) for a, b in zip(w, x, strict=True)])
     middle = sum(a * b for a, b in zip(tilted, x, strict=True))
-    for order in (2, 3):
-        moment = sum(a * (b - middle) ** order for a, b in zip(tilted, x, strict=True))
-        growth.append(sp.diff(lse, u, order) - moment)
-    lambert: Any = sp.LambertW(2 * eta * r)
+    cumulants = [
+        sp.diff(lse, u, order)
+        - sum(a * (b - middle) ** order for a, b in zip(tilted, x, strict=True))
+        for order in (2, 3)
+    ]
     return [
         Step(
+            "so E[e^{−αD}] ≤ 1 − α E[D²] (κ − α e^{αη}/2), since |D| ≤ η, κ the mean growth over "
+            "the mean square; the bracket is 0 at the α claimed, since W e^W is the argument of W",
+            growth / square - answer * sp.exp(answer * eta) / 2,
+            reduce=without_lambert,
+        ),
+        Step(
             "with a_i = e^{−θ_i}/Y and c = 1/(ZY) the mean variance of a step under a is "
-            "(η²/B) c [(m − p_A) − 1 + m²c]  (3 of 3, 3 of 4; 2 of 2 with B = 2)",
-            spread,
+            "(η²/B) c [(m − p_A) − 1 + m²c]",
+            varied,
+            reduce=rational,
+            sizes={"K": (2, 3, 4), "m": (2, 3)},
         ),
         Step(
             "[…] = (m − 2) + (1 − p_A) + m²c ≥ m − 2",
@@ -237,36 +267,47 @@ def transience_every_step() -> list[Step]:
         ),
         Step(
             "along the step, log Y has the variance as its second derivative and the third "
-            "central moment, at most 2η times the variance, as its third  (K = 3)",
-            growth,
+            "central moment, at most 2η times the variance, as its third",
+            cumulants,
+            reduce=rational,
+            sizes={"K": 3},
         ),
         Step(
             "so E[D] ≥ g(2η) times the mean variance: ∫₀¹ (1 − u) e^{−ru} du = g(r)",
             sp.integrate((1 - u) * sp.exp(-r * u), (u, 0, 1)) - remainder_share(r),
+            reduce=rational,
         ),
         Step(
             "Y'/Y = Σ a e^{ηp} · (1 − w_k (1 − e^{−η})) if k is drawn, w = a e^{ηp}/Σ a e^{ηp}: D "
-            "is a rise of at most Σ a (e^{ηp} − 1) less a fall of at most η w_k  (K = 3)",
+            "is a rise of at most Σ a (e^{ηp} − 1) less a fall of at most η w_k",
             split,
+            reduce=rational,
+            sizes={"K": 3},
         ),
         Step(
             "e^{ηp} − 1 ≤ p (e^η − 1) on [0, 1], being convex and equal at both ends, and Σ_A a p "
             "= mc ≤ √c: the rise squared is at most c (e^η − 1)², the fall's mean square at most "
             "m η² e^η c",
             [(sp.exp(eta * v) - 1 - v * (sp.exp(eta) - 1)).subs(v, end) for end in (0, 1)]
-            + [share[a] * p[a] - 1 / (sum(w) * sum(1 / b for b in w)) for a in range(3)],
+            + [a * x - rare for a, x in zip(share, p, strict=True)],
+            reduce=rational,
         ),
         Step(
             "e^{−x} = 1 − x + x² ∫₀¹ (1 − u) e^{−ux} du ≤ 1 − x + x² e^{|x|}/2",
             sp.exp(-d) - 1 + d - d**2 * sp.integrate((1 - u) * sp.exp(-d * u), (u, 0, 1)),
-        ),
-        Step(
-            "so E[e^{−αD}] ≤ 1 − α E[D²] (κ − α e^{αη}/2), since |D| ≤ η; the bracket is 0 at the "
-            "α claimed, since W e^W is the argument of W",
-            r - lambert / eta * sp.exp(lambert) / 2,
-            reduce=lambda left: sp.simplify(left.subs(sp.exp(lambert), 2 * eta * r / lambert)),
+            reduce=rational,
         ),
     ]
+
+
+def without_lambert(expression: Any) -> Any:
+    """A residual in which e^W is x/W, W e^W = x."""
+    powers = {
+        power: power.exp.args[0] / power.exp
+        for power in sp.sympify(expression).atoms(sp.exp)
+        if isinstance(power.exp, sp.LambertW)
+    }
+    return rational(sp.sympify(expression).xreplace(powers))
 
 
 # --- Below temperature 1: one outcome for ever ----------------------------------------------------
@@ -275,44 +316,59 @@ def transience_every_step() -> list[Step]:
 @claim(
     "Below temperature 1 a single outcome is drawn from some generation on, for every "
     "step size; the others' total probability then falls only like 1/t.",
-    (K - 1) / (K * eta * n),
+    (K - 1) / (K * eta * t),
     lhs=1 - sp.Symbol("p_{max}"),
     kind="asymptotic",
     of=(
         notation.num_outcomes(2, 1000),
         notation.step_size(0.01, 10),
-        notation.generation.written(n)(100, 10**9),
+        notation.generation(100, 10**9),
     ),
-    assumes="T < 1, late: Kηn large against e^θ and against log n.",
+    loop=replace(TEMPERED, corpus=Fresh(1)),
+    assumes="T < 1, late: Kηt large against e^θ and against log t.",
     near_misses={
-        "each of the others instead of all": 1 / (K * eta * n),
-        "without the number of outcomes": 1 / (eta * n),
-        "exponential": sp.exp(-eta * n / K),
+        "each of the others instead of all": 1 / (K * eta * t),
+        "without the number of outcomes": 1 / (eta * t),
+        "exponential": sp.exp(-eta * t / K),
     },
     edges=[
         at(50_000, 0.1, 10**6),
     ],
 )
-def absorption() -> list[Step]:
-    """While only the leader is drawn all e^{−θ_j} grow by the same clock."""
-    u, c = sp.symbols("u c", positive=True)
-    size = sp.Symbol("K", positive=True)
-    w = weights(3)
-    p = normalised(w)
-    stepped: list[Any] = after(w, p, 0)
-    first: Any = [sp.diff(1 / x, eta).subs(eta, 0) for x in stepped[1:]]
-    growth = [x - 1 / sum(w) for x in first]
-    # Late, all Y_j = τ: the leader's weight is τ^{K−1}, so dt = τ^{K−1} dτ/η.
-    passed = sp.integrate(u ** (size - 1), (u, 0, c), conds="none") / eta
-    tail = (size - 1) / c / c ** (size - 1)
-    return [
-        Step("drawing the leader, d e^{−θ_j} = η/Z for every other j  (K = 3)", growth),
-        Step("so t = τ^K/(Kη) late", passed - c**size / (size * eta)),
-        Step(
-            "and the others have (K − 1) e^{−τ-logits} = (K − 1)/(Kηt) together",
-            tail - (size - 1) / (size * eta * passed),
-        ),
-    ]
+def absorption(answer: Any) -> list[Step]:
+    """While only the leader is drawn, the others' probability loses in proportion to its square."""
+    lost, b = sp.symbols("x b", positive=True)
+    steps = []
+    for size in (2, 3, 5):
+        p = [1 - lost, *[lost / (size - 1)] * (size - 1)]
+        data = [1, *[0] * (size - 1)]
+        left: Any = 1 - TEMPERED.learner(p, data)[0]
+        pace: Any = sp.diff(left, lost, 2).subs(lost, 0) / 2
+        found, sizes = sp.sympify(answer).subs(K, size), {"K": size}
+        drawn = sum(TEMPERED.drawn(p)[1:]) / lost ** (1 / T)
+        kept = sp.simplify(drawn.subs(T, 1 / b)).subs(lost, 0)
+        steps += [
+            Step(
+                "drawing the leader, the others together fall from x to x − x² Kη/(K − 1) + O(x³)",
+                [
+                    left.subs(lost, 0),
+                    sp.diff(left, lost).subs(lost, 0) - 1,
+                    pace + size * eta / sp.Integer(size - 1),
+                ],
+                sizes=sizes,
+            ),
+            Step(
+                "… which the claimed value follows from a start at ∞",
+                [sp.diff(found, t) - pace * found**2, (1 / found).subs(t, 0)],
+                sizes=sizes,
+            ),
+            Step(
+                "they are drawn with chances of the order x^{1/T}, which is summable where T < 1",
+                kept - sp.Integer(size - 1) ** (1 - b),
+                sizes=sizes,
+            ),
+        ]
+    return steps
 
 
 @lru_cache(maxsize=100_000)
@@ -393,6 +449,7 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
         notation.step_size,
         notation.num_samples.written(B),
     ),
+    loop=TEMPERED,
     assumes="T < 1 fixed, K = 2, η → 0 (relative error of order η), uniformly in z > 0. "
     "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' (Var ξ + B E[ξ]²)/E[ξ], A ~ 1/z at "
     "the tie.",
@@ -430,43 +487,72 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
         )
     ),
 )
-def winner() -> list[Step]:
+def winner(answer: Any) -> list[Step]:
     """Orders η⁰ and η¹ of the functional equation, and its solution near the tie."""
-    q, q_T, m, m1, a = sp.symbols("q q_T m m_1 a", real=True)
-    fall = q_T * sp.exp(m * (1 - q))
-    rise = (1 - q_T) * sp.exp(-m * q)
-    mass, mean1, mean2 = (rise * q**k - fall * (1 - q) * (q - 1) ** (k - 1) for k in range(3))
-    zeroth, first = [], []
-    for size in (1, 2, 3):
-        # h = A e^{−BW/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηx, to the first order in η.
-        shifted = lambda x, B=size: (  # noqa: E731
-            (1 + 2 * eta * x * a) * sp.exp(-B * m * x) * (1 - B * eta * m1 * x**2)
-        )
-        equation: Any = sum(
-            sp.binomial(size, others)
-            * q_T**others
-            * (1 - q_T) ** (size - others)
-            * shifted(q - sp.Rational(others, size))
-            for others in range(size + 1)
-        )
-        square = mass ** (size - 1) * mean2 + (size - 1) * mass ** max(size - 2, 0) * mean1**2
-        zeroth.append(equation.subs(eta, 0) - mass**size)
-        first.append(sp.diff(equation, eta) - 2 * a * mass ** (size - 1) * mean1 + m1 * square)
-    beta = sp.Symbol("beta", positive=True)
-    tied = sp.erfc(y * sp.sqrt(B * beta / (2 * eta))) / 2
+    beta, far = 1 / T - 1, sp.Symbol("s", positive=True)
+    width, height = sp.symbols("W A", positive=True)
+    answer = sp.sympify(answer)
+    plain = answer.subs({W(z, T): width, A(z, T, B): height})
+    # Φ(−√(2s)) √(4πs) e^s → 1, s = BW/η.
+    wave = height * sp.exp(-far) * sp.sqrt(width / (beta * far)) / sp.sqrt(2 * sp.pi)
+    tied = answer.subs({A(z, T, B): 1 / z, W(z, T): beta * z**2 / 2})
+    tie = sp.erfc(z * sp.sqrt(B * beta / (2 * eta))) / 2
+    ratio = plain.subs(eta, B * width / far) / wave
     return [
         Step(
-            "order η⁰: the tilted masses p_T e^{−mq} + q_T e^{mp} are 1 together  (B = 1, 2, 3)",
+            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(Bβ/η)) …",
+            tied - tie,
+            reduce=sp.expand,
+        ),
+        Step(
+            "… which solves (βz/2) h' + (η/2B) h'' = 0 and is 1/2 at the tie",
+            [
+                beta * z / 2 * sp.diff(tie, z) + eta / (2 * B) * sp.diff(tie, z, 2),
+                tie.subs(z, 0) - sp.Rational(1, 2),
+            ],
+        ),
+        Step(
+            "far from it, it is A e^{−BW/η} √(η/(2πBβ))",
+            ratio,
+            reduce=lambda found: sp.limit(sp.simplify(found), far, sp.oo) - 1,
+        ),
+        *carried(),
+    ]
+
+
+@lru_cache
+def carried() -> list[Step]:
+    """A e^{−BW/η} solves the functional equation of the loop to the orders η⁰ and η¹."""
+    q, m, m1, a, Q = sp.symbols("q m m_1 a Q", real=True)
+    # The gap moves by 2η(q − share of the other): the loop's own step from [1 − q, q].
+    drawn = Loop(corpus=Fresh(1))
+    zeroth, first = [], []
+    fall, rise = Q * sp.exp(m * (1 - q)), (1 - Q) * sp.exp(-m * q)
+    mass, mean1, mean2 = (rise * q**k - fall * (1 - q) * (q - 1) ** (k - 1) for k in range(3))
+    for size in (1, 2, 3):
+
+        def shifted(data: Vector, size: int = size) -> Any:
+            # h = A e^{−BW/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηx, to the order η.
+            one, other = TRACES.learner.velocity([1 - q, q], data)
+            x = (one - other) / 2
+            return (1 + 2 * eta * x * a) * sp.exp(-size * m * x) * (1 - size * eta * m1 * x**2)
+
+        equation = symbolic.mean(replace(drawn, corpus=Fresh(size)), [1 - Q, Q], shifted)
+        square = mass ** (size - 1) * mean2 + (size - 1) * mass ** max(size - 2, 0) * mean1**2
+        zeroth.append(equation.subs(eta, 0) - mass**size)
+        order = sp.diff(equation, eta) - 2 * a * mass ** (size - 1) * mean1 + m1 * square
+        first.append(order.subs(eta, 0))
+    sizes = {"K": 2, "B": (1, 2, 3)}
+    return [
+        Step(
+            "order η⁰: the tilted masses p_T e^{−mq} + q_T e^{mp} are 1 together",
             zeroth,
+            sizes=sizes,
         ),
         Step(
-            "order η¹: 2 (A'/A) E[ξ] = 2 W'' (Var ξ + B E[ξ]²) under the tilted law  (B = 1, 2, 3)",
-            [left.subs(eta, 0) for left in first],
-        ),
-        Step(
-            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(Bβ/η)), which solves "
-            "(βz/2) h' + (η/2B) h'' = 0",
-            beta * y / 2 * sp.diff(tied, y) + eta / (2 * B) * sp.diff(tied, y, 2),
+            "order η¹: 2 (A'/A) E[ξ] = 2 W'' (Var ξ + B E[ξ]²) under the tilted law",
+            first,
+            sizes=sizes,
         ),
     ]
 
@@ -491,7 +577,9 @@ def stationary_variance() -> Any:
         notation.step_size(0.001, 0.5),
         notation.num_samples.written(B)(1, 50),
     ),
-    assumes="T > 1 fixed, η/B → 0: the linearised chain, relative error about ηT/(B(T − 1)).",
+    loop=TEMPERED,
+    assumes="Stationary; T > 1 fixed, η/B → 0: the linearised chain, relative error about "
+    "ηT/(B(T − 1)).",
     near_misses={
         "divided by the number of outcomes": stationary_variance() / K,
         "twice": 2 * stationary_variance(),
@@ -501,26 +589,36 @@ def stationary_variance() -> Any:
         at(50_000, 2.0, 0.1, 1),
     ],
 )
-def stationary() -> list[Step]:
+def stationary(answer: Any) -> list[Step]:
     """Linear drift against the noise at the uniform model."""
-    x = sp.symbols("x1:4", real=True)
-    total_T, total_1 = (sum(sp.exp(v / c) for v in x) for c in (T, 1))
-    drift = sp.exp(x[0] / T) / total_T - sp.exp(x[0]) / total_1
-    zero = dict.fromkeys(x, 0)
-    slope = [sp.diff(drift, v).subs(zero) for v in x]
-    rate, C, size = sp.symbols("r C K", positive=True)
-    balance = (1 - rate) ** 2 * C + eta**2 / (B * size) - C
-    claimed = eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * size))
-    return [
-        Step(
-            "at the uniform model the drift is −(1 − 1/T)/K on centred logits  (K = 3)",
-            [slope[0] - slope[1] + (1 - 1 / T) / 3, slope[1] - slope[2], sum(slope)],
-        ),
-        Step(
-            "the linear chain's variance C = (1 − r)² C + η²/(BK), r = η(1 − 1/T)/K",
-            balance.subs(C, claimed).subs(rate, eta * (1 - 1 / T) / size),
-        ),
-    ]
+    steps = []
+    for size in (2, 3, 4):
+        x = symbolic.model(size)
+        uniform = dict.fromkeys(x, sp.Integer(0))
+        p = symbolic.softmax(x)
+        drawn = TEMPERED.drawn([sp.exp(value) for value in x])
+        drift = [q - share for q, share in zip(drawn, p, strict=True)]
+        slope = sp.Matrix(drift).jacobian(x).subs(uniform)
+        here = dict(zip(shares(size)[:-1], [sp.Rational(1, size)] * size, strict=False))
+        noise = spread(TRACES, size).subs(here)
+        contrast = sp.Matrix([1, -1, *[0] * (size - 2)])
+        rate = slope[0, 0] - slope[1, 0]
+        variance = sp.sympify(answer).subs(K, size) * contrast.dot(contrast)
+        steps += [
+            Step(
+                "at the uniform model a generation turns a contrast into a multiple of itself",
+                list(slope * contrast - rate * contrast),
+                sizes={"K": size},
+            ),
+            Step(
+                "… so that the variance C = (1 + ηr)² C + η² · noise reproduces itself",
+                (1 + eta * rate) ** 2 * variance
+                + eta**2 * contrast.dot(noise * contrast)
+                - variance,
+                sizes={"K": size},
+            ),
+        ]
+    return steps
 
 
 variance = sp.Symbol("v", positive=True)
@@ -543,8 +641,9 @@ def mixture_square(size: Any, v: Any) -> Any:
         notation.num_outcomes(2, 1000),
         notation.variance(0.01, 50),
     ),
-    assumes="η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; that the "
-    "chain's stationary law tends to the diffusion's is derived.",
+    loop=TEMPERED,
+    assumes="Stationary; η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; "
+    "that the chain's stationary law tends to the diffusion's is derived.",
     near_misses={
         "one Gaussian": (K - 1) * variance / 2,
         "corners alone": (K - 1) * variance / 2 + variance**2 * (1 - 1 / K),
@@ -558,49 +657,71 @@ def mixture_square(size: Any, v: Any) -> Any:
         at(3, 1200.0),
     ],
 )
-def stationary_mixture() -> list[Step]:
+def stationary_mixture(answer: Any) -> list[Step]:
     """The noise is reversible; the drift towards log π is a gradient in the same metric."""
-    steps: list[Step] = []
-    divergence, current, drift = [], [], []
-    for size in (2, 3):
-        x, anchor = sp.symbols(f"x1:{size + 1}", real=True), sp.symbols(f"l1:{size + 1}", real=True)
-        Z = sum(map(sp.exp, x))
-        p = [sp.exp(v) / Z for v in x]
-        noise_matrix = [
-            [(p[a] if a == b else 0) - p[a] * p[b] for b in range(size)] for a in range(size)
-        ]
-        density = Z**2 * sp.exp(
-            -sum((v - c) ** 2 for v, c in zip(x, anchor, strict=True)) / variance
-        )
-        for a in range(size):
-            divergence.append(sum(sp.diff(Z**2 * noise_matrix[a][b], x[b]) for b in range(size)))
-            pull = sum(noise_matrix[a][b] * (x[b] - anchor[b]) for b in range(size)) / variance
-            spread = sum(sp.diff(noise_matrix[a][b] * density, x[b]) for b in range(size)) / 2
-            current.append((pull * density + spread) / density)
-            shift = sum(sp.exp(v / T) for v in x)
-            slope: Any = sp.diff(sp.exp(x[a] / T) / shift, T).subs(T, 1)
-            drift.append(slope + sum(noise_matrix[a][b] * x[b] for b in range(size)))
-    steps.append(Step("Σ_j ∂_j (Z² Σ_ij) = 0  (K = 2, 3)", divergence))
-    steps.append(
-        Step("Z² exp(−|θ − log π|²/v) carries no probability current  (K = 2, 3)", current)
-    )
-    steps.append(Step("near T = 1 the drift is −(T − 1) Σθ, so π is uniform  (K = 2, 3)", drift))
-    size, v = sp.symbols("K v", positive=True)
-    corner, edge = (
-        size * sp.exp(v * (1 - 1 / size)),
-        size * (size - 1) * sp.exp(v * (sp.Rational(1, 2) - 1 / size)),
-    )
-    inside = (size - 1) * v / 2
-    square = inside + (corner * v**2 * (1 - 1 / size) + edge * v**2 / 4 * (2 - 4 / size)) / (
-        corner + edge
-    )
-    steps.append(
+    v, half = variance, sp.Rational(1, 2)
+    corners, edges = K * sp.exp(v * (1 - 1 / K)), K * (K - 1) * sp.exp(v * (half - 1 / K))
+    whole = sp.log(v) * (K - 1) / 2 + sp.log(corners + edges)
+    return [
         Step(
-            "expanding Z² gives K corners at v(e_i − 1/K) and K(K−1)/2 edges half way, and E|θ|²",
-            square - mixture_square(size, v),
-        )
-    )
-    return steps
+            "the density's sum over K corners at v(e_i − 1/K) and K(K−1)/2 edges half way, v times "
+            "differentiated in v, has the claimed E|θ|²",
+            v**2 * sp.diff(whole, v) - answer,
+        ),
+        *mixture_steps(),
+    ]
+
+
+@lru_cache
+def mixture_steps() -> list[Step]:
+    """What makes the mixture the stationary law: the steps without its mean square."""
+    v, half = variance, sp.Rational(1, 2)
+    divergence, current, drift, weights = [], [], [], []
+    for size in (2, 3):
+        x, anchor = symbolic.model(size), sp.symbols(f"l1:{size + 1}", real=True)
+        p, Z = symbolic.softmax(x), sum(map(sp.exp, x))
+        here = dict(zip(shares(size)[:-1], p, strict=False))
+        noise = B * spread(TRACES, size).subs(here, simultaneous=True)
+        log_density = 2 * sp.log(Z) - sum((y - c) ** 2 for y, c in zip(x, anchor, strict=True)) / v
+        drawn = TEMPERED.drawn([sp.exp(value) for value in x])
+        for a in range(size):
+            divergence.append(sum(sp.diff(Z**2 * noise[a, b], x[b]) for b in range(size)))
+            pull = sum(noise[a, b] * (x[b] - anchor[b]) for b in range(size)) / v
+            flow = sum(
+                sp.diff(noise[a, b], x[b]) + noise[a, b] * sp.diff(log_density, x[b])
+                for b in range(size)
+            )
+            current.append(pull + flow / 2)
+            slope: Any = sp.diff(drawn[a], T).subs(T, 1)
+            drift.append(slope + sum(noise[a, b] * x[b] for b in range(size)))
+        centring = sp.eye(size) - sp.ones(size, size) / size
+        for a in range(size):
+            for b in range(size):
+                tilt = sp.Matrix([int(a == c) + int(b == c) for c in range(size)])
+                square = tilt.dot(centring * tilt)
+                weights.append(square / 4 - ((1 if a == b else half) - sp.Rational(1, size)))
+    sizes = {"K": (2, 3)}
+    return [
+        Step("Σ_j ∂_j (Z² Σ_ij) = 0", divergence, reduce=rational, sizes=sizes),
+        Step(
+            "Z² exp(−|θ − log π|²/v) carries no probability current",
+            current,
+            reduce=rational,
+            sizes=sizes,
+        ),
+        Step(
+            "near T = 1 the drift is −(T − 1) Σθ, so π is uniform",
+            drift,
+            reduce=rational,
+            sizes=sizes,
+        ),
+        Step(
+            "the term e^{θ_i + θ_j} of Z² weighs e^{v|b|²/4}, b = e_i + e_j centred: v(1 − 1/K) in "
+            "the exponent for a corner, v(1/2 − 1/K) for an edge",
+            weights,
+            sizes=sizes,
+        ),
+    ]
 
 
 # --- Astronomic horizons: derived, not proved -----------------------------------------------------
@@ -619,7 +740,8 @@ log_ratio, level = sp.symbols("ell p_0", positive=True)
         notation.logits.called("logits0")(-3, 3),
         notation.log_generation.written(log_n)(20, 400),
     ),
-    assumes=TRACE + " log n large against the centred logits and log η; for K = 2 and small steps "
+    loop=replace(TRACES, corpus=Fresh(1)),
+    assumes="log n large against the centred logits and log η; for K = 2 and small steps "
     "a theorem of the diffusion, for K ≥ 3 derived.",
     near_misses={
         "forgotten at once": 1 / K + theta[i] / 10**30,
@@ -645,7 +767,8 @@ def memory() -> list[Step]:
         notation.gap.called("logit_gap").written(z)(5, 20),
         notation.log_generation.written(log_n)(20, 400),
     ),
-    assumes=TRACE + " All others start z behind, 1 ≪ z ≪ log n; corrections of order 1/log n.",
+    loop=replace(TRACES, corpus=Fresh(1)),
+    assumes="All others start z behind, 1 ≪ z ≪ log n; corrections of order 1/log n.",
     near_misses={
         "the exponent 1 of two outcomes": z / log_n,
         "the exponent 2 of many outcomes": (z / log_n) ** 2,
@@ -670,7 +793,8 @@ def survival() -> list[Step]:
         notation.level(0.001, 0.4),
         notation.log_ratio(1, 400),
     ),
-    assumes="T = 1, K = 2, small steps (overshoots of order η widen the passage), n late.",
+    loop=replace(TRACES, corpus=Fresh(1)),
+    assumes="K = 2, small steps (overshoots of order η widen the passage), n late.",
     source=DERIVED + "; for the diffusion a standard limit law of local times",
     cites=("pitman1986",),
     near_misses={
