@@ -300,6 +300,7 @@ def _inverted(expression: Any) -> Any:
         lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.LambertW),
         lambda e: sp.log(e.args[0].args[0]) - e.args[0],
     )
+    found = sp.expand_log(found, force=True).replace(sp.log, lambda x: sp.log(sp.factor(x)))
     return sp.expand(sp.expand_log(found, force=True))
 
 
@@ -807,18 +808,21 @@ def mixture_online(answer: Any) -> list[Step]:
 
     With σ a symbol s in the answer A = log p, dA/dt = ∂A/∂t + ds/dt ∂A/∂s must be the flow's.
     """
-    (root,) = sp.sympify(answer).atoms(Root)
-    s = sp.Symbol("s", positive=True)
+    s, excess_power = sp.Symbol("s", positive=True), sp.Symbol("b", real=True)
+    hot = {T: 1 / (1 + excess_power)}  # b = 1/T - 1, of either sign
+    answer = sp.sympify(answer).subs(hot)
+    (root,) = answer.atoms(Root)
+    loop = symbolic.given(MIXTURE, hot)
     steps = []
     for size in (2, 3):
         P, start = sp.symbols(f"P1:{size + 1}", positive=True), symbolic.shares(size, "q")
-        moved = symbolic.written_out(sp.sympify(answer).xreplace({root: s}), start)
+        moved = symbolic.written_out(answer.xreplace({root: s}), start)
         speeds = [sp.diff(value, s) for value in moved]
         known = dict(zip((sp.log(x) for x in P), moved, strict=True))
         # dp/dt + p = p ds/dt ∂A/∂s, in logarithms and up to log ds/dt.
         logs = [
             sp.expand_log(sp.log((v + x) / x), force=True).subs(known) - sp.log(speed)
-            for v, x, speed in zip(velocity(MIXTURE, P), P, speeds, strict=True)
+            for v, x, speed in zip(velocity(loop, P), P, speeds, strict=True)
         ]
         excess = symbolic.written_out(root.args[0](s), start)
         steps += [
@@ -830,7 +834,7 @@ def mixture_online(answer: Any) -> list[Step]:
             Step(
                 "σ moves all outcomes at one speed along the flow",
                 [one - logs[0] for one in logs[1:]],
-                reduce=lambda e: sp.simplify(sp.expand_log(sp.expand(e), force=True)),
+                reduce=lambda e: sp.expand(sp.expand_log(sp.expand(e), force=True)),
                 sizes={"K": size},
             ),
             Step(
@@ -967,13 +971,13 @@ def reverse_kl_tail(answer: Any) -> list[Step]:
 
 
 def _late_root(expression: Any) -> Any:
-    """A reduction: log(-W(x)) = log(-x) - W(x) on the lower branch, where both are negative."""
-    found = sp.expand_log(sp.expand(expression), force=True)
-    found = found.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(-e.args[0], sp.LambertW),
-        lambda e: sp.log(-(-e.args[0]).args[0]) + e.args[0],
-    )
-    return sp.simplify(sp.expand(sp.expand_log(found, force=True)))
+    """A reduction: Z = -W(x) of the lower branch has log Z = Z + log(-x)."""
+    roots = [found for found in expression.atoms(sp.LambertW) if found.args[1:] == (-1,)]
+    if len(roots) != 1:
+        return expression
+    late = sp.Symbol("Z", positive=True)
+    found = sp.expand_log(sp.expand(expression.xreplace({roots[0]: -late})), force=True)
+    return sp.expand(found.subs(sp.log(late), late + sp.expand_log(sp.log(-roots[0].args[0]))))
 
 
 # --- one potential --------------------------------------------------------------------------------
@@ -1057,7 +1061,10 @@ def potential(answer: Any) -> list[Step]:
     model = symbolic.shares(size)
     flow = symbolic.given(REAL, {psi: real})
     mixture = Loop(flow.sampler, flow.corpus, MixtureStep(eta))
-    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi)
+    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi).replace(
+        lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
+        lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
+    )
     ascent = velocity(mixture, model)
     return [
         Step(
@@ -1127,3 +1134,9 @@ def potential(answer: Any) -> list[Step]:
             reduce=lambda e: sp.expand(sp.expand(e).subs(inverse * C, 1)),
         ),
     ]
+
+
+def _power(exponent: Any) -> Any:
+    """The exponential of c log x, as x^c."""
+    logs = [part for part in sp.Mul.make_args(exponent) if isinstance(part, sp.log)]
+    return logs[0].args[0] ** (exponent / logs[0]) if len(logs) == 1 else sp.exp(exponent)
