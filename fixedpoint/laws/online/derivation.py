@@ -3,6 +3,7 @@
 Proofs in SymPy.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -118,6 +119,7 @@ def levels_speed(power: Any) -> Any:
     return apart(U**power) - apart(U)
 
 
+@functools.cache
 def levels(loop: Loop, power: Any) -> list[Step]:
     """Two levels of logits stay two levels, and their gap moves as stated."""
     steps = []
@@ -374,8 +376,9 @@ def online_chebyshev(answer: Any) -> list[Step]:
     for sign in (1, -1):
         for parity in (0, 1):
             size = 2 * h + parity
-            now, later = (
-                _of_order(answer, (sign * size).subs(h, number), v) for number in (h, h + 1)
+            now = _of_order(answer, sign * size, v)
+            later = _of_order(answer, sign * (size + 2), v).replace(
+                lambda e: isinstance(e, sp.Sum) and e.has(v), _largest_apart
             )
             steps.append(
                 Step(
@@ -401,18 +404,17 @@ def online_chebyshev(answer: Any) -> list[Step]:
 
 
 def _of_order(answer: Any, order: Any, v: Any) -> Any:
-    """The claimed time per (κ - 1)/2 in v = z/(κ - 1), with the largest term of its sum apart."""
-    scaled = sp.sympify(answer).subs({kappa: order, _reached: (order - 1) * v})
-    scaled = (2 * scaled / (order - 1)).expand()
+    """The claimed time per (κ - 1)/2, at z = (κ - 1) v."""
+    factor, rest = sp.sympify(answer).as_independent(_reached, _start, as_Add=False)
+    scaled = sp.cancel(2 * factor / (kappa - 1)) * rest
+    return scaled.subs({kappa: order, _reached: (order - 1) * v})
 
-    def apart(found: Any) -> Any:
-        (index, low, high) = found.limits[0]
-        terms = found.function
-        if not (high - low).is_positive and not (high - low - 1).subs(index, 0).is_nonnegative:
-            return found
-        return terms.subs(index, low) + sp.Sum(terms.subs(index, index + 1), (index, low, high - 1))
 
-    return scaled.replace(lambda e: isinstance(e, sp.Sum), apart)
+def _largest_apart(found: Any) -> Any:
+    """A sum as its term at 0 and the rest, counted from 0 again."""
+    ((index, low, high),) = found.limits
+    rest = found.function.subs(index, index + 1)
+    return found.function.subs(index, low) + sp.Sum(rest, (index, low, high - 1))
 
 
 def _block(base: Any) -> Any:
@@ -885,7 +887,7 @@ def natural(answer: Any) -> list[Step]:
     size = 3
     here = symbolic.model(size)
     direction = [(1 / T - 1) * value for value in here]
-    gradient = [-slope for slope in _downhill(here, T)]
+    gradient = [-slope for slope in _downhill(tuple(here), T)]
     moved = [at_outcomes(sp.sympify(answer).subs(i, place + 1), size) for place in range(size)]
     steps = [
         step
@@ -908,7 +910,8 @@ def natural(answer: Any) -> list[Step]:
     ]
 
 
-def _downhill(values: Sequence[Any], temperature: Any) -> list[Any]:
+@functools.cache
+def _downhill(values: tuple[Any, ...], temperature: Any) -> list[Any]:
     """Minus the gradient of KL(p ‖ p_T) in the logits of p, at p_T of the model itself."""
     student = sp.symbols(f"x1:{len(values) + 1}", real=True)
     drawn = Temperature(temperature)([sp.exp(value) for value in values])
@@ -957,7 +960,7 @@ def reverse_kl_tail(answer: Any) -> list[Step]:
         ),
     ]
     for size in (3, 4):
-        values = [z, *[sp.Integer(0)] * (size - 1)]
+        values = (z, *[sp.Integer(0)] * (size - 1))
         speeds, p = _downhill(values, T), symbolic.softmax(values)
         steps.append(
             Step(
@@ -1029,7 +1032,40 @@ _slope = (1 - a) * _drawn_j + a * _q_real - _p_j
 )
 def potential(answer: Any) -> list[Step]:
     """∇Φ, the two flows, the minorant behind refit and frozen teacher, and the common stability."""
+    # The answer, and the loop's own speeds, at any model and any real data.
     size = 3
+    model, real = symbolic.shares(size), symbolic.shares(size, "q")
+    flow = symbolic.given(REAL, {psi: real})
+    mixture = Loop(flow.sampler, flow.corpus, MixtureStep(eta))
+    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi).replace(
+        lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
+        lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
+    )
+    ascent = velocity(mixture, model)
+    return [
+        Step(
+            "Σ ∇Φ · dθ/dt is the claimed rate, ∇Φ = g: ν = 0, where dθ/dt is g",
+            sum(g * g for g in ascent) - climbed.subs(_nu, 0),
+            sizes={"K": size},
+        ),
+        Step(
+            "… and ν = 1, where dp/dt = p dθ/dt is g, up to a constant of the logits",
+            sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed.subs(_nu, 1),
+            sizes={"K": size},
+        ),
+        Step(
+            "g is the loop's own dθ/dt",
+            [v - g for v, g in zip(velocity(flow, model), ascent, strict=True)],
+            reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+            sizes={"K": size},
+        ),
+        *climbing(size),
+    ]
+
+
+@functools.cache
+def climbing(size: int) -> list[Step]:
+    """The steps about Φ itself, which every answer needs: made once."""
     here, s = symbolic.model(size), 1 - a
     log_partition = sp.log(sum(sp.exp(v) for v in here))
     tempered = T * sp.log(sum(sp.exp(v / T) for v in here))
@@ -1057,32 +1093,7 @@ def potential(answer: Any) -> list[Step]:
     # Stability: with B F = 1 - e^(-τF), a function of F, and G = s β F_{p_T}; C is the root of B.
     B, F, G, C, inverse = sp.symbols("B F G C C^{-1}", commutative=False)
     decay = 1 - B * F
-    # The answer, and the loop's own speeds, at any model and any real data.
-    model = symbolic.shares(size)
-    flow = symbolic.given(REAL, {psi: real})
-    mixture = Loop(flow.sampler, flow.corpus, MixtureStep(eta))
-    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi).replace(
-        lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
-        lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
-    )
-    ascent = velocity(mixture, model)
     return [
-        Step(
-            "Σ ∇Φ · dθ/dt is the claimed rate, ∇Φ = g: ν = 0, where dθ/dt is g",
-            sum(g * g for g in ascent) - climbed.subs(_nu, 0),
-            sizes={"K": size},
-        ),
-        Step(
-            "… and ν = 1, where dp/dt = p dθ/dt is g, up to a constant of the logits",
-            sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed.subs(_nu, 1),
-            sizes={"K": size},
-        ),
-        Step(
-            "g is the loop's own dθ/dt",
-            [v - g for v, g in zip(velocity(flow, model), ascent, strict=True)],
-            reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
-            sizes={"K": size},
-        ),
         Step(
             "∇Φ = s p_T + a q - p: the online flow is its gradient flow, dΦ/dt = Σ g²",
             [sp.diff(phi, v) - g_v for v, g_v in zip(here, slope, strict=True)],
