@@ -3,12 +3,14 @@
 Proofs in SymPy.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import sympy as sp
 
+from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
     NUM_OUTCOMES,
@@ -17,17 +19,17 @@ from fixedpoint.laws.equation import (
     Root,
     Step,
     at,
+    at_outcomes,
     claim,
     total,
 )
+from fixedpoint.laws.notation import T, a, beta, eta, m, psi, theta
+from fixedpoint.symbolic import GradientSteps, Loop, Mixed, MixtureStep, Temperature
 
-theta: Any = sp.IndexedBase("theta", real=True)
-psi: Any = sp.IndexedBase("psi", real=True)
-T: Any = sp.Symbol("T", positive=True)
 t: Any = sp.Symbol("t", positive=True)
 U: Any = sp.Symbol("U", positive=True)
-beta: Any = sp.Symbol("beta", positive=True)
-m: Any = sp.Symbol("m", integer=True, positive=True)
+_reached: Any = sp.Symbol("z", positive=True)
+_start: Any = sp.Symbol("z_0", positive=True)
 kappa: Any = sp.Symbol("kappa", integer=True)
 z: Any = sp.Symbol("z", real=True)
 z0: Any = sp.Symbol("z_0", real=True)
@@ -38,7 +40,13 @@ k: Any = sp.Symbol("k", integer=True, positive=True)
 k0: Any = sp.Symbol("k", integer=True, nonnegative=True)
 K: Any = NUM_OUTCOMES
 i: Any = OUTCOME
-ONLINE = "Infinite samples; gradient flow on the logits; the model is its own teacher."
+ONLINE = Loop(Temperature(T), learner=GradientSteps(eta))
+COLD = Loop(Temperature(sp.Rational(1, 2)), learner=GradientSteps(eta))
+MIXTURE = Loop(Temperature(T), learner=MixtureStep(eta))
+REAL = Loop(Temperature(T), Mixed(psi, a), GradientSteps(eta))
+SMALL = "η → 0, the time being η × generations: the model is its own teacher."
+STEP = {"step_size": eta}
+"""The step of the loops, which tends to 0 and is not seen in any answer."""
 MODEL = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 MANY = [3.0 * math.sin(7.0 * number) for number in range(50_000)]
@@ -57,44 +65,18 @@ class Largest(sp.Function):
 # --- the definitions ------------------------------------------------------------------------------
 
 
-def model(num_outcomes: int, base: sp.IndexedBase = theta) -> list[Any]:
-    """The logits θ₁, …, θ_K as symbols."""
-    return [base[number] for number in range(1, num_outcomes + 1)]
+def velocity(loop: Loop, p: Sequence[Any]) -> list[Any]:
+    """How fast the loop moves, per unit of time: logits, or probabilities by mixture steps.
+
+    Logits know no common constant: p may be weights that do not add up to 1.
+    """
+    return list(loop.learner.velocity(p, loop.corpus.data(loop.drawn(p), [])))
 
 
-def softmax(logits: Sequence[Any]) -> list[Any]:
-    """The probabilities e^θ / Σ e^θ."""
-    partition = sum(sp.exp(value) for value in logits)
-    return [sp.exp(value) / partition for value in logits]
-
-
-def cross_entropy(target: Sequence[Any], logits: Sequence[Any]) -> Any:
-    """-Σ target log softmax(logits)."""
-    log_partition = sp.log(sum(sp.exp(value) for value in logits))
-    return -sum(q * (value - log_partition) for q, value in zip(target, logits, strict=True))
-
-
-def velocity(target: Sequence[Any], logits: Sequence[Any]) -> list[Any]:
-    """dθ/dt of the gradient flow: minus the gradient of the cross-entropy, the target fixed."""
-    student = sp.symbols(f"s1:{len(logits) + 1}", real=True)
-    here = dict(zip(student, logits, strict=True))
-    loss = cross_entropy(target, student)
-    return [-sp.diff(loss, s).subs(here, simultaneous=True) for s in student]
-
-
-def online(logits: Sequence[Any], temperature: Any) -> list[Any]:
-    """dθ/dt of a model that is its own teacher."""
-    return velocity(softmax([value / temperature for value in logits]), logits)
-
-
-def fisher(p: Sequence[Any]) -> sp.Matrix:
-    """diag(p) - p pᵀ."""
-    return sp.diag(*p) - sp.Matrix(p) * sp.Matrix(p).T
-
-
-def sigmoid(value: Any) -> Any:
-    """The probability of the first of two outcomes whose logit gap is `value`."""
-    return 1 / (1 + sp.exp(-value))
+def gap_speed(loop: Loop, gap: Any) -> Any:
+    """How fast the gap of two outcomes moves."""
+    first, second = velocity(loop, [sp.exp(gap), sp.Integer(1)])
+    return first - second
 
 
 def rational(expression: Any) -> Any:
@@ -113,9 +95,9 @@ def through_exponential(*variables: Any, root: int = 1) -> Callable[[Any], Any]:
     return reduce
 
 
-def _centred(size: int) -> list[Any]:
-    free = model(size)[:-1]
-    return [*free, -sum(free)]
+def at_gap(answer: Any, gap: Any = None) -> Any:
+    """An expression whose gap is written as the logarithm of U."""
+    return sp.sympify(answer).subs(_reached if gap is None else gap, sp.log(U))
 
 
 # --- the model as its own teacher -----------------------------------------------------------------
@@ -126,6 +108,34 @@ def _two_levels(power: Any) -> tuple[Any, Any, Any, Any]:
     leader = (1 - (K - m) * y) / m
     partition = m * leader**power + (K - m) * y**power
     return leader, leader**power / partition, y, y**power / partition
+
+
+def levels_speed(power: Any) -> Any:
+    """How fast m leaders, e^gap = U times as probable as K - m others, move away from them."""
+
+    def apart(ratio: Any) -> Any:
+        return (ratio - 1) / (m * ratio + K - m)
+
+    return apart(U**power) - apart(U)
+
+
+@functools.cache
+def levels(loop: Loop, power: Any) -> list[Step]:
+    """Two levels of logits stay two levels, and their gap moves as stated."""
+    steps = []
+    for leaders, others in ((2, 1), (1, 3), (2, 2)):
+        speeds = velocity(loop, [U] * leaders + [sp.Integer(1)] * others)
+        stated = levels_speed(power).subs({m: leaders, K: leaders + others})
+        steps.append(
+            Step(
+                "the gap of two levels moves at (P_T - p_T) - (P - p)",
+                [v - speeds[-1] - stated for v in speeds[:leaders]]
+                + [v - speeds[-1] for v in speeds[leaders:-1]],
+                reduce=sp.factor,
+                sizes={"K": leaders + others},
+            )
+        )
+    return steps
 
 
 _tail = m * (K - m) / (K * t)
@@ -141,7 +151,9 @@ _tail = m * (K - m) / (K * t)
         notation.time.written(t)(1.0, 1000000.0),
         notation.num_modes(1.0, 3.0),
     ),
-    assumes=ONLINE + " T < 1; late times: p^(1/T-1) << 1.",
+    loop=ONLINE,
+    given={**STEP, "temperature": T},
+    assumes=SMALL + " T < 1; late times: p^(1/T-1) << 1.",
     source="derived here; the 1/t rate is known in softmax policy gradient (Mei et al. 2020)",
     cites=("mei2020",),
     near_misses={
@@ -156,22 +168,26 @@ _tail = m * (K - m) / (K * t)
         at(50_000, 1e8, 1),
     ],
 )
-def collapse_tail() -> list[Step]:
+def collapse_tail(answer: Any) -> list[Step]:
     """Losers of one size: their exact equation, and its limit for small p."""
     leader, leader_T, loser, loser_T = _two_levels(beta)
-    gap_speed = (leader_T - loser_T) - (leader - loser)
     share = sp.exp(-z) / (m + (K - m) * sp.exp(-z))
-    tail = m / (K * t)
     c, G = sp.symbols("c G", positive=True)
     f = sp.Function("g", positive=True)
     cold = sp.Symbol("gamma", positive=True)
-    small = sp.limit(y**cold, y, 0, "+")
     lost = f(t) / (c + G)
     falling = -(K - m) / m * f(t) * (m / (K * t))  # g' = -(S/m) g with S = (K - m) p
+    # S = (K - m) p falls at (K - m) K P p (p - p_T), of which p_T drops out.
+    slowness = sp.limit((K - m) * K * leader * y * y / ((K - m) * y) ** 2, y, 0)
     return [
         Step(
+            "dS/dt = -K S²/(m (K - m)), the leading order, is what the tail S obeys",
+            sp.diff(answer, t) + slowness * answer**2,
+        ),
+        *levels(ONLINE, 1 / T),
+        Step(
             "the gap grows at (P_T - p_T) - (P - p) = (K/m)(p - p_T)",
-            gap_speed - K / m * (loser - loser_T),
+            (leader_T - loser_T) - (leader - loser) - K / m * (loser - loser_T),
         ),
         Step(
             "dp/dz = -m P p, so that dp/dt = -K P p (p - p_T)",
@@ -179,10 +195,8 @@ def collapse_tail() -> list[Step]:
         ),
         Step(
             "p_T/p is m^(β-1) p^(β-1) to leading order, which vanishes with p for β = 1/T > 1",
-            [(loser_T / y**beta).subs(y, 0) - m ** (beta - 1), small],
+            [(loser_T / y**beta).subs(y, 0) - m ** (beta - 1), sp.limit(y**cold, y, 0, "+")],
         ),
-        Step("and P → 1/m", leader.subs(y, 0) - 1 / m),
-        Step("dp/dt = -(K/m) p² has the tail p = m/(Kt)", sp.diff(tail, t) + K / m * tail**2),
         Step(
             "unequal losers: dp/dt = -p (p + S/m) is solved by g/(c + G), dG/dt = g, dg/dt = -Sg/m",
             sp.diff(lost, t).subs(sp.diff(f(t), t), falling)
@@ -215,7 +229,9 @@ _steepness = sp.Max(T, 1 / T) - 1
         notation.temperature,
         notation.time.written(t),
     ),
-    assumes=ONLINE + " T is 1/3, 1/2, 2 or 3.",
+    loop=ONLINE,
+    given=STEP,
+    assumes=SMALL + " Two outcomes; T is 1/3, 1/2, 2 or 3.",
     near_misses={
         "T = 1/2's exponent for every T": _lambert_gap(1 / T - 1, sp.Integer(1)),
         "the rate of small gaps for ever": z0 * sp.exp((1 / T - 1) * t / 2),
@@ -233,37 +249,61 @@ _steepness = sp.Max(T, 1 / T) - 1
         Edge({"gap": 600.0, "temperature": 0.5, "time": 10.0}),
     ],
 )
-def online_two_outcomes() -> list[Step]:
+def online_two_outcomes(answer: Any) -> list[Step]:
     """M c + log c grows at a constant rate; Lambert's W inverts it."""
-    steps = [
-        Step(
-            "dz/dt = 2(σ(z/T) - σ(z)) from the cross-entropy",
-            (online(model(2), T)[0] - online(model(2), T)[1])
-            - 2 * (sigmoid(z / T) - sigmoid(z)).subs(z, theta[1] - theta[2]),
-            reduce=rational,
-        )
-    ]
+    steps = []
     for temperature in (sp.Rational(1, 3), sp.Rational(1, 2), sp.Integer(2), sp.Integer(3)):
         scale, power = max(1, temperature), max(temperature, 1 / temperature) - 1
-        c = sp.cosh(z / scale) - 1
-        growth = sp.diff(power * c + sp.log(c), z) * 2 * (sigmoid(z / temperature) - sigmoid(z))
-        steps.append(
+        reached = sp.sympify(answer).subs({z0: _start, T: temperature})
+        mirrored = sp.sympify(answer).subs(z0, -_start).subs(T, temperature)
+
+        def coordinate(gap: Any, scale: Any = scale, power: Any = power) -> Any:
+            level = sp.cosh(gap / scale) - 1
+            return power * level + sp.log(level)
+
+        growth = sp.diff(coordinate(z), z) * gap_speed(symbolic.given(ONLINE, {T: temperature}), z)
+        steps += [
             Step(
-                f"m c + log c grows at 1/T - 1, c = cosh(z/s) - 1 (T = {temperature})",
+                f"it begins with the gap z_0 and is odd in it (T = {temperature})",
+                [reached.subs(t, 0) - _start, reached + mirrored],
+                reduce=_inverted,
+            ),
+            Step(
+                f"m c + log c has grown by (1/T - 1) t, c = cosh(z/s) - 1 (T = {temperature})",
+                coordinate(reached) - coordinate(_start) - (1 / temperature - 1) * t,
+                reduce=_inverted,
+            ),
+            Step(
+                f"m c + log c grows at 1/T - 1 along the flow (T = {temperature})",
                 growth - (1 / temperature - 1),
                 reduce=through_exponential(z, root=6),
-            )
-        )
-    now, start, power, r = sp.symbols("c c_0 m r", positive=True)
-    steps.append(
-        Step(
-            "it has grown by rt once m c e^(m c) = m c_0 e^(m c_0 + rt), which W inverts",
-            sp.expand_log(sp.log(now * sp.exp(power * now)), force=True)
-            - sp.expand_log(sp.log(start * sp.exp(power * start + r * t)), force=True)
-            - (power * now + sp.log(now) - power * start - sp.log(start) - r * t),
-        )
-    )
+            ),
+        ]
     return steps
+
+
+def _inverted(expression: Any) -> Any:
+    """A reduction: W(u e^u) = u and acosh(cosh u) = u for u > 0; log W(x) = log x - W(x)."""
+
+    def of_product(x: Any) -> Any:
+        inside = sp.powsimp(x)
+        exponents = [part for part in sp.Mul.make_args(inside) if isinstance(part, sp.exp)]
+        plain = inside / exponents[0] if len(exponents) == 1 else None
+        same = plain is not None and sp.expand(sp.log(exponents[0]) - plain) == 0
+        return plain if same else sp.LambertW(x)
+
+    found = sp.expand(expression.replace(sp.LambertW, of_product))
+    found = found.replace(
+        lambda e: isinstance(e, sp.acosh) and isinstance(e.args[0], sp.cosh),
+        lambda e: e.args[0].args[0],
+    )
+    found = sp.expand_log(sp.expand(found), force=True)
+    found = found.replace(
+        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.LambertW),
+        lambda e: sp.log(e.args[0].args[0]) - e.args[0],
+    )
+    found = sp.expand_log(found, force=True).replace(sp.log, lambda x: sp.log(sp.factor(x)))
+    return sp.expand(sp.expand_log(found, force=True))
 
 
 def _chebyshev(gap: Any, order: Any) -> Any:
@@ -276,8 +316,6 @@ def _chebyshev(gap: Any, order: Any) -> Any:
     return sp.log(sp.cosh((1 + sp.Mod(size, 2)) * v) - 1) + total_cosines
 
 
-_reached = sp.Symbol("z", positive=True)
-_start = sp.Symbol("z_0", positive=True)
 _kappa_time = (kappa - 1) / 2 * (_chebyshev(_reached, kappa) - _chebyshev(_start, kappa))
 
 
@@ -290,7 +328,9 @@ _kappa_time = (kappa - 1) / 2 * (_chebyshev(_reached, kappa) - _chebyshev(_start
         notation.gap_initial.written(_start),
         notation.order.written(kappa),
     ),
-    assumes=ONLINE + " Two outcomes; κ = ±2, ±3, …",
+    loop=ONLINE,
+    given={**STEP, "temperature": T},
+    assumes=SMALL + " Two outcomes; T = (κ-1)/(κ+1); κ = ±2, ±3, …",
     near_misses={
         "the logarithm alone": (kappa - 1)
         * sp.log(sp.sinh(_reached / (kappa - 1)) / sp.sinh(_start / (kappa - 1))),
@@ -314,21 +354,67 @@ _kappa_time = (kappa - 1) / 2 * (_chebyshev(_reached, kappa) - _chebyshev(_start
         Edge({"gap": 3.0, "gap_initial": 1.0, "order": 101}),
     ],
 )
-def online_chebyshev() -> list[Step]:
-    """Differentiate the finite sum along the flow, order by order."""
+def online_chebyshev(answer: Any) -> list[Step]:
+    """Differentiate the finite sum along the flow: for |κ| = 2 and 3, and from |κ| to |κ| + 2."""
     steps = []
-    for order in (2, 3, 4, 5, 6, 7, -2, -3, -4, -5):
+    for order in (2, 3, 4, -2, -3, -4):
         inverse = sp.Rational(order + 1, order - 1)
-        coordinate = _chebyshev(z, sp.Integer(order)).doit()
-        growth = sp.diff(coordinate, z) * 2 * (sigmoid(inverse * z) - sigmoid(z))
-        steps.append(
+        between = sp.sympify(answer).subs(kappa, order).doit()
+        speed = gap_speed(symbolic.given(ONLINE, {T: 1 / inverse}), _reached)
+        steps += [
             Step(
-                f"it grows at 1/T - 1 (κ = {order}, T = {1 / inverse})",
-                growth - (inverse - 1),
-                reduce=through_exponential(z, root=2 * abs(order - 1)),
+                f"from a gap to itself it takes no time (κ = {order})",
+                between.subs(_reached, _start),
+            ),
+            Step(
+                f"the time passes at rate 1 along the flow (κ = {order}, T = {1 / inverse})",
+                sp.diff(between, _reached) * speed - 1,
+                reduce=through_exponential(_reached, root=2 * abs(order - 1)),
+            ),
+        ]
+    h, v = sp.Symbol("h", integer=True, positive=True), sp.Symbol("v", positive=True)
+    for sign in (1, -1):
+        for parity in (0, 1):
+            size = 2 * h + parity
+            now = _of_order(answer, sign * size, v)
+            later = _of_order(answer, sign * (size + 2), v).replace(
+                lambda e: isinstance(e, sp.Sum) and e.has(v), _largest_apart
             )
+            steps.append(
+                Step(
+                    "per (κ - 1)/2 and at the same v = z/(κ - 1), its slope in v grows from |κ| to "
+                    "|κ| + 2 by 2 sinh((|κ| + 1) v)",
+                    sp.diff(later - now, v) - 2 * sp.sinh((size + 1) * v),
+                    reduce=lambda e: sp.expand(e.rewrite(sp.exp)),
+                )
+            )
+    w, x = sp.symbols("w x", real=True)  # κ v and v
+    speed = gap_speed(symbolic.given(ONLINE, {T: (w - x) / (w + x)}), w - x)
+    steps.append(
+        Step(
+            "that slope must be (cosh κv + cosh v)/sinh v, which grows by the same",
+            [
+                (sp.cosh(w) + sp.cosh(x)) / sp.sinh(x) * speed / 2 - 1,
+                sp.cosh(w + 2 * x) - sp.cosh(w) - 2 * sp.sinh(w + x) * sp.sinh(x),
+            ],
+            reduce=through_exponential(w, x, root=2),
         )
+    )
     return steps
+
+
+def _of_order(answer: Any, order: Any, v: Any) -> Any:
+    """The claimed time per (κ - 1)/2, at z = (κ - 1) v."""
+    factor, rest = sp.sympify(answer).as_independent(_reached, _start, as_Add=False)
+    scaled = sp.cancel(2 * factor / (kappa - 1)) * rest
+    return scaled.subs({kappa: order, _reached: (order - 1) * v})
+
+
+def _largest_apart(found: Any) -> Any:
+    """A sum as its term at 0 and the rest, counted from 0 again."""
+    ((index, low, high),) = found.limits
+    rest = found.function.subs(index, index + 1)
+    return found.function.subs(index, low) + sp.Sum(rest, (index, low, high - 1))
 
 
 def _block(base: Any) -> Any:
@@ -350,7 +436,9 @@ _block_time = m**2 / K * (_block(sp.exp(_reached)) - _block(sp.exp(_start)))
         notation.num_outcomes(4.0, 100.0),
         notation.num_modes(1.0, 3.0),
     ),
-    assumes=ONLINE + " T = 1/2; the logits take two values.",
+    loop=COLD,
+    given=STEP,
+    assumes=SMALL + " The logits take two values.",
     near_misses={
         "K/m in place of K/m²": _block_time / m,
         "the largest term alone": m**2 / K * (sp.exp(_reached) - sp.exp(_start)),
@@ -362,20 +450,16 @@ _block_time = m**2 / K * (_block(sp.exp(_reached)) - _block(sp.exp(_start)))
         at(1.0, 1.0, 9, 2, gives=0.0),
     ],
 )
-def online_block() -> list[Step]:
+def online_block(answer: Any) -> list[Step]:
     """Two levels, their exact equation at T = 1/2, and the stated antiderivative."""
-    leader, loser = U / (m * U + K - m), 1 / (m * U + K - m)
-    leader_T, loser_T = U**2 / (m * U**2 + K - m), 1 / (m * U**2 + K - m)
-    speed = U * ((leader_T - loser_T) - (leader - loser))
-    three = online([z, z, sp.Integer(0)], sp.Rational(1, 2))
-    gap_speed = (speed / U).subs({m: 2, K: 3}).subs(U, sp.exp(z))
     return [
+        Step("from a gap to itself it takes no time", answer.subs(_reached, _start)),
         Step(
-            "the gap's equation is that of the flow (K = 3, m = 2)",
-            [three[0] - three[2] - gap_speed, three[1] - three[2] - gap_speed],
-            reduce=rational,
+            "the time passes at rate 1 along the flow of two levels",
+            sp.diff(at_gap(answer), U) * U * levels_speed(2) - 1,
+            reduce=sp.factor,
         ),
-        Step("the stated coordinate grows at K/m²", sp.diff(_block(U), U) * speed - K / m**2),
+        *levels(COLD, 2),
     ]
 
 
@@ -391,7 +475,9 @@ _blow_up = K * (-sp.log(1 - sp.exp(-z0)) - sp.exp(-z0))
         notation.gap.written(z0)(0.1, 5.0),
         notation.num_outcomes(100.0, 100_000.0),
     ),
-    assumes=ONLINE + " T = 1/2; one leader, the others equal; K → ∞.",
+    loop=COLD,
+    given=STEP,
+    assumes=SMALL + " One leader, the others equal; K → ∞.",
     near_misses={
         "without the second term": -K * sp.log(1 - sp.exp(-z0)),
         "a square in place of the logarithm": K * sp.exp(-2 * z0) / 2,
@@ -403,22 +489,23 @@ _blow_up = K * (-sp.log(1 - sp.exp(-z0)) - sp.exp(-z0))
         at(1e-9, 50_000),
     ],
 )
-def blow_up() -> list[Step]:
-    """The limit of many outcomes of the exact time."""
-    half = (_block(U) / K**2).subs(m, 1)
-    late = (_block(K - 1) / K**2).subs(m, 1)
-    speed = U * ((U**2 - 1) / (U**2 + K - 1) - (U - 1) / (U + K - 1))
+def blow_up(answer: Any) -> list[Step]:
+    """The limit of many outcomes of the exact time, `online.online_block`."""
+    # Half the probability is a gap of log(K - 1).
+    exact = online_block.rhs.subs(m, 1).subs({_reached: sp.log(K - 1), _start: sp.log(U)})
+    limit = sum(sp.limit(part / K, K, sp.oo) for part in sp.Add.make_args(_one_leader(exact)))
     return [
         Step(
-            "the exact coordinate (one leader) grows at K",
-            sp.diff(_block(U), U).subs(m, 1) * speed - K,
+            "the exact time over this one tends to 1",
+            sp.limit(at_gap(answer, z0) / K, K, sp.oo) / limit - 1,
         ),
-        Step(
-            "its start over K² tends to log(1 - 1/U) + 1/U",
-            sp.limit(half, K, sp.oo) - sp.log(1 - 1 / U) - 1 / U,
-        ),
-        Step("its end, half the probability at U = K - 1, to 0", sp.limit(late, K, sp.oo)),
     ]
+
+
+def _one_leader(time: Any) -> Any:
+    """The end and the start of a time, each as one term."""
+    at_start = [part for part in sp.Add.make_args(sp.expand(time)) if part.has(U)]
+    return sp.Add(sum(at_start), sp.expand(time) - sum(at_start), evaluate=False)
 
 
 _unscaled = (
@@ -440,7 +527,9 @@ _unscaled = (
         notation.temperature(0.1, 9.0),
         notation.time.written(t)(0.0, 9.0),
     ),
-    assumes=ONLINE,
+    loop=ONLINE,
+    given=STEP,
+    assumes=SMALL,
     up_to_shift=True,
     near_misses={
         "the time not divided by T (leading order)": theta[i] + _unscaled,
@@ -448,21 +537,39 @@ _unscaled = (
         "the sign turned": -theta[i],
     },
 )
-def duality() -> list[Step]:
-    """The two vector fields are each other's negative once logits and time are scaled."""
-    here = model(3)
-    scaled = [value / T for value in here]
-    forth, back = online(here, T), online(scaled, 1 / T)
-    return [
-        Step(
-            "softmax(θ/T) - softmax(θ) = -[softmax(Tφ) - softmax(φ)] with φ = θ/T",
-            [a + b for a, b in zip(forth, back, strict=True)],
-        ),
-        Step(
-            "so φ(s) = θ(t)/T obeys the flow at 1/T in s = -t/T: dφ/ds = (dθ/dt)(1/T)(-T)",
-            [a / T * (-T) - b for a, b in zip(forth, back, strict=True)],
-        ),
-    ]
+def duality(answer: Any) -> list[Step]:
+    """The two vector fields are each other's negative once logits and time are scaled.
+
+    Where one ends from θ, forth and back for t, is where one ends from θ moved on, forth and back
+    for the rest of t, once the end has moved on at 1/T: ∂A/∂t = v_T(θ)·∂A/∂θ + v_{1/T}(A/T).
+    """
+    steps = []
+    for size in (2, 3):
+        here = symbolic.model(size)
+        forth = velocity(ONLINE, [sp.exp(value) for value in here])
+        ends = [at_outcomes(sp.sympify(answer).subs(i, place + 1), size) for place in range(size)]
+        back = velocity(symbolic.given(ONLINE, {T: 1 / T}), [sp.exp(value / T) for value in ends])
+        moved = [
+            sum(v * sp.diff(end, value) for v, value in zip(forth, here, strict=True))
+            + speed
+            - sp.diff(end, t)
+            for end, speed in zip(ends, back, strict=True)
+        ]
+        offsets = [end.subs(t, 0) - value for end, value in zip(ends, here, strict=True)]
+        steps += [
+            Step(
+                "after no time it is θ, up to a constant",
+                [offset - offsets[0] for offset in offsets[1:]],
+                sizes={"K": size},
+            ),
+            Step(
+                "forth for an instant and back for an instant lead nowhere",
+                [one - moved[0] for one in moved[1:]],
+                reduce=rational,
+                sizes={"K": size},
+            ),
+        ]
+    return steps
 
 
 @claim(
@@ -474,7 +581,9 @@ def duality() -> list[Step]:
         notation.num_outcomes(4.0, 60.0),
         notation.num_modes(1.0, 3.0),
     ),
-    assumes=ONLINE + " T < 1; late times.",
+    loop=ONLINE,
+    given={**STEP, "temperature": T},
+    assumes=SMALL + " T < 1; late times.",
     near_misses={
         "1/K, ties ignored": 1 / K,
         "m/(K - m)": m / (K - m),
@@ -485,14 +594,14 @@ def duality() -> list[Step]:
         at(2, 1, gives=0.5),
     ],
 )
-def losers_equalise() -> list[Step]:
-    """Late losers are g/(c + G); G grows as t^(m/K)."""
+def losers_equalise(answer: Any) -> list[Step]:
+    """Late losers are g/(c + G), see `online.collapse_tail`; G grows as the claimed power of t."""
     c, d, G = sp.symbols("c d G", positive=True)
-    growing = t ** (m / K)
+    growing = t**answer
     return [
         Step(
-            "p = g/(c + G) with dG/dt = g and the tail p = m/(Kt) make G = t^(m/K)",
-            sp.diff(growing, t) / growing - m / (K * t),
+            "g/G = d log G/dt is the probability m/(Kt) of one of the K - m losers",
+            sp.diff(growing, t) / growing - collapse_tail.rhs / (K - m),
         ),
         Step(
             "log p_j/p_k = log (d + G)/(c + G) ~ (d - c)/G",
@@ -509,7 +618,9 @@ def losers_equalise() -> list[Step]:
         notation.temperature(0.1, 9.0),
         notation.num_outcomes(2.0, 60.0),
     ),
-    assumes=ONLINE + " Infinitesimal logits.",
+    loop=ONLINE,
+    given=STEP,
+    assumes=SMALL + " Infinitesimal logits.",
     near_misses={
         "no 1/K, as in the mixture flow": 1 - 1 / T,
         "(T - 1)/K": (T - 1) / K,
@@ -522,19 +633,31 @@ def losers_equalise() -> list[Step]:
         at(1e-3, 50_000),
     ],
 )
-def uniform_rate() -> list[Step]:
-    """Linearise the online flow at the uniform distribution."""
-    steps = []
+def uniform_rate(answer: Any) -> list[Step]:
+    """Linearise the online flow at the uniform distribution.
+
+    The slope commutes with every permutation of the outcomes: on logits that add up to 0 it is one
+    number, which two levels show for every K.
+    """
+    steps = [
+        Step(
+            "m outcomes a little above the K - m others: the gap decays at the claimed rate",
+            sp.diff(levels_speed(1 / T).subs(U, sp.exp(z)), z).subs(z, 0) + answer,
+        )
+    ]
+    scale = sp.Symbol("epsilon", real=True)
     for size in (2, 3, 5):
-        v = _centred(size)
-        scale = sp.Symbol("epsilon", real=True)
-        p = softmax([scale * value for value in v])
-        p_T = softmax([scale * value / T for value in v])
-        slope = [sp.diff(b - a, scale).subs(scale, 0) for a, b in zip(p, p_T, strict=True)]
+        free = symbolic.model(size)[:-1]
+        v = [*free, -sum(free)]
+        speeds = velocity(ONLINE, [sp.exp(scale * value) for value in v])
         steps.append(
             Step(
-                f"d(p_T - p) = -(1 - 1/T)/K θ along any θ with Σθ = 0 (K = {size})",
-                [s + (1 - 1 / T) / size * value for s, value in zip(slope, v, strict=True)],
+                "any small θ with Σθ = 0 decays at the claimed rate",
+                [
+                    sp.diff(speed, scale).subs(scale, 0) + sp.sympify(answer).subs(K, size) * value
+                    for speed, value in zip(speeds, v, strict=True)
+                ],
+                sizes={"K": size},
             )
         )
     return steps
@@ -561,7 +684,9 @@ _majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
         notation.temperature,
         notation.num_top,
     ),
-    assumes=ONLINE + " T < 1; for T > 1 the inequality turns.",
+    loop=ONLINE,
+    given=STEP,
+    assumes=SMALL + " T < 1; for T > 1 the inequality turns.",
     source="derived here; the order itself in Marshall, Olkin and Arnold (2011)",
     cites=("marshall2011",),
     relation=">=",
@@ -588,22 +713,22 @@ _majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
         Edge({"logits": [1.0, 1.0, 0.0], "temperature": 0.5, "num_top": 1}),
     ],
 )
-def majorisation() -> list[Step]:
-    """DP/dt = P(1-P)(bound/(P(1-P)) + two sums of terms of one sign), identically."""
+def majorisation(answer: Any) -> list[Step]:
+    """DP/dt is the bound plus P(1-P)/C times two sums of terms of one sign, identically."""
     size, top = 4, 2
-    p: list[Any] = [*sp.symbols(f"p1:{size}", positive=True)]
-    p.append(1 - sum(p))
+    p = symbolic.shares(size)
     powers = sp.symbols(f"r1:{size + 1}", positive=True)  # p^(β-1)
+    plain = {q ** (1 / T): q * r for q, r in zip(p, powers, strict=True)}
+
+    def written(expression: Any) -> Any:
+        return expression.subs(plain)
+
     C: Any = sum(q * r for q, r in zip(p, powers, strict=True))
-    gain = [q * r / C - q for q, r in zip(p, powers, strict=True)]
-    mean = sum(q * v for q, v in zip(p, gain, strict=True))
-    speed = [q * (v - mean) for q, v in zip(p, gain, strict=True)]
+    speed = symbolic.fisher_matrix(p) * sp.Matrix(velocity(ONLINE, p))
     P: Any = sum(p[:top])
     mean_top = [q / P for q in p[:top]]
     mean_rest = [q / (1 - P) for q in p[top:]]
     M: Any = sum(q * r for q, r in zip(mean_top, powers[:top], strict=True))
-    x_top: Any = sum(q * a for q, a in zip(mean_top, p[:top], strict=True))
-    x_rest: Any = sum(q * a for q, a in zip(mean_rest, p[top:], strict=True))
     chebyshev: Any = sum(
         mean_top[a] * mean_top[b] * (powers[a] - powers[b]) * (p[a] - p[b])
         for a in range(top)
@@ -611,24 +736,14 @@ def majorisation() -> list[Step]:
     )
     rest = list(zip(mean_rest, p[top:], powers[top:], strict=True))
     below: Any = sum(q * a * (M - r) for q, a, r in rest)
-    bound = P * (1 - P) * (M / C - 1) * (x_top - x_rest)
     M_rest: Any = sum(q * r for q, _, r in rest)
-    here, s, d = model(3), softmax(model(3)), online(model(3), T)
-    mean_d = sum(a * u for a, u in zip(s, d, strict=True))
+    bound = symbolic.written_out(sp.sympify(answer).subs(m, top), p)
     return [
         Step(
-            "dp/dt = p (d - mean d), d = p_T - p, is the flow of the logits (K = 3)",
-            [
-                sum(sp.diff(a, b) * v for b, v in zip(here, d, strict=True)) - a * (u - mean_d)
-                for a, u in zip(s, d, strict=True)
-            ],
-            reduce=rational,
-        ),
-        Step(
-            "dP/dt = bound + P(1-P)/C [Σ (p_a^(β-1) - p_b^(β-1))(p_a - p_b) + Σ p (M - p^(β-1))] "
-            "(K = 4, m = 2)",
-            sum(speed[:top]) - bound - P * (1 - P) / C * (chebyshev + below),
+            "dP/dt = bound + P(1-P)/C [Σ (p_a^(β-1) - p_b^(β-1))(p_a - p_b) + Σ p (M - p^(β-1))]",
+            written(sum(speed[:top])) - written(bound) - P * (1 - P) / C * (chebyshev + below),
             reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+            sizes={"K": size, "m": top},
         ),
         Step(
             "M - C = (1 - P)(M - M_rest): both brackets have the sign of β - 1",
@@ -668,7 +783,9 @@ def _mixture_online(power: Any = 1 / T - 1) -> Any:
         notation.temperature(0.3, 4.0),
         notation.time.written(t)(0.01, 8.0),
     ),
-    assumes="Infinite samples; flow of the probabilities; the model is its own teacher.",
+    loop=MIXTURE,
+    given=STEP,
+    assumes=SMALL,
     source="derived here; parabolic and hyperbolic replicators (Szathmáry and Smith 1997)",
     cites=("szathmary1997", "marchi2024"),
     near_misses={
@@ -688,32 +805,55 @@ def _mixture_online(power: Any = 1 / T - 1) -> Any:
         at(MANY[:30], 2.0, 4.0),
     ],
 )
-def mixture_online() -> list[Step]:
-    """E^t p moves by a common factor times its own power β: one translation for all."""
-    C, start = sp.symbols("C p_0", positive=True)
-    s = sp.Symbol("sigma", positive=True)
-    f = sp.Function("p", positive=True)(t)
-    base = start ** (1 - beta) + (1 - beta) * s
-    lifted = base ** (1 / (1 - beta))
-    return [
-        Step(
-            "y = e^t p obeys dy/dt = y^β e^(t(1-β))/C: the factor is common to all outcomes",
-            sp.diff(sp.exp(t) * f, t).subs(sp.diff(f, t), f**beta / C - f)
-            - (sp.exp(t) * f) ** beta * sp.exp(t * (1 - beta)) / C,
-            reduce=lambda e: sp.simplify(
-                sp.powsimp(sp.expand_power_base(sp.expand(e), force=True))
+def mixture_online(answer: Any) -> list[Step]:
+    """E^t p moves by a common factor times its own power β: one translation for all.
+
+    With σ a symbol s in the answer A = log p, dA/dt = ∂A/∂t + ds/dt ∂A/∂s must be the flow's.
+    """
+    s, excess_power = sp.Symbol("s", positive=True), sp.Symbol("b", real=True)
+    hot = {T: 1 / (1 + excess_power)}  # b = 1/T - 1, of either sign
+    answer = sp.sympify(answer).subs(hot)
+    (root,) = answer.atoms(Root)
+    loop = symbolic.given(MIXTURE, hot)
+    steps = []
+    for size in (2, 3):
+        P, start = sp.symbols(f"P1:{size + 1}", positive=True), symbolic.shares(size, "q")
+        moved = symbolic.written_out(answer.xreplace({root: s}), start)
+        speeds = [sp.diff(value, s) for value in moved]
+        known = dict(zip((sp.log(x) for x in P), moved, strict=True))
+        # dp/dt + p = p ds/dt ∂A/∂s, in logarithms and up to log ds/dt.
+        logs = [
+            sp.expand_log(sp.log((v + x) / x), force=True).subs(known) - sp.log(speed)
+            for v, x, speed in zip(velocity(loop, P), P, speeds, strict=True)
+        ]
+        excess = symbolic.written_out(root.args[0](s), start)
+        steps += [
+            Step(
+                "at fixed σ every log p falls at rate 1",
+                [sp.diff(value, t) + 1 for value in moved],
+                sizes={"K": size},
             ),
-        ),
-        Step(
-            "dy/dσ = y^β for y = [p_0^(1-β) + (1-β)σ]^(1/(1-β)) (of the logarithm)",
-            sp.diff(sp.log(base) / (1 - beta), s) - base ** (beta / (1 - beta)) / lifted,
-            reduce=lambda e: sp.simplify(sp.powsimp(e)),
-        ),
-        Step(
-            "σ = 0 at t = 0",
-            sp.powdenest(lifted.subs(s, 0), force=True) - start,
-        ),
-    ]
+            Step(
+                "σ moves all outcomes at one speed along the flow",
+                [one - logs[0] for one in logs[1:]],
+                reduce=lambda e: sp.expand(sp.expand_log(sp.expand(e), force=True)),
+                sizes={"K": size},
+            ),
+            Step(
+                "at time 0, where σ = 0, it is the model",
+                [
+                    sp.expand_log(value.subs({s: 0, t: 0}), force=True) - sp.log(x)
+                    for value, x in zip(moved, start, strict=True)
+                ],
+                sizes={"K": size},
+            ),
+            Step(
+                "σ is where the probabilities add up to 1",
+                excess - (sum(sp.exp(value) for value in moved) - 1),
+                sizes={"K": size},
+            ),
+        ]
+    return steps
 
 
 @claim(
@@ -742,32 +882,42 @@ def mixture_online() -> list[Step]:
         at(MANY, 2.0, 0.0, gives=MANY),
     ],
 )
-def natural() -> list[Step]:
+def natural(answer: Any) -> list[Step]:
     """F dθ/dt = -∇ KL(p ‖ p_T) is solved by dθ/dt = (β - 1) θ."""
-    student = sp.symbols("s1:4", real=True)
-    divergence = sum(
-        a
-        * (
-            (s - sp.log(sum(sp.exp(u) for u in student)))
-            - (v / T - sp.log(sum(sp.exp(u / T) for u in model(3))))
+    size = 3
+    here = symbolic.model(size)
+    direction = [(1 / T - 1) * value for value in here]
+    gradient = [-slope for slope in _downhill(tuple(here), T)]
+    moved = [at_outcomes(sp.sympify(answer).subs(i, place + 1), size) for place in range(size)]
+    steps = [
+        step
+        for value, end in zip(here, moved, strict=True)
+        for step in symbolic.along_flow(
+            dict(zip(here, direction, strict=True)), value, end, time=t, what=" (K = 3)"
         )
-        for a, s, v in zip(softmax(student), student, model(3), strict=True)
-    )
-    here = dict(zip(student, model(3), strict=True))
-    gradient = sp.Matrix([sp.diff(divergence, s).subs(here, simultaneous=True) for s in student])
-    direction = (1 / T - 1) * sp.Matrix(model(3))
+    ]
     return [
+        *steps,
         Step(
-            "F (1/T - 1) θ = -∇ KL(softmax ‖ teacher) at the model (K = 3)",
-            list(fisher(softmax(model(3))) * direction + gradient),
+            "F (1/T - 1) θ = -∇ KL(softmax ‖ teacher) at the model",
+            list(
+                symbolic.fisher_matrix(symbolic.softmax(here)) * sp.Matrix(direction)
+                + sp.Matrix(gradient)
+            ),
             reduce=rational,
-        ),
-        Step(
-            "dθ/dt = (1/T - 1) θ",
-            sp.diff(theta[1] * sp.exp((1 / T - 1) * t), t)
-            - (1 / T - 1) * theta[1] * sp.exp((1 / T - 1) * t),
+            sizes={"K": size},
         ),
     ]
+
+
+@functools.cache
+def _downhill(values: tuple[Any, ...], temperature: Any) -> list[Any]:
+    """Minus the gradient of KL(p ‖ p_T) in the logits of p, at p_T of the model itself."""
+    student = sp.symbols(f"x1:{len(values) + 1}", real=True)
+    drawn = Temperature(temperature)([sp.exp(value) for value in values])
+    here = dict(zip(student, values, strict=True))
+    divergence = symbolic.kl_divergence(symbolic.softmax(student), drawn)
+    return [-sp.diff(divergence, x).subs(here, simultaneous=True) for x in student]
 
 
 _s = (1 / T - 1) * t
@@ -793,54 +943,55 @@ _z_late = -sp.LambertW(-1 / (K * _s), -1)
         "T ignored": (K - 1) / (K * t * -sp.LambertW(-1 / (K * t), -1)),
     },
 )
-def reverse_kl_tail() -> list[Step]:
+def reverse_kl_tail(answer: Any) -> list[Step]:
     """The gap of a leader over equal losers, exactly, and the late solution."""
-    student = sp.symbols("s1:4", real=True)
-    teacher = [2 * value for value in (z, 0, 0)]
-    log_teacher = sp.log(sum(sp.exp(v) for v in teacher))
-    log_student = sp.log(sum(sp.exp(v) for v in student))
-    divergence = sum(
-        a * ((s - log_student) - (v - log_teacher))
-        for a, s, v in zip(softmax(student), student, teacher, strict=True)
-    )
-    here = dict(zip(student, (z, 0, 0), strict=True))
-    first, second = (-sp.diff(divergence, s).subs(here, simultaneous=True) for s in student[:2])
-    p = softmax([z, 0, 0])
-    s = sp.Symbol("s", positive=True)
-    late = sp.Symbol("z", positive=True)
-    return [
+    s, b = sp.symbols("s b", positive=True)  # s = (1/T - 1) t and b = 1/T - 1 > 0
+    leading = (K - 1) / sp.sympify(answer).subs(T, 1 / (1 + b)).subs(t, s / b)  # e^z
+    steps = [
         Step(
-            "dz/dt = (1/T - 1) K p_mode p_loser z (K = 3, T = 1/2)",
-            first - second - 3 * p[0] * p[1] * z,
-            reduce=rational,
+            "e^z = (K - 1)/tail of the claimed tail solves e^z/z = K s",
+            leading / (K * s) - sp.log(leading),
+            reduce=_late_root,
         ),
         Step(
             "late, dz/ds = K z e^-z: e^z/z grows at K(1 - 1/z)",
-            sp.diff(sp.exp(late) / late, late) * K * late * sp.exp(-late) - K * (1 - 1 / late),
-        ),
-        Step(
-            "e^z/z = Ks is z - log z = log(Ks), whose late root is -W_{-1}(-1/(Ks))",
-            sp.expand_log(sp.log(sp.exp(late) / late / (K * s)), force=True)
-            - (late - sp.log(late) - sp.log(K * s)),
-            reduce=lambda e: sp.expand_log(e, force=True),
-        ),
-        Step(
-            "losers: (K - 1) e^-z = (K - 1)/(K s z)",
-            sp.exp(-late) - 1 / (sp.exp(late) / late * late),
+            sp.diff(sp.exp(_reached) / _reached, _reached) * K * _reached * sp.exp(-_reached)
+            - K * (1 - 1 / _reached),
         ),
     ]
+    for size in (3, 4):
+        values = (z, *[sp.Integer(0)] * (size - 1))
+        speeds, p = _downhill(values, T), symbolic.softmax(values)
+        steps.append(
+            Step(
+                "dz/dt = (1/T - 1) K p_mode p_loser z",
+                speeds[0] - speeds[1] - (1 / T - 1) * size * p[0] * p[1] * z,
+                reduce=rational,
+                sizes={"K": size},
+            )
+        )
+    return steps
+
+
+def _late_root(expression: Any) -> Any:
+    """A reduction: Z = -W(x) of the lower branch has log Z = Z + log(-x)."""
+    roots = [found for found in expression.atoms(sp.LambertW) if found.args[1:] == (-1,)]
+    if len(roots) != 1:
+        return expression
+    late = sp.Symbol("Z", positive=True)
+    found = sp.expand_log(sp.expand(expression.xreplace({roots[0]: -late})), force=True)
+    return sp.expand(found.subs(sp.log(late), late + sp.expand_log(sp.log(-roots[0].args[0]))))
 
 
 # --- one potential --------------------------------------------------------------------------------
 
-_a = sp.Symbol("a", nonnegative=True)
-_nu = sp.Symbol("nu", integer=True, nonnegative=True)
+_nu: Any = notation.natural.symbol
 
 
 _q_real = sp.exp(psi[j]) / total(sp.exp(psi[k]), k)
 _p_j = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
 _drawn_j = sp.exp(theta[j] / T) / total(sp.exp(theta[k] / T), k)
-_slope = (1 - _a) * _drawn_j + _a * _q_real - _p_j
+_slope = (1 - a) * _drawn_j + a * _q_real - _p_j
 
 
 @claim(
@@ -851,10 +1002,12 @@ _slope = (1 - _a) * _drawn_j + _a * _q_real - _p_j
         notation.logits(-3.0, 3.0),
         notation.temperature(0.2, 3.0),
         notation.logits_real(-2.0, 2.0),
-        notation.fraction.written(_a)(0.0, 1.0),
+        notation.fraction(0.0, 1.0),
         notation.natural(0.0, 1.0),
     ),
-    assumes="Infinite samples; a fraction a of real data with the distribution q.",
+    loop=REAL,
+    given=STEP,
+    assumes=SMALL + " ν = 1: the steps are on the probabilities.",
     source="derived here; each ingredient (CCCP, MM, mirror descent) is classical",
     cites=("yuille2003", "hunter2004", "raskutti2013"),
     near_misses={
@@ -877,31 +1030,65 @@ _slope = (1 - _a) * _drawn_j + _a * _q_real - _p_j
         for natural in (0, 1)
     ],
 )
-def potential() -> list[Step]:
+def potential(answer: Any) -> list[Step]:
     """∇Φ, the two flows, the minorant behind refit and frozen teacher, and the common stability."""
+    # The answer, and the loop's own speeds, at any model and any real data.
     size = 3
-    here, s = model(size), 1 - _a
+    model, real = symbolic.shares(size), symbolic.shares(size, "q")
+    flow = symbolic.given(REAL, {psi: real})
+    mixture = Loop(flow.sampler, flow.corpus, MixtureStep(eta))
+    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi).replace(
+        lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
+        lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
+    )
+    ascent = velocity(mixture, model)
+    return [
+        Step(
+            "Σ ∇Φ · dθ/dt is the claimed rate, ∇Φ = g: ν = 0, where dθ/dt is g",
+            sum(g * g for g in ascent) - climbed.subs(_nu, 0),
+            sizes={"K": size},
+        ),
+        Step(
+            "… and ν = 1, where dp/dt = p dθ/dt is g, up to a constant of the logits",
+            sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed.subs(_nu, 1),
+            sizes={"K": size},
+        ),
+        Step(
+            "g is the loop's own dθ/dt",
+            [v - g for v, g in zip(velocity(flow, model), ascent, strict=True)],
+            reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+            sizes={"K": size},
+        ),
+        *climbing(size),
+    ]
+
+
+@functools.cache
+def climbing(size: int) -> list[Step]:
+    """The steps about Φ itself, which every answer needs: made once."""
+    here, s = symbolic.model(size), 1 - a
     log_partition = sp.log(sum(sp.exp(v) for v in here))
     tempered = T * sp.log(sum(sp.exp(v / T) for v in here))
-    real = [*sp.symbols(f"q1:{size}", positive=True)]
-    real.append(1 - sum(real))
-    phi = s * tempered + _a * sum(q * v for q, v in zip(real, here, strict=True)) - log_partition
-    p, p_T = softmax(here), softmax([v / T for v in here])
-    corpus = [s * b + _a * q for b, q in zip(p_T, real, strict=True)]
+    real = symbolic.shares(size, "q")
+    phi = s * tempered + a * sum(q * v for q, v in zip(real, here, strict=True)) - log_partition
+    p, p_T = symbolic.softmax(here), symbolic.softmax([v / T for v in here])
+    corpus = [s * b + a * q for b, q in zip(p_T, real, strict=True)]
     slope = [c - b for c, b in zip(corpus, p, strict=True)]
     natural_direction = [v / b for v, b in zip(slope, p, strict=True)]
     student = sp.symbols(f"s1:{size + 1}", real=True)
     log_corpus = [sp.log(c) for c in corpus]
-    jacobian = sp.Matrix(size, size, lambda a, b: sp.diff(log_corpus[a], here[b]))
+    jacobian = sp.Matrix(size, size, lambda row, column: sp.diff(log_corpus[row], here[column]))
     ratio = sp.diag(*[1 / c for c in corpus])
     u = sp.symbols("u1:4", real=True)
     curvature = sum(
-        sp.diff(tempered, a, b) * ua * ub
-        for a, ua in zip(here, u, strict=True)
-        for b, ub in zip(here, u, strict=True)
+        sp.diff(tempered, one, other) * u_one * u_other
+        for one, u_one in zip(here, u, strict=True)
+        for other, u_other in zip(here, u, strict=True)
     )
     spread = sum(
-        p_T[a] * p_T[b] * (u[a] - u[b]) ** 2 for a in range(size) for b in range(a + 1, size)
+        p_T[one] * p_T[other] * (u[one] - u[other]) ** 2
+        for one in range(size)
+        for other in range(one + 1, size)
     )
     # Stability: with B F = 1 - e^(-τF), a function of F, and G = s β F_{p_T}; C is the root of B.
     B, F, G, C, inverse = sp.symbols("B F G C C^{-1}", commutative=False)
@@ -913,7 +1100,7 @@ def potential() -> list[Step]:
         ),
         Step(
             "g/p is the natural gradient, F (g/p) = g = dp/dt: dΦ/dt = Σ g²/p",
-            list(fisher(p) * sp.Matrix(natural_direction) - sp.Matrix(slope)),
+            list(symbolic.fisher_matrix(p) * sp.Matrix(natural_direction) - sp.Matrix(slope)),
             reduce=rational,
         ),
         Step(
@@ -930,7 +1117,7 @@ def potential() -> list[Step]:
                     - sp.log(sum(sp.exp(v) for v in student)),
                     v,
                 )
-                + sp.diff(cross_entropy(corpus, student), v)
+                + sp.diff(symbolic.cross_entropy(corpus, student), v)
                 - 0
                 for v in student
             ],
@@ -940,7 +1127,7 @@ def potential() -> list[Step]:
             "the refit's Jacobian at a fixed point is s β diag(1/p) F_{p_T}, similar to the "
             "symmetric s β F_p^(-1/2) F_{p_T} F_p^(-1/2): below 1 iff the flow's Jacobian "
             "s β F_{p_T} - F_p is negative",
-            list(jacobian - ratio * s / T * fisher(p_T)),
+            list(jacobian - ratio * s / T * symbolic.fisher_matrix(p_T)),
             reduce=rational,
         ),
         Step(
@@ -958,3 +1145,9 @@ def potential() -> list[Step]:
             reduce=lambda e: sp.expand(sp.expand(e).subs(inverse * C, 1)),
         ),
     ]
+
+
+def _power(exponent: Any) -> Any:
+    """The exponential of c log x, as x^c."""
+    logs = [part for part in sp.Mul.make_args(exponent) if isinstance(part, sp.log)]
+    return logs[0].args[0] ** (exponent / logs[0]) if len(logs) == 1 else sp.exp(exponent)
