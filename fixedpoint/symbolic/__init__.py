@@ -55,8 +55,11 @@ from .proofs import at_numbers as at_numbers
 from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
 from .proofs import elementary as elementary
+from .proofs import follows_flow as follows_flow
 from .proofs import lumped as lumped
+from .proofs import slope as slope
 from .proofs import unrolled as unrolled
+from .proofs import without_roots as without_roots
 from .proofs import written_out as written_out
 from .samplers import MinP as MinP
 from .samplers import Nucleus as Nucleus

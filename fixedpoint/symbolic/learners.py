@@ -96,12 +96,14 @@ class GradientFlow:
     """Gradient flow on the cross-entropy for a time: dθ/dτ = data − p."""
 
     time: Any = sp.oo
+    start: str = "last"
 
     def words(self) -> str:
         """Return what the part does, in words."""
+        start = " from the initial model" if self.start == "initial" else ""
         if self.time == sp.oo:
-            return "gradient flow to its end"
-        return f"gradient flow on the logits for the time {said(self.time)}"
+            return f"gradient flow{start} to its end"
+        return f"gradient flow on the logits{start} for the time {said(self.time)}"
 
     def __call__(self, p: Vector, data: Vector, num_samples: Any = sp.oo) -> Vector:
         """Return the trained model of endless training."""

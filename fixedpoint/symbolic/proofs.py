@@ -6,7 +6,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from fixedpoint.laws.equation import OUTCOME, Step, at_outcomes, evaluate
+from fixedpoint.laws.equation import OUTCOME, Root, Step, at_outcomes, evaluate
 from fixedpoint.symbolic.distribution import Quantity, Vector, logits, shares
 from fixedpoint.symbolic.generation import Loop, mean
 
@@ -334,3 +334,64 @@ def _at_a_point(expression: Any) -> Any:
         except (NameError, TypeError, ValueError, ArithmeticError, KeyError):
             return None
         return value if mpmath.isfinite(value) else None
+
+
+def follows_flow(
+    velocity: Callable[[Sequence[Any]], Sequence[Any]],
+    start: Sequence[Any],
+    answer: Sequence[Any],
+    *,
+    time: Any,
+    root: Any = 0,
+    sizes: Mapping[str, Any] | None = None,
+    reduce: Callable[[Any], Any] = sp.simplify,
+) -> list[Step]:
+    """Steps that close if the answer starts where it should and moves as the flow moves from it.
+
+    u(0) = start and du/dτ = v(u), forwards in time; the answer may hold a root, which moves as its
+    own equation says.
+
+    Args:
+        velocity: the speeds of all entries, of all entries.
+        start: the entries at time 0.
+        answer: the claimed entries, expressions of the time.
+        time: the symbol of the time.
+        root: what a root in the answer is at time 0.
+        sizes: the numbers for which alone the steps are made, by letter.
+        reduce: how a residual is brought to 0.
+    """
+    entries, equations = without_roots(answer)
+    begins = {**dict.fromkeys(equations, root), time: 0}
+    first = [
+        e.subs(begins).doit() - value
+        for e, value in zip(
+            [*entries, *equations.values()], [*start, *[0] * len(equations)], strict=True
+        )
+    ]
+    moves = [
+        slope(entry, time, equations) - speed
+        for entry, speed in zip(entries, velocity(entries), strict=True)
+    ]
+    sizes = sizes or {}
+    return [
+        Step("at time 0 it is the start", first, sizes=sizes),
+        Step("it moves as the flow moves from it", moves, reduce=reduce, sizes=sizes),
+    ]
+
+
+def without_roots(answer: Sequence[Any]) -> tuple[list[Any], dict[Any, Any]]:
+    """The entries with a symbol for each root, and what vanishes there, by these symbols."""
+    roots = {root for entry in answer for root in sp.sympify(entry).atoms(Root)}
+    ordered = enumerate(sorted(roots, key=str))
+    symbols = {root: sp.Symbol(f"w_{place}", real=True) for place, root in ordered}
+    entries = [sp.sympify(entry).xreplace(symbols) for entry in answer]
+    return entries, {symbol: root.args[0](symbol) for root, symbol in symbols.items()}
+
+
+def slope(expression: Any, variable: Any, equations: Mapping[Any, Any]) -> Any:
+    """The derivative of an expression in which some symbols are roots of equations."""
+    found = sp.diff(expression, variable)
+    for symbol, equation in equations.items():
+        moved = -sp.diff(equation, variable) / sp.diff(equation, symbol)
+        found += sp.diff(expression, symbol) * moved
+    return found

@@ -1,15 +1,13 @@
 r"""Gradient flow: infinite samples, and a learner that follows the gradient for a time.
 
-The proofs start from the definitions below: softmax, the tempered model, the cross-entropy, and
-the three flows
+    logits          dθ/dτ = -∇ CE(target, softmax θ) = target - softmax(θ)
+    probabilities   dp/dτ = target - p
 
-    logits          dθ/dt = -∇ CE(target, softmax θ) = target - softmax(θ)
-    probabilities   dp/dt = target - p
-    natural         F dθ/dt = -∇ KL(softmax θ ‖ target), F the Fisher matrix
-
-with the target frozen at its first value or the model itself at temperature T (online).
+Meanwhile the target does not change: it is data, or the model of the beginning of a generation,
+tempered.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -24,38 +22,68 @@ from fixedpoint.laws.equation import (
     Root,
     Step,
     at,
+    at_outcomes,
     claim,
     total,
 )
+from fixedpoint.laws.notation import T, eta, psi, t, tau, theta
+from fixedpoint.symbolic import (
+    GradientFlow,
+    Loop,
+    Mixed,
+    MixtureStep,
+    Temperature,
+    fisher_matrix,
+    follows_flow,
+    given,
+    model,
+    normalised,
+    shares,
+    slope,
+    softmax,
+    without_roots,
+    written_out,
+)
 
-theta: Any = sp.IndexedBase("theta", real=True)
-T: Any = sp.Symbol("T", positive=True)
-t: Any = sp.Symbol("t", positive=True)
-tau: Any = sp.Symbol("tau", positive=True)
-n: Any = sp.Symbol("n", integer=True, positive=True)
-m: Any = sp.Symbol("m", integer=True, positive=True)
-z: Any = sp.Symbol("z", real=True)
-z0: Any = sp.Symbol("z_0", real=True)
-g: Any = sp.Symbol("z_*", real=True)
+m: Any = notation.num_modes.symbol
+z: Any = notation.gap.symbol
+z0: Any = notation.gap_initial.symbol
+g: Any = notation.gap_target.symbol
 w: Any = sp.Symbol("w", real=True)
 x: Any = sp.Symbol("x", real=True)
-y: Any = sp.Symbol("y", real=True)
+y: Any = sp.Symbol("y", positive=True)
 lam: Any = sp.Symbol("lambda", real=True)
 j: Any = sp.Symbol("j", integer=True, positive=True)
 k: Any = sp.Symbol("k", integer=True, positive=True)
-target_index: Any = sp.Symbol("r", integer=True, nonnegative=True)
+target_index: Any = notation.target.symbol
 K: Any = NUM_OUTCOMES
 i: Any = OUTCOME
 
 DERIVED = "derived here"
-FROZEN = "Infinite samples; gradient flow on the logits; the teacher does not change meanwhile."
 MODEL = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 MANY = [3.0 * math.sin(7.0 * number) for number in range(50_000)]
 
+TAUGHT = Loop(corpus=Mixed(psi, 1), learner=GradientFlow(tau))
+"""Training on data that stay the same."""
+GENERATION = Loop(Temperature(T), learner=GradientFlow(tau))
+"""A generation of finite training: its teacher is the model of its beginning."""
+LINEAGE = Loop(Temperature(T), learner=GradientFlow(tau, start="initial"))
+"""The same, each generation trained from the initial model."""
+MIXTURE = Loop(Temperature(T), learner=MixtureStep(eta))
+"""Small steps of the probabilities; their teacher is the model of the beginning."""
+
 
 class PolynomialIntegral(sp.Integral):
     """The integral of a polynomial, evaluated by Gauss-Legendre rules (exact to degree 47)."""
+
+    def doit(self, **hints: Any) -> Any:
+        """Write out the sums in it, without integrating it."""
+        limits: Any = self.limits[0]
+        (variable, low, high), integrand = limits, self.function
+        if low == high:
+            return sp.Integer(0)
+        return PolynomialIntegral(integrand.doit(**hints), (variable, low, high))
 
     def _mpmathcode(self, printer: Any) -> str:
         limits: Any = self.limits[0]
@@ -74,37 +102,28 @@ class Largest(sp.Function):
         return rf"\max {printer._print(self.args[0])}"
 
 
-# --- the definitions ------------------------------------------------------------------------------
+# --- the flow of a loop ---------------------------------------------------------------------------
 
 
-def model(num_outcomes: int, base: sp.IndexedBase = theta) -> list[Any]:
-    """The logits θ₁, …, θ_K as symbols."""
-    return [base[number] for number in range(1, num_outcomes + 1)]
+def velocity(loop: Loop, p: Sequence[Any], teacher: Sequence[Any] | None = None) -> list[Any]:
+    """How fast the learner moves the model p on the data of a teacher.
+
+    Logits know no common constant: p may be weights that do not add up to 1.
+    """
+    data = loop.corpus.data(loop.drawn(p if teacher is None else teacher), [])
+    return list(loop.learner.velocity(p, data))
 
 
-def softmax(logits: Sequence[Any]) -> list[Any]:
-    """The probabilities e^θ / Σ e^θ."""
-    partition = sum(sp.exp(value) for value in logits)
-    return [sp.exp(value) / partition for value in logits]
+def gap_speed(loop: Loop, gap: Any, teacher: Any = None) -> Any:
+    """How fast the gap of two outcomes moves, the teacher's gap being another."""
+    taught = None if teacher is None else [sp.exp(teacher), sp.Integer(1)]
+    first, second = velocity(loop, [sp.exp(gap), sp.Integer(1)], taught)
+    return first - second
 
 
-def cross_entropy(target: Sequence[Any], logits: Sequence[Any]) -> Any:
-    """-Σ target log softmax(logits)."""
-    log_partition = sp.log(sum(sp.exp(value) for value in logits))
-    return -sum(q * (value - log_partition) for q, value in zip(target, logits, strict=True))
-
-
-def velocity(target: Sequence[Any], logits: Sequence[Any]) -> list[Any]:
-    """dθ/dt of the gradient flow: minus the gradient of the cross-entropy, the target fixed."""
-    student = sp.symbols(f"s1:{len(logits) + 1}", real=True)
-    here = dict(zip(student, logits, strict=True))
-    loss = cross_entropy(target, student)
-    return [-sp.diff(loss, s).subs(here, simultaneous=True) for s in student]
-
-
-def fisher(p: Sequence[Any]) -> sp.Matrix:
-    """diag(p) - p pᵀ."""
-    return sp.diag(*p) - sp.Matrix(p) * sp.Matrix(p).T
+def entries(answer: Any, size: int) -> list[Any]:
+    """A claimed vector, entry by entry, for K outcomes."""
+    return [at_outcomes(sp.sympify(answer).subs(i, place), size) for place in range(1, size + 1)]
 
 
 def sigmoid(value: Any) -> Any:
@@ -126,42 +145,29 @@ def linearising(gap: Any, first: Any) -> Any:
     return a * sp.exp(-b * gap) - b * sp.exp(a * gap)
 
 
-def prove_frozen_two_outcomes() -> list[Step]:
-    """The gap's equation from the cross-entropy, and F as its linearising coordinate."""
-    a = sp.Symbol("a", positive=True)
-    gap = theta[1] - theta[2]
-    first, second = velocity([a, 1 - a], model(2))
-    speed = 2 * (a - sigmoid(z))
-    return [
-        Step("dz/dt = 2(a - σ(z)) from the cross-entropy", first - second - speed.subs(z, gap)),
-        Step(
-            "dF/dt = -2ab F",
-            sp.diff(linearising(z, a), z) * speed + 2 * a * (1 - a) * linearising(z, a),
-        ),
-        Step("F vanishes at the target: a = σ(z*)", linearising(sp.log(a / (1 - a)), a)),
-    ]
-
-
 def _frozen_gap(decay: Any, start: Any = z0) -> Any:
     a = sigmoid(g)
-    equation = linearising(z, a) - linearising(start, a) * sp.exp(-decay * t)
+    equation = linearising(z, a) - linearising(start, a) * sp.exp(-decay * tau)
     return Root(sp.Lambda(z, equation), sp.Min(z0, g), sp.Max(z0, g))
+
+
+TWO = given(TAUGHT, {psi: [sigmoid(g), sigmoid(-g)]})
 
 
 @claim(
     "With two outcomes a e^(-bz) - b e^(az) decays exponentially.",
     _frozen_gap(2 * sigmoid(g) * sigmoid(-g)),
-    lhs=sp.Function("z")(t),
+    lhs=sp.Function("z")(tau),
     of=(
         notation.gap.written(z0)(-4.0, 4.0),
         notation.gap_target(-6.0, 6.0),
-        notation.time.written(t)(0.0, 30.0),
+        notation.time(0.0, 30.0),
     ),
-    assumes=FROZEN,
+    loop=TWO,
     near_misses={
         "decays with ab": _frozen_gap(sigmoid(g) * sigmoid(-g)),
         "decays with the rate 1/2 of an even target": _frozen_gap(sp.Rational(1, 2)),
-        "the gap itself decays": g + (z0 - g) * sp.exp(-2 * sigmoid(g) * sigmoid(-g) * t),
+        "the gap itself decays": g + (z0 - g) * sp.exp(-2 * sigmoid(g) * sigmoid(-g) * tau),
     },
     edges=[
         at(1.5, 3.0, 0.0, gives=1.5),
@@ -172,33 +178,67 @@ def _frozen_gap(decay: Any, start: Any = z0) -> Any:
         at(30.0, -30.0, 20.0),
     ],
 )
-def frozen_two_outcomes() -> list[Step]:
-    """The gap's equation from the cross-entropy, and F as its linearising coordinate."""
-    return prove_frozen_two_outcomes()
+def frozen_two_outcomes(answer: Any) -> list[Step]:
+    """The claimed gap is carried along by its own start: no gap but the start's is looked at."""
+    (gap,), equations = without_roots([answer])
+    begins = {**dict.fromkeys(equations, z0), tau: 0}
+    a = sigmoid(g)
+    carried = gap_speed(TWO, z0) * slope(gap, z0, equations)
+    steps = [
+        Step(
+            "at time 0 it is the gap z_0",
+            [gap.subs(begins) - z0, *(e.subs(begins) for e in equations.values())],
+        ),
+        Step(
+            "its slope in time is its slope along the flow, dz/dτ = 2(a - σ(z))",
+            slope(gap, tau, equations) - carried,
+            reduce=rational,
+        ),
+    ]
+    for root, equation in equations.items():
+        still = sp.exp(-2 * a * sigmoid(-g) * tau)
+        ends = [equation.subs(root, end) for end in (z0, g)]
+        steps += [
+            Step(
+                "the root's equation has other signs at z_0 and z*, as F(z*) = 0",
+                ends[0] * still + ends[1] * (1 - still),
+                reduce=rational,
+            ),
+            Step(
+                "and falls between them, as F'(z) = -ab (e^(-bz) + e^(az)) < 0",
+                sp.diff(equation, root)
+                + a * (1 - a) * (sp.exp(-(1 - a) * root) + sp.exp(a * root)),
+                reduce=rational,
+            ),
+        ]
+    return steps
+
+
+UNIFORM = Loop(Temperature(sp.oo), learner=GradientFlow(tau))
 
 
 def _uniform_target() -> Any:
-    equation = total(sp.log(1 + w * sp.exp(theta[j])), j) - t
+    equation = total(sp.log(1 + w * sp.exp(theta[j])), j) - tau
     largest: Any = Largest(theta)
-    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(t) - 1) * sp.exp(-largest))
-    return theta[i] + t / K - sp.log(1 + root * sp.exp(theta[i]))
+    root = Root(sp.Lambda(w, equation), sp.Integer(0), (sp.exp(tau) - 1) * sp.exp(-largest))
+    return theta[i] + tau / K - sp.log(1 + root * sp.exp(theta[i]))
 
 
 @claim(
     "To a uniform target every e^-θ moves by one w(t), with Σ log(1 + w e^θ) = t.",
     _uniform_target(),
-    lhs=sp.Function(r"\theta_i")(t),
+    lhs=sp.Function(r"\theta_i")(tau),
     of=(
         notation.logits(-3.0, 3.0),
-        notation.time.written(t)(0.0, 40.0),
+        notation.time(0.0, 40.0),
     ),
-    assumes=FROZEN,
+    loop=UNIFORM,
     up_to_shift=True,
     near_misses={
-        "each logit relaxes exponentially": theta[i] * sp.exp(-t / K),
-        "w of the time t/K": _uniform_target().subs(t, t / K),
+        "each logit relaxes exponentially": theta[i] * sp.exp(-tau / K),
+        "w of the time t/K": _uniform_target().subs(tau, tau / K),
         "w from the probabilities of equal logits": theta[i]
-        - sp.log(1 + (sp.exp(t / K) - 1) * sp.exp(theta[i])),
+        - sp.log(1 + (sp.exp(tau / K) - 1) * sp.exp(theta[i])),
     },
     edges=[
         at(MODEL, 0.0, gives=MODEL),
@@ -209,18 +249,18 @@ def _uniform_target() -> Any:
         at(MANY[:50], 60.0),
     ],
 )
-def frozen_uniform_target() -> list[Step]:
-    """The logits in terms of w, whose own equation dw/dt = 1/Z follows from the constraint."""
-    steps, start = [], {w: 0, t: 0}
+def frozen_uniform_target(answer: Any) -> list[Step]:
+    """Each logit moves as the flow from all of them; w moves as its equation says."""
+    steps = []
     for size in (2, 3, 4):
-        logits = [v + t / size - sp.log(1 + w * sp.exp(v)) for v in model(size)]
-        constraint = sum(sp.log(1 + w * sp.exp(v)) for v in model(size)) - t
-        dw = -sp.diff(constraint, t) / sp.diff(constraint, w)
-        wanted = velocity([sp.Rational(1, size)] * size, logits)
-        flow = [sp.diff(v, t) + sp.diff(v, w) * dw - u for v, u in zip(logits, wanted, strict=True)]
-        steps.append(Step(f"dθ/dt = 1/K - softmax(θ) (K = {size})", flow, reduce=rational))
-        kept = [v.subs(start) - u for v, u in zip(logits, model(size), strict=True)]
-        steps.append(Step(f"w = 0 at t = 0 (K = {size})", [constraint.subs(start), *kept]))
+        steps += follows_flow(
+            lambda values: velocity(UNIFORM, [sp.exp(value) for value in values]),
+            model(size),
+            entries(answer, size),
+            time=tau,
+            sizes={"K": size},
+            reduce=rational,
+        )
     return steps
 
 
@@ -231,8 +271,8 @@ def _one_hot_target(power: Any = 1) -> Any:
         return total(sp.log(1 + at * sp.exp(theta[j])), j) - sp.log(1 + at * sp.exp(chosen))
 
     integral = PolynomialIntegral(sp.exp(chosen + power * others(x)), (x, 0, w))
-    equation = integral + others(w) - t
-    root = Root(sp.Lambda(w, equation), sp.Integer(0), t * sp.exp(-chosen))
+    equation = integral + others(w) - tau
+    root = Root(sp.Lambda(w, equation), sp.Integer(0), tau * sp.exp(-chosen))
     return theta[i] + sp.Piecewise(
         (others(root), sp.Eq(i, target_index + 1)), (-sp.log(1 + root * sp.exp(theta[i])), True)
     )
@@ -241,20 +281,22 @@ def _one_hot_target(power: Any = 1) -> Any:
 @claim(
     "Trained on one outcome, every other 1/e^θ grows by the same w(t).",
     _one_hot_target(),
-    lhs=sp.Function(r"\theta_i")(t),
+    lhs=sp.Function(r"\theta_i")(tau),
     of=(
         notation.logits,
-        notation.time.written(t),
+        notation.time,
         notation.target,
     ),
-    assumes=FROZEN,
+    loop=TAUGHT,
+    given={"logits_real": psi},
+    assumes="The data are the outcome r alone.",
     source=DERIVED + "; K = 2 is the flow of the logistic loss",
     cites=("soudry2018",),
     up_to_shift=True,
     near_misses={
         "the target rises by the mean fall": _one_hot_target(1 / (K - 1)),
         "the target's logit alone moves": theta[i]
-        + sp.Piecewise((sp.log(1 + t), sp.Eq(i, target_index + 1)), (0, True)),
+        + sp.Piecewise((sp.log(1 + tau), sp.Eq(i, target_index + 1)), (0, True)),
     },
     edges=[
         at(MODEL, 0.0, 0, gives=MODEL),
@@ -267,24 +309,26 @@ def _one_hot_target(power: Any = 1) -> Any:
         at([0.0, 20.0, 1.0], 5.0, 0),
     ],
 )
-def frozen_one_hot_target() -> list[Step]:
-    """The logits and the time in terms of w; the rest is the chain rule."""
+def frozen_one_hot_target(answer: Any) -> list[Step]:
+    """Each logit moves as the flow from all of them; w moves as its equation says."""
     steps = []
-    for size in (2, 3, 4):
-        others = model(size)[1:]
-        logits = [theta[1] + sum(sp.log(1 + w * sp.exp(v)) for v in others)]
-        logits += [v - sp.log(1 + w * sp.exp(v)) for v in others]
-        product = sp.prod([1 + w * sp.exp(v) for v in others])
-        # The fundamental theorem of calculus: dt/dw of the stated integral plus the sum.
-        dt = sp.exp(theta[1]) * product + sum(sp.diff(sp.log(1 + w * sp.exp(v)), w) for v in others)
-        wanted = velocity([1] + [0] * (size - 1), logits)
-        flow = [sp.diff(v, w) / dt - u for v, u in zip(logits, wanted, strict=True)]
-        steps.append(Step(f"dθ/dt = one-hot - softmax(θ) (K = {size})", flow, reduce=rational))
+    for size, place in ((2, 1), (3, 0), (3, 2), (4, 1)):
+        alone = [sp.Integer(index == place) for index in range(size)]
+        steps += follows_flow(
+            lambda values, alone=alone: velocity(
+                given(TAUGHT, {psi: alone}), [sp.exp(value) for value in values]
+            ),
+            model(size),
+            entries(sp.sympify(answer).subs(target_index, place), size),
+            time=tau,
+            sizes={"K": size},
+            reduce=rational,
+        )
     return steps
 
 
-_p = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
-_smallest, _second = (sp.exp(theta[number]) / total(sp.exp(theta[k]), k) for number in (1, 2))
+_p = sp.exp(psi[j]) / total(sp.exp(psi[k]), k)
+_smallest, _second = (sp.exp(psi[number]) / total(sp.exp(psi[k]), k) for number in (1, 2))
 _rest = sp.Sum(_p / (_p - lam), (j, 3, K))
 _secular = (
     _second * (lam - _smallest)
@@ -298,8 +342,10 @@ _secular = (
     "smallest probabilities (outcomes in increasing order).",
     Root(sp.Lambda(lam, _secular), _smallest, _second),
     lhs=r"\lambda_2",
-    of=(notation.logits_target.written(theta),),
-    assumes=FROZEN + " Late times, from a model that differs in the slowest direction: not, for "
+    of=(notation.logits_target,),
+    loop=TAUGHT,
+    given={"time": tau},
+    assumes="Late times, from a model that differs in the slowest direction: not, for "
     "example, from one that ties where the two smallest probabilities of the teacher do.",
     source="derived here, from the secular equation of a rank-one update (Golub 1973)",
     cites=("golub1973",),
@@ -319,47 +365,43 @@ _secular = (
         at(sorted(MANY[:60])),
     ],
 )
-def relaxation_rate() -> list[Step]:
-    """The linearised flow is -F, whose characteristic polynomial is the secular equation."""
+def relaxation_rate(answer: Any) -> list[Step]:
+    """The rate is an eigenvalue of the linearised flow."""
     steps = []
     for size in (2, 3, 4):
-        p = [*sp.symbols(f"p1:{size}", positive=True)]
-        p.append(1 - sum(p))
-        secular = sum(q / (q - lam) for q in p)
-        polynomial = (fisher(p) - lam * sp.eye(size)).det(method="berkowitz")
-        product = sp.prod([q - lam for q in p])
+        target = shares(size)
+        taught = given(TAUGHT, {psi: softmax(model(size))})
+        # At the target, dθ/dτ is 0 and its slopes are those of -softmax.
+        speed = sp.Matrix(velocity(taught, [sp.exp(v) for v in model(size, "phi")]))
+        here = {sp.exp(v): p for v, p in zip(model(size, "phi"), target, strict=True)}
+        jacobian = speed.jacobian(model(size, "phi")).subs(here).applyfunc(sp.expand)
+        written = written_out(answer, target, psi)
+        (rate,), equations = without_roots([written])
+        vanishing = equations.get(rate, lam - rate)  # an explicit rate is the root of this
+        rate = rate if equations else lam
+        others = sp.prod([p - rate for p in target[2:]])
         steps.append(
             Step(
-                f"det(F - λ) = -λ Π(p - λ) Σ p/(p - λ) (K = {size})",
-                polynomial + lam * product * secular,
+                "det(J + λ), J the flow linearised at its target, vanishes where the equation does",
+                (jacobian + rate * sp.eye(size)).det(method="berkowitz")
+                - (-1) ** size * rate * vanishing * others,
                 reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                sizes={"K": size},
             )
         )
-    q, r = sp.symbols("q r", positive=True)
-    jacobian = sp.Matrix(velocity([q, r, 1 - q - r], model(3))).jacobian(model(3))
-    return [
-        Step(
-            "the flow linearised at its target is -F",
-            list(jacobian + fisher(softmax(model(3)))),
-            reduce=rational,
-        ),
-        *steps,
-        Step(
-            "Σ p/(p - λ) grows in λ, from -∞ to ∞ between the two smallest: one root there",
-            sp.diff(q / (q - lam), lam) - q / (q - lam) ** 2,
-        ),
-    ]
-
-
-def _slope_at_uniform(logits: Sequence[Any]) -> Any:
-    """The derivative of softmax at the uniform distribution along the logits."""
-    scale = sp.Symbol("epsilon", real=True)
-    return [sp.diff(p, scale).subs(scale, 0) for p in softmax([scale * value for value in logits])]
-
-
-def _centred(size: int) -> list[Any]:
-    free = model(size)[:-1]
-    return [*free, -sum(free)]
+        if equations:
+            low, high = (vanishing.subs(rate, end) for end in written.args[1:])
+            p, q = target[:2]
+            steps.append(
+                Step(
+                    "between the two smallest probabilities it changes its sign; once, as "
+                    "Σ p/(p - λ) grows there",
+                    [low + p * (q - p), high - q * (q - p)],
+                    reduce=sp.expand,
+                    sizes={"K": size},
+                )
+            )
+    return steps
 
 
 @claim(
@@ -371,7 +413,8 @@ def _centred(size: int) -> list[Any]:
         notation.time(0.0, 50.0),
         notation.num_outcomes(2.0, 50.0),
     ),
-    assumes=FROZEN + " Infinitesimal logits.",
+    loop=GENERATION,
+    assumes="Infinitesimal logits.",
     near_misses={
         "relaxes at rate 1": 1 / T + (1 - 1 / T) * sp.exp(-tau),
         "exchanged ends": 1 + (1 / T - 1) * sp.exp(-tau / K),
@@ -387,26 +430,49 @@ def _centred(size: int) -> list[Any]:
         at(1e-3, 1e-9, 50_000),
     ],
 )
-def multiplier() -> list[Step]:
-    """Linearise the generation at the uniform distribution, then solve dm/dt = (1/T - m)/K."""
-    multiplier = 1 / T + (1 - 1 / T) * sp.exp(-tau / K)
-    linear = [
-        Step(
-            f"near uniform, softmax(θ) = 1/K + θ/K (K = {size})",
-            [
-                slope - value / size
-                for slope, value in zip(
-                    _slope_at_uniform(_centred(size)), _centred(size), strict=True
-                )
-            ],
+def multiplier(answer: Any) -> list[Step]:
+    """Near the uniform distribution the flow of a multiple of the logits is another multiple."""
+    steps = [Step("at time 0 nothing is multiplied", sp.sympify(answer).subs(tau, 0) - 1)]
+    for size in (2, 3, 5):
+        claimed = sp.sympify(answer).subs(K, size)
+        values = model(size)
+        moved = orders([claimed * v for v in values], [sp.Integer(0)] * size, values, order=1)
+        steps.append(
+            Step(
+                "to the lowest order in θ, mθ moves as the flow to the tempered θ does",
+                [
+                    sp.diff(claimed, tau) * (one - other) - (first - last)
+                    for one, other, first, last in zip(
+                        values, values[1:], moved, moved[1:], strict=False
+                    )
+                ],
+                reduce=sp.expand,
+                sizes={"K": size},
+            )
         )
-        for size in (2, 3, 5)
-    ]
     return [
-        *linear,
-        Step("dm/dτ = (1/T - m)/K", sp.diff(multiplier, tau) - (1 / T - multiplier) / K),
-        Step("m = 1 at τ = 0", multiplier.subs(tau, 0) - 1),
+        *steps,
+        Step(
+            "dm/dτ = (1/T - m)/K for any K",
+            sp.diff(answer, tau) - (1 / T - answer) / K,
+            reduce=sp.expand,
+        ),
     ]
+
+
+def orders(
+    linear: Sequence[Any], quadratic: Sequence[Any], start: Sequence[Any], order: int
+) -> list[Any]:
+    """The speeds of εa + ε²b in the generation that begins at εθ: what stands at ε or at ε²."""
+    epsilon = sp.Symbol("epsilon", real=True)
+    size = len(start)
+    letters = [sp.symbols(f"{letter}1:{size + 1}") for letter in "abc"]
+    here = [sp.exp(epsilon * a + epsilon**2 * b) for a, b in zip(*letters[:2], strict=True)]
+    teacher = [sp.exp(epsilon * c) for c in letters[2]]
+    speeds = velocity(GENERATION, here, teacher)
+    values = dict(zip(itertools.chain(*letters), [*linear, *quadratic, *start], strict=True))
+    parts = [sp.expand(sp.diff(v, epsilon, order).subs(epsilon, 0) / order) for v in speeds]
+    return [part.subs(values, simultaneous=True) for part in parts]
 
 
 _excess, _elapsed = 1 / T - 1, tau / K
@@ -431,7 +497,8 @@ def _transverse(growth: Any) -> Any:
         notation.temperature,
         notation.time,
     ),
-    assumes=FROZEN + " Small logits.",
+    loop=GENERATION,
+    assumes="Small logits.",
     near_misses={
         "short times only": _transverse(tau * (1 / T**2 - 1) / (2 * K)),
         "(β - 1)² in place of β² - 1": _transverse(_growth * (1 - T) / (1 + T)),
@@ -449,35 +516,54 @@ def _transverse(growth: Any) -> Any:
         Edge({"logits": MANY[:500], "temperature": 0.5, "time": 100.0}),
     ],
 )
-def off_ray() -> list[Step]:
-    """Second order of softmax at uniform, its equation, and the two cases of the criterion."""
-    scale, a, b = sp.symbols("epsilon a b", real=True)
+def off_ray(answer: Any) -> list[Step]:
+    """What is not along θ moves, to second order, as the flow moves it."""
     steps = []
     for size in (3, 4):
-        logits = _centred(size)
-        mean = sum(value**2 for value in logits) / size
-        second: list[Any] = [
-            sp.diff(p / 2, scale, 2).subs(scale, 0)
-            for p in softmax([scale * value for value in logits])
-        ]
-        steps.append(
+        # Free of a common constant: the last logit is minus the others' sum. For K = 4 numbers.
+        free = model(size)[:-1] if size == 3 else [sp.Rational(n, 7) for n in (3, -5, 11)]
+        values = [*free, -sum(free)]
+        here = dict(zip(model(size), values, strict=True))
+        claimed = [entry.subs(here, simultaneous=True) for entry in entries(answer, size)]
+        along = [multiplier.rhs.subs(K, size) * value for value in values]
+        moved = orders(along, claimed, values, order=2)
+        norm = sum(value**2 for value in values)
+
+        def across(vector: list[Any], values: list[Any] = values, norm: Any = norm) -> list[Any]:
+            mean = sum(vector) / len(vector)
+            share = sum(v * u for v, u in zip(vector, values, strict=True)) / norm
+            return [v - mean - share * u for v, u in zip(vector, values, strict=True)]
+
+        steps += [
             Step(
-                f"the second order of softmax at uniform is (θ² - mean)/(2K) (K = {size})",
-                [s - (v**2 - mean) / (2 * size) for s, v in zip(second, logits, strict=True)],
-            )
-        )
-    multiplier = 1 / T + (1 - 1 / T) * sp.exp(-_elapsed)
-    rate = (1 / T**2 - multiplier**2) / (2 * K) - _growth / K
+                "at time 0 nothing is transverse",
+                [entry.subs(tau, 0) for entry in claimed],
+                sizes={"K": size},
+            ),
+            Step(
+                "it is transverse, and moves as the transverse part of the flow's second order, "
+                "along mθ",
+                [
+                    sum(claimed),
+                    *(
+                        sp.diff(entry, tau) - speed
+                        for entry, speed in zip(claimed, across(moved), strict=True)
+                    ),
+                ],
+                reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                sizes={"K": size},
+            ),
+        ]
+    a, b = sp.symbols("a b", real=True)
     return [
         *steps,
-        Step("dn/dτ = (β² - m²)/(2K) - n/K", sp.expand(sp.diff(_growth, tau) - rate)),
-        Step("n = 0 at τ = 0", _growth.subs(tau, 0)),
         Step(
             "on two values a, b every function is affine, as θ² = (a+b)θ - ab: nothing transverse",
             [v**2 - (a + b) * v + a * b for v in (a, b)],
         ),
         Step(
-            "for short times n = τ(β² - 1)/(2K), which is not 0 unless T = 1",
+            "for short times it is τ(β² - 1)/(2K) times the transverse part of θ², which is not 0 "
+            "unless T = 1",
             sp.diff(_growth, tau).subs(tau, 0) - (1 / T**2 - 1) / (2 * K),
         ),
     ]
@@ -486,64 +572,69 @@ def off_ray() -> list[Step]:
 # --- the model as its own teacher -----------------------------------------------------------------
 
 
-def _two_levels(power: Any) -> tuple[Any, Any, Any, Any]:
-    """P, P_T of m leaders and p, p_T of K - m losers, with p = y and P from Σ = 1."""
-    leader = (1 - (K - m) * y) / m
-    partition = m * leader**power + (K - m) * y**power
-    return leader, leader**power / partition, y, y**power / partition
-
-
-_tail_domain = {
-    "num_outcomes": ("integer", 4.0, 60.0),
-    "time": ("real", 1.0, 1e6),
-    "num_modes": ("integer", 1.0, 3.0),
-}
-
-
 @claim(
-    "With finite training in each generation the collapse is 1/n.",
-    m * (K - m) / (K * n * tau),
+    "With finite training in each generation the collapse is 1/t.",
+    m * (K - m) / (K * t * tau),
     lhs=1 - sp.Symbol("P_M"),
     kind="asymptotic",
     of=(
         notation.num_outcomes(4.0, 60.0),
         notation.time(0.5, 100.0),
-        notation.generation.written(n)(1.0, 10_000.0),
+        notation.generation(1.0, 10_000.0),
         notation.num_modes(1.0, 3.0),
     ),
-    assumes=FROZEN + " T < 1; many generations.",
+    loop=GENERATION,
+    given={"temperature": T},
+    assumes="T < 1; many generations.",
     near_misses={
-        "(K - m)/(nτ)": (K - m) / (n * tau),
-        "1/(Knτ)": 1 / (K * n * tau),
-        "independent of τ": m * (K - m) / (K * n),
-        "per generation only the gap log τ": 1 / tau**n,
-        "(K - m)/(Knτ), m lost": (K - m) / (K * n * tau),
+        "(K - m)/(tτ)": (K - m) / (t * tau),
+        "1/(Ktτ)": 1 / (K * t * tau),
+        "independent of τ": m * (K - m) / (K * t),
+        "per generation only the gap log τ": 1 / tau**t,
+        "(K - m)/(Ktτ), m lost": (K - m) / (K * t * tau),
     },
     edges=[
         at(50_000, 10.0, 10**6, 1),
     ],
 )
-def finite_training() -> list[Step]:
-    """Within a generation the loser's equation is the online one, because the teacher has none."""
-    generation = sp.Symbol("n", positive=True)
-    leader, _, loser, loser_T = _two_levels(2)
-    after = 1 / (1 / y + K * tau / m)
+def finite_training(answer: Any) -> list[Step]:
+    """A loser falls as if its teacher had none: 1/p grows by the same in each generation."""
+    s, c = sp.symbols("s c", positive=True)
+    growth = (K - m) * (1 / answer.subs(t, t + 1) - 1 / answer)
+    steps = []
+    for leaders, losers in ((1, 1), (1, 3), (2, 2)):
+        sizes = {K: leaders + losers, m: leaders}
+
+        def levels(loser: Any, leaders: int = leaders, losers: int = losers) -> list[Any]:
+            return [(1 - losers * loser) / leaders] * leaders + [loser] * losers
+
+        p = levels(y)
+        cold = given(GENERATION, {T: sp.Rational(1, 2)})
+        speeds = velocity(cold, p, levels(c * y))
+        fall = speeds[-1] - sum(q * v for q, v in zip(p, speeds, strict=True))
+        steps.append(
+            Step(
+                "p = S/(K - m) of a loser: d(1/p)/dτ, as p → 0 against a teacher with cp, is the "
+                "growth of 1/p in a generation, over τ",
+                sp.cancel(sp.together(-fall / y)).subs(y, 0) - (growth / tau).subs(sizes),
+                sizes={"K": leaders + losers, "m": leaders, "T": sp.Rational(1, 2)},
+            )
+        )
+        drawn = given(GENERATION, {T: 1 / (1 + s)}).drawn(levels(c * y))[-1]
+        steps.append(
+            Step(
+                "at any T < 1 the teacher's p_T is of the order p^(1/T): nothing beside p",
+                sp.limit(drawn / y ** (1 + s), y, 0, "+") - c ** (1 + s) * leaders**s,
+                sizes={"K": leaders + losers, "m": leaders},
+            )
+        )
     return [
+        *steps,
         Step(
-            "against a frozen teacher the gap grows at (P_T - p_T) - (P - p), P_T from the start",
-            ((1 - (K - m) * w) / m - w) - (leader - loser) - K / m * (loser - w),
+            "1/p grows by Kτ/m in a generation, for any K and m",
+            growth - K * tau / m,
         ),
-        Step("the teacher's p_T is nothing beside p (T = 1/2)", sp.limit(loser_T / loser, y, 0)),
-        Step("so 1/p grows by Kτ/m in a generation", 1 / after - 1 / y - K * tau / m),
-        Step(
-            "solving dp/dt = -(K/m) p²",
-            sp.diff(after, tau) + K / m * after**2,
-        ),
-        Step(
-            "n generations: n τ p → m/K",
-            sp.limit(generation * tau / (1 / y + generation * K * tau / m), generation, sp.oo)
-            - m / K,
-        ),
+        Step("it is 1/t times a constant, the leading term", sp.diff(t * answer, t)),
     ]
 
 
@@ -564,8 +655,8 @@ def resting_time(first: Any, decay: Any = None) -> Any:
         notation.gap_initial(0.0, 0.9),
         notation.temperature(0.2, 0.95),
     ),
-    assumes="Two outcomes, infinite samples; every generation is trained from the initial model by "
-    "gradient flow on the one before. T < 1: z lies beyond z_0 ≠ 0 (then τ grows on the "
+    loop=LINEAGE,
+    assumes="Two outcomes. T < 1: z lies beyond z_0 ≠ 0 (then τ grows on the "
     "way). T > 1: z lies between 0 and z_0 (far from 0, the lineage leaps across gaps).",
     near_misses={
         # Its gap is not beyond the teacher's: the time to the gap z is a complex number.
@@ -593,29 +684,28 @@ def resting_time(first: Any, decay: Any = None) -> Any:
         at(1.0, 2.0, math.inf),
     ],
 )
-def lineage() -> list[Step]:
+def lineage(answer: Any) -> list[Step]:
     """A lineage is a monotone, bounded sequence: it comes to rest where training leads back."""
     a = sp.Symbol("a", positive=True)
-    gap = theta[1] - theta[2]
-    first, second = velocity([a, 1 - a], model(2))
-    speed = first - second
+    speed = gap_speed(given(TAUGHT, {psi: [a, 1 - a]}), z)
     q = sp.exp(-w)
     ratio = a**2 * w + (2 * a - 1) * sp.log(1 - q) - 1 / (1 - q)
-    rest = linearising(z, a) - linearising(z0, a) * sp.exp(-2 * a * (1 - a) * t)
     return [
-        *prove_frozen_two_outcomes()[:2],
+        Step("from a gap to itself training takes no time", sp.sympify(answer).subs(z0, z)),
         Step(
-            "a teacher with a larger gap trains to a larger one: dz/dt grows with a",
+            "at rest z is trained, from z_0, on its own σ(z/T): the time that remains falls at 1 "
+            "along this flow",
+            sp.diff(answer, z0) * gap_speed(LINEAGE, z0, z) + 1,
+            reduce=rational,
+        ),
+        Step(
+            "a teacher with a larger gap trains to a larger one: dz/dτ grows with a",
             sp.diff(speed, a) - 2,
         ),
         Step(
             "speed limit: e^z + z, which grows with z, grows at 2 at most, with the mode alone as "
             "the teacher",
-            ((sp.exp(gap) + 1) * speed - 2 - 2 * (a - 1) * (1 + sp.exp(gap))),
-        ),
-        Step(
-            "at rest z is trained on its own a = σ(z/T), F(z) = F(z₀) e^(-2abτ): the time claimed",
-            rest.subs(t, resting_time(a)),
+            (sp.exp(z) + 1) * speed - 2 - 2 * (a - 1) * (1 + sp.exp(z)),
         ),
         Step(
             "it stops at the first gap on its way with the time τ. For T < 1 there is one: τ(z) = "
@@ -641,20 +731,23 @@ _drawn_p = sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
 
 @claim(
     "Mixture flow to a frozen teacher mixes the two distributions.",
-    sp.log((1 - sp.exp(-t)) * _drawn_p + sp.exp(-t) * _model_p),
-    lhs=sp.log(sp.Function("p_i")(t)),
+    sp.log((1 - sp.exp(-tau)) * _drawn_p + sp.exp(-tau) * _model_p),
+    lhs=sp.log(sp.Function("p_i")(tau)),
     of=(
         notation.logits(-4.0, 4.0),
         notation.temperature(0.2, 4.0),
-        notation.time.written(t)(0.0, 9.0),
+        notation.time(0.0, 9.0),
     ),
-    assumes="Infinite samples; flow of the probabilities; the teacher is frozen.",
+    loop=MIXTURE,
+    given={"step_size": eta},
+    assumes="η → 0, the time being η × steps of one generation: the teacher is frozen.",
     source="elementary",
     cites=("marchi2024",),
     near_misses={
-        "the logits are mixed": (1 - sp.exp(-t)) * sp.log(_drawn_p) + sp.exp(-t) * sp.log(_model_p),
-        "weights exchanged": sp.log((1 - sp.exp(-t)) * _model_p + sp.exp(-t) * _drawn_p),
-        "one large step": sp.log(_model_p + t / (1 + t) * (_drawn_p - _model_p)),
+        "the logits are mixed": (1 - sp.exp(-tau)) * sp.log(_drawn_p)
+        + sp.exp(-tau) * sp.log(_model_p),
+        "weights exchanged": sp.log((1 - sp.exp(-tau)) * _model_p + sp.exp(-tau) * _drawn_p),
+        "one large step": sp.log(_model_p + tau / (1 + tau) * (_drawn_p - _model_p)),
     },
     edges=[
         at(MODEL, 0.5, 0.0),
@@ -664,20 +757,28 @@ _drawn_p = sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
         at(MANY[:200], 0.7, 1.0),
     ],
 )
-def mixture_frozen() -> list[Step]:
-    """The solution, and why the mixture flow is the natural gradient flow of the cross-entropy."""
-    p0, p_T = sp.symbols("p_0 p_T", positive=True)
-    p = (1 - sp.exp(-t)) * p_T + sp.exp(-t) * p0
-    q = [*sp.symbols("q1:3", positive=True)]
-    q.append(1 - sum(q))
-    s = softmax(model(3))
+def mixture_frozen(answer: Any) -> list[Step]:
+    """It starts at the model and moves as the flow does, which is the natural gradient flow."""
+    steps = []
+    for size in (2, 3):
+        p = sp.symbols(f"p1:{size + 1}", positive=True)  # up to a factor
+        claimed = [sp.exp(entry) for entry in written_out(answer, p)]
+        steps += follows_flow(
+            lambda now, p=p: velocity(MIXTURE, now, p),
+            normalised(p),
+            claimed,
+            time=tau,
+            sizes={"K": size},
+        )
+    q, s = shares(3, "q"), softmax(model(3))
     natural_direction = sp.Matrix([b / a - 1 for a, b in zip(s, q, strict=True)])
+    slopes = velocity(given(TAUGHT, {psi: q}), s)
     return [
-        Step("dp/dt = p_T - p", sp.diff(p, t) - (p_T - p)),
-        Step("p(0) = p_0", p.subs(t, 0) - p0),
+        *steps,
         Step(
-            "dθ/dt = q/p - 1 solves F dθ/dt = q - p = -∇ CE, and F dθ/dt = dp/dt",
-            list(fisher(s) * natural_direction - sp.Matrix(velocity(q, model(3)))),
+            "dθ/dτ = q/p - 1 solves F dθ/dτ = q - p = -∇ CE, and F dθ/dτ = dp/dτ",
+            list(fisher_matrix(s) * natural_direction - sp.Matrix(slopes)),
             reduce=rational,
+            sizes={"K": 3},
         ),
     ]
