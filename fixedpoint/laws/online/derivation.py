@@ -1046,11 +1046,13 @@ def potential(answer: Any) -> list[Step]:
         Step(
             "Σ ∇Φ · dθ/dt is the claimed rate, ∇Φ = g: ν = 0, where dθ/dt is g",
             sum(g * g for g in ascent) - climbed.subs(_nu, 0),
+            reduce=sp.expand,
             sizes={"K": size},
         ),
         Step(
             "… and ν = 1, where dp/dt = p dθ/dt is g, up to a constant of the logits",
             sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed.subs(_nu, 1),
+            reduce=sp.expand,
             sizes={"K": size},
         ),
         Step(
