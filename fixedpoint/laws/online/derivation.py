@@ -1037,20 +1037,26 @@ def potential(answer: Any) -> list[Step]:
     model, real = symbolic.shares(size), symbolic.shares(size, "q")
     flow = symbolic.given(REAL, {psi: real})
     mixture = Loop(flow.sampler, flow.corpus, MixtureStep(eta))
-    climbed = symbolic.written_out(symbolic.written_out(answer, model), real, psi).replace(
-        lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
-        lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
-    )
+
+    def climbed(nu: int) -> Any:
+        rate = symbolic.written_out(sp.sympify(answer).subs(_nu, nu), model)
+        return symbolic.written_out(rate, real, psi).replace(
+            lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
+            lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
+        )
+
     ascent = velocity(mixture, model)
     return [
         Step(
             "Σ ∇Φ · dθ/dt is the claimed rate, ∇Φ = g: ν = 0, where dθ/dt is g",
-            sum(g * g for g in ascent) - climbed.subs(_nu, 0),
+            sum(g * g for g in ascent) - climbed(0),
+            reduce=sp.expand,
             sizes={"K": size},
         ),
         Step(
             "… and ν = 1, where dp/dt = p dθ/dt is g, up to a constant of the logits",
-            sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed.subs(_nu, 1),
+            sum(g * g / x for g, x in zip(ascent, model, strict=True)) - climbed(1),
+            reduce=sp.expand,
             sizes={"K": size},
         ),
         Step(

@@ -248,7 +248,7 @@ def potential() -> Iterator[Observation]:
         ends = _follow(loop, MODEL, (0.7 - step, 0.7 + step))
         phi = height(ends, temperature, real, fraction)
         yield Observation(
-            f"dΦ/dt along the {'mixture' if natural else 'online'} flow with real data",
+            f"dΦ/dt, {'mixture' if natural else 'online'} flow, T = {temperature}, a = {fraction}",
             {
                 "logits": ends.mean(0),
                 "temperature": temperature,
