@@ -10,6 +10,7 @@ tempered.
 import itertools
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import sympy as sp
@@ -133,6 +134,8 @@ def sigmoid(value: Any) -> Any:
 
 def rational(expression: Any) -> Any:
     """Bring an expression that is rational in its exponentials to one numerator, and expand it."""
+    if expression.has(sp.Abs):
+        return expression
     return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
 
 
@@ -379,12 +382,23 @@ def relaxation_rate(answer: Any) -> list[Step]:
         (rate,), equations = without_roots([written])
         vanishing = equations.get(rate, lam - rate)  # an explicit rate is the root of this
         rate = rate if equations else lam
-        others = sp.prod([p - rate for p in target[2:]])
+        shifted = jacobian + rate * sp.eye(size)
+        sign = (rate - target[0]) * (target[1] - rate)
+        moved = shifted * sp.Matrix([p / (p - rate) for p in target])
+        if size < 4:
+            others = sp.prod([p - rate for p in target[2:]])
+            steps.append(
+                Step(
+                    "det(J + λ), J the flow linearised at its target, vanishes with the equation",
+                    shifted.det(method="berkowitz") - (-1) ** size * rate * vanishing * others,
+                    reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                    sizes={"K": size},
+                )
+            )
         steps.append(
             Step(
-                "det(J + λ), J the flow linearised at its target, vanishes where the equation does",
-                (jacobian + rate * sp.eye(size)).det(method="berkowitz")
-                - (-1) ** size * rate * vanishing * others,
+                "(J + λ) v, v = p/(p - λ), vanishes with the equation: v relaxes at its root λ",
+                list(moved - rate * vanishing / sign * sp.Matrix(target)),
                 reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
                 sizes={"K": size},
             )
@@ -464,15 +478,20 @@ def orders(
     linear: Sequence[Any], quadratic: Sequence[Any], start: Sequence[Any], order: int
 ) -> list[Any]:
     """The speeds of εa + ε²b in the generation that begins at εθ: what stands at ε or at ε²."""
+    letters, parts = _orders(len(start), order)
+    values = dict(zip(letters, [*linear, *quadratic, *start], strict=True))
+    return [part.subs(values, simultaneous=True) for part in parts]
+
+
+@cache
+def _orders(size: int, order: int) -> tuple[list[Any], list[Any]]:
     epsilon = sp.Symbol("epsilon", real=True)
-    size = len(start)
     letters = [sp.symbols(f"{letter}1:{size + 1}") for letter in "abc"]
     here = [sp.exp(epsilon * a + epsilon**2 * b) for a, b in zip(*letters[:2], strict=True)]
     teacher = [sp.exp(epsilon * c) for c in letters[2]]
     speeds = velocity(GENERATION, here, teacher)
-    values = dict(zip(itertools.chain(*letters), [*linear, *quadratic, *start], strict=True))
     parts = [sp.expand(sp.diff(v, epsilon, order).subs(epsilon, 0) / order) for v in speeds]
-    return [part.subs(values, simultaneous=True) for part in parts]
+    return list(itertools.chain(*letters)), parts
 
 
 _excess, _elapsed = 1 / T - 1, tau / K

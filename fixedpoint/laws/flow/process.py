@@ -32,7 +32,8 @@ from fixedpoint.loop import (
 
 MODEL = np.array([1.3, -0.4, 0.2, -2.1])
 """An asymmetric model: no two gaps alike."""
-DIRECTION = MODEL - MODEL.mean()
+OTHER = np.array([-0.7, 1.1, 0.1, 1.6])
+"""Another one, whose mode comes last."""
 LEADER, LEADERS = [1.0, 0.2, -0.5, 0.0], [1.0, 0.2, 1.0, -0.5]
 """A model with one mode, and one with two tied modes."""
 TIGHT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-14}
@@ -60,12 +61,12 @@ def frozen_two_outcomes() -> Iterator[Observation]:
 def frozen_uniform_target() -> Iterator[Observation]:
     """Training on the uniform distribution; also the model as its own teacher at T = ∞."""
     times = (0.5, 4.0)
-    for name, frozen in (("frozen teacher", True), ("own teacher", False)):
-        values = _follow(_online(np.inf), MODEL, times, frozen)
+    for name, model, frozen in (("frozen teacher", MODEL, True), ("own teacher", OTHER, False)):
+        values = _follow(_online(np.inf), model, times, frozen)
         for time, value in zip(times, values, strict=True):
             yield Observation(
                 f"flow at T = ∞, {name}, logits at t = {time}",
-                {"logits": MODEL, "time": time},
+                {"logits": model, "time": time},
                 value,
                 tolerance=ERROR,
             )
@@ -75,47 +76,51 @@ def frozen_one_hot_target() -> Iterator[Observation]:
     """Training on the mode alone (T = 0), also as one's own teacher; and on any outcome as data."""
     corpus = Mixed(real=np.eye(4)[2], fraction=1.0)
     times = (0.5, 6.0)
-    for target, loop, frozen in (
-        (0, _online(0.0), True),
-        (0, _online(0.0), False),
-        (2, _online(1.0, corpus), False),
+    for target, model, loop, frozen in (
+        (0, MODEL, _online(0.0), True),
+        (3, OTHER, _online(0.0), False),
+        (2, MODEL, _online(1.0, corpus), False),
     ):
-        values = _follow(loop, MODEL, times, frozen)
+        values = _follow(loop, model, times, frozen)
         for time, value in zip(times, values, strict=True):
             yield Observation(
                 f"flow to outcome {target} alone ({type(loop.corpus).__name__}, "
                 f"{'frozen' if frozen else 'own'} teacher), logits at t = {time}",
-                {"logits": MODEL, "time": time, "target": target},
+                {"logits": model, "time": time, "target": target},
                 value,
                 tolerance=ERROR,
             )
 
 
-def relaxation_rate() -> Observation:
+def relaxation_rate() -> Iterator[Observation]:
     """How the distance to a frozen teacher falls at late times."""
-    target = np.array([-1.5, -1.0, 0.3, 1.4])
-    times = (150.0, 200.0)
-    # A model that is to become softmax(target) at T = 1/2: it starts from half of target.
-    late = _follow(_online(0.5), target / 2, times, frozen=True)
-    distance = jnp.linalg.norm(simplex.centre(late) - simplex.centre(target)[None], axis=-1)
-    return Observation(
-        "flow to a frozen teacher, rate of approach between t = 150 and 200",
-        {"logits_target": target},
-        jnp.log(distance[0] / distance[1]) / (times[1] - times[0]),
-        tolerance=1e-4,
-    )
+    for target, times in (
+        (np.array([-1.5, -1.0, 0.3, 1.4]), (150.0, 200.0)),
+        (np.array([-0.9, -0.2, 1.0]), (60.0, 80.0)),
+    ):
+        # A model that is to become softmax(target) at T = 1/2: it starts from half of target.
+        late = _follow(_online(0.5), target / 2, times, frozen=True)
+        distance = jnp.linalg.norm(simplex.centre(late) - simplex.centre(target)[None], axis=-1)
+        yield Observation(
+            f"flow to a frozen teacher of {len(target)} outcomes, rate of approach between "
+            f"t = {times[0]:.0f} and {times[1]:.0f}",
+            {"logits_target": target},
+            jnp.log(distance[0] / distance[1]) / (times[1] - times[0]),
+            tolerance=1e-4,
+        )
 
 
 def multiplier() -> Iterator[Observation]:
     """One generation of finite training from small logits, both signs averaged."""
     size = 1e-4
-    for temperature, time in ((0.5, 3.0), (2.0, 6.0)):
-        ends = _trained(temperature, time, size * DIRECTION)
+    for temperature, time, num_outcomes in ((0.5, 3.0, 4), (2.0, 6.0, 4), (0.8, 2.0, 3)):
+        direction = simplex.centre(MODEL[:num_outcomes])
+        ends = _trained(temperature, time, size * direction)
         odd = (ends[0] - ends[1]) / (2 * size)
         yield Observation(
-            f"one generation, T = {temperature}, τ = {time}",
-            {"temperature": temperature, "time": time, "num_outcomes": 4},
-            odd @ DIRECTION / (DIRECTION @ DIRECTION),
+            f"one generation, K = {num_outcomes}, T = {temperature}, τ = {time}",
+            {"temperature": temperature, "time": time, "num_outcomes": num_outcomes},
+            odd @ direction / (direction @ direction),
             tolerance=10 * size**2 + 1e-8,
         )
 
@@ -149,17 +154,25 @@ def off_ray() -> Iterator[Observation]:
 
 def finite_training() -> Iterator[Observation]:
     """Many generations, each trained for a finite time, from models with one mode and with two."""
-    time, generation = 8.0, 1000
-    loop = _online(0.5, learner=GradientFlow(time))
-    models = jnp.array([LEADER, LEADERS])
-    late = run(loop, models, generation, save_at=[generation]).value[0]
-    for modes, value in zip((1, 2), simplex.tail_probability(late), strict=True):
-        yield Observation(
-            f"K = 4, {modes} modes, T = 1/2, τ = {time}, generation {generation}",
-            {"num_outcomes": 4, "time": time, "generation": generation, "num_modes": modes},
-            value,
-            tolerance=_late_tolerance(value, 4, modes, generation * time),
-        )
+    for models, modes, time, generation in (
+        ([LEADER, LEADERS], (1, 2), 8.0, 1000),
+        ([LEADERS[:3]], (2,), 20.0, 400),
+    ):
+        num_outcomes = len(models[0])
+        loop = _online(0.5, learner=GradientFlow(time))
+        late = run(loop, jnp.array(models), generation, save_at=[generation]).value[0]
+        for number, value in zip(modes, simplex.tail_probability(late), strict=True):
+            yield Observation(
+                f"K = {num_outcomes}, {number} modes, T = 1/2, τ = {time}, generation {generation}",
+                {
+                    "num_outcomes": num_outcomes,
+                    "time": time,
+                    "generation": generation,
+                    "num_modes": number,
+                },
+                value,
+                tolerance=_late_tolerance(value, num_outcomes, number, generation * time),
+            )
 
 
 def lineage() -> Iterator[Observation]:
@@ -185,24 +198,29 @@ def lineage() -> Iterator[Observation]:
         )
 
 
-def mixture_frozen() -> Observation:
+def mixture_frozen() -> Iterator[Observation]:
     """Mixture flow to the teacher of the beginning, and small mixture steps to it as data."""
-    temperature, times = 0.5, (0.5, 1.5)
-    teacher = simplex.probabilities(simplex.temper(MODEL, temperature))
-    loop = _online(temperature, learner=MixtureStep(1.0))
+    times = (0.5, 1.5)
 
-    def steps(count: int) -> Array:
+    def steps(teacher: Array, count: int) -> Array:
         step = MixtureStep(times[1] / count)
         loop = Loop(corpus=Mixed(real=teacher, fraction=1.0), learner=step)
         return simplex.log_probabilities(_last(loop, MODEL, count))
 
-    return Observation(
-        f"mixture flow to a frozen teacher, T = {temperature}, t = {times[1]}",
-        {"logits": MODEL, "temperature": temperature, "time": times[1]},
-        simplex.log_probabilities(_follow(loop, MODEL, times, frozen=True)[1]),
-        tolerance=ERROR,
-        refinement=_refined(times[1], steps),
-    )
+    for model, temperature in ((MODEL, 0.5), (OTHER, 1.8)):
+        loop = _online(temperature, learner=MixtureStep(1.0))
+        values = simplex.log_probabilities(_follow(loop, model, times, frozen=True))
+        teacher = simplex.probabilities(simplex.temper(model, temperature))
+        for time, value in zip(times, values, strict=True):
+            yield Observation(
+                f"mixture flow to a frozen teacher, T = {temperature}, t = {time}",
+                {"logits": model, "temperature": temperature, "time": time},
+                value,
+                tolerance=ERROR,
+                refinement=_refined(time, partial(steps, teacher))
+                if (temperature, time) == (0.5, times[1])
+                else None,
+            )
 
 
 def gap(logits: Array) -> Array:
