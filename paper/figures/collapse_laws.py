@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import flow, tempering
+from fixedpoint.laws import flow, online, tempering
 from paper import press
 
 FAST = {"num_generations": 300, "num_accumulated": 3000, "num_points": 16}
@@ -56,16 +56,16 @@ def compute(
     accumulated = np.unique(np.geomspace(1, num_accumulated, num_points).round().astype(int))
     times = np.geomspace(0.1, LAST_TIME, num_points)
     early = np.linspace(0.5, 18, num_points)
-    online = fp.Loop(sampler=tempered)
+    own = fp.Loop(sampler=tempered)
     mixture = fp.Loop(sampler=tempered, learner=fp.MixtureStep(step_size=1.0))
     refit_law = jnp.stack([tempering.logits(logits0, TEMPERATURE, int(n)) for n in refits])
     data = {
         "start": float(tail(logits0)),
         "refit: x": refits,
-        "refit": lost(online, refits),
+        "refit": lost(own, refits),
         "law of refit": np.asarray(tail(refit_law)),
         "online: x": times,
-        "online": np.asarray(fp.flow(online, logits0, times, observe=tail).value),
+        "online": np.asarray(fp.flow(own, logits0, times, observe=tail).value),
         "law of online": np.asarray(online.collapse_tail(3, times)),
         "mixture: x": early,
         "mixture": np.asarray(fp.flow(mixture, logits0, early, observe=tail).value),

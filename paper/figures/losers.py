@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import tempering
+from fixedpoint.laws import online, tempering
 from paper import press
 
 FAST = {"num_times": 25}
@@ -32,7 +32,7 @@ def compute(num_times: int = 49) -> dict[str, Any]:
     loop = fp.Loop(sampler=fp.Temperature(TEMPERATURE))
     refits = fp.run(loop, logits0, NUM_GENERATIONS, progress=False)
     times = np.geomspace(1e-1, LAST_TIME, num_times)
-    online = fp.flow(loop, logits0, times)
+    moving = fp.flow(loop, logits0, times)
     law = [tempering.logits(logits0, TEMPERATURE, n) for n in range(NUM_GENERATIONS + 1)]
     num_outcomes = len(PROBABILITIES)
     return {
@@ -40,8 +40,8 @@ def compute(num_times: int = 49) -> dict[str, Any]:
         "refit": below_the_mode(refits.value),
         "law of refit": below_the_mode(np.asarray(law)),
         "time": times,
-        "online": below_the_mode(online.value),
-        "tail": np.asarray(simplex.tail_probability(online.value)),
+        "online": below_the_mode(moving.value),
+        "tail": np.asarray(simplex.tail_probability(moving.value)),
         "law of tail": np.asarray(online.collapse_tail(num_outcomes, times)),
         "exponent": float(online.losers_equalise(num_outcomes)),
     }

@@ -8,7 +8,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.kernels import driver, ensemble
-from fixedpoint.laws.flow import online_two_outcomes
+from fixedpoint.laws.online import online_two_outcomes
 from fixedpoint.loop.flow import _growing_steps, _grows_from_rounding, _side_by_side
 
 TIMES = jnp.array([0.0, 0.5, 6.0])

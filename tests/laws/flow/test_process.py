@@ -7,6 +7,7 @@ import pytest
 
 from fixedpoint import simplex
 from fixedpoint.laws import flow as law
+from fixedpoint.laws import online
 from fixedpoint.laws.flow import process
 from fixedpoint.laws.online import process as online_process
 from fixedpoint.loop import Loop, Temperature, flow
@@ -19,7 +20,7 @@ def test_exact_ties_stay_exact_for_ever():
     late = flow(Loop(Temperature(0.5)), LEADERS, [1e3, 1e6], **process.TIGHT).value
     np.testing.assert_array_equal(late[:, 0], late[:, 2])
     tail = simplex.tail_probability(late)[1]
-    np.testing.assert_allclose(tail, law.collapse_tail(4, 1e6, 2), rtol=1e-3)
+    np.testing.assert_allclose(tail, online.collapse_tail(4, 1e6, 2), rtol=1e-3)
 
 
 def test_the_order_of_the_outcomes_is_kept_and_majorised():
@@ -67,8 +68,8 @@ def gap_of(logits: jax.Array) -> jax.Array:
 @pytest.mark.parametrize("modes", [1, 2])
 def test_the_late_tolerance_shrinks_with_time(modes):
     early, late = (
-        process._late_tolerance(law.collapse_tail(4, t, modes), 4, modes, t)
-        / law.collapse_tail(4, t, modes)
+        process._late_tolerance(online.collapse_tail(4, t, modes), 4, modes, t)
+        / online.collapse_tail(4, t, modes)
         for t in (1e2, 1e6)
     )
     assert late < early / 10

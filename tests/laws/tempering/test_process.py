@@ -30,7 +30,7 @@ def test_one_generation_at_the_recovery_temperature_restores_the_model(temperatu
 
 
 def test_at_temperature_one_nothing_moves_on_any_road():
-    for learner, error in process.roads().values():
+    for learner, error in process.roads():
         still = process.generations(1.0, process.MODEL, 3, learner)
         np.testing.assert_allclose(
             fp.simplex.centre(still), fp.simplex.centre(process.MODEL), atol=error
