@@ -264,20 +264,20 @@ print(f"τ = 1, K = 3, T = 1/2: small logits at rest times {found:.4f}, predicte
 # %%
 five = simplex.logits(jnp.array([0.3, 0.26, 0.2, 0.14, 0.1]))
 times = np.geomspace(0.1, 1e6, 60)
-online = np.asarray(fp.flow(fp.Loop(sampler=fp.Temperature(0.5)), five, times).value)
+moving = np.asarray(fp.flow(fp.Loop(sampler=fp.Temperature(0.5)), five, times).value)
 refitted = np.asarray([tempering.logits(five, 0.5, n) for n in range(8)])
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.7))
 left.plot(refitted[:, 1:] - refitted[:, :1], "o-", markersize=3, linewidth=1)
 left.set(title="refits", xlabel="generation", ylabel="logit below the mode's (nats)")
-right.semilogx(times, online[:, 1:] - online[:, :1], linewidth=1)
+right.semilogx(times, moving[:, 1:] - moving[:, :1], linewidth=1)
 right.set(title="own teacher", xlabel="time (rate × steps)")
 _ = right.legend([f"outcome {i}" for i in range(2, 6)])
 
 # %%
-gaps = online[:, 1] - online[:, -1]
+gaps = moving[:, 1] - moving[:, -1]
 slope = np.polyfit(np.log(times[-12:]), np.log(gaps[-12:]), 1)[0]
-tail = np.asarray(simplex.tail_probability(online))
+tail = np.asarray(simplex.tail_probability(moving))
 print(f"gap between the first and the last loser: {gaps[0]:.3f} at first, {gaps[-1]:.3f} at last")
 print(f"its slope in log t: {slope:.4f}, predicted {-online.losers_equalise(5):.4f}")
 print(
