@@ -10,7 +10,6 @@ The command, the tests, the notebooks and the marks in the paper all call `verif
 """
 
 import contextlib
-import functools
 import importlib
 import json
 import math
@@ -440,14 +439,6 @@ def confront(equation: Equation, answer: Any = None) -> Comparison:
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _observed(label: str) -> list[Observation]:
-    equation = equations()[label]
-    made = implementation(equation, "process")()
-    several = [made] if isinstance(made, Observation) else list(made)
-    return [o if isinstance(o, Observation) else o.observed(equation) for o in several]
-
-
 def observed(equation: Equation) -> list[Observation]:
     """Run the experiments of an equation, once a process.
 
@@ -462,7 +453,18 @@ def observed(equation: Equation) -> list[Observation]:
         >>> [o.arguments["temperature"] for o in observed(equations()["tempering.logits"])][:1]
         [0.8]
     """
-    return _observed(equation.label)
+    process = implementation(equation, "process")
+    if process not in _OBSERVED:
+        made = process()
+        several = [made] if isinstance(made, Observation) else list(made)
+        _OBSERVED[process] = [
+            one if isinstance(one, Observation) else one.observed(equation) for one in several
+        ]
+    return _OBSERVED[process]
+
+
+_OBSERVED: dict[Callable[..., Any], list[Observation]] = {}
+"""What the processes have shown so far, of this program."""
 
 
 def unvaried(equation: Equation) -> list[str]:

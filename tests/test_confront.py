@@ -3,6 +3,7 @@
 import sys
 import types
 from dataclasses import replace
+from typing import Any
 
 import mpmath
 import numpy as np
@@ -35,7 +36,7 @@ def equation(**changes):
     return Equation(**{**fields, **changes})
 
 
-def observation(value=8.0, **changes):
+def observation(value: Any = 8.0, **changes):
     fields = {
         "what": "three doublings",
         "arguments": {"base": 2.0, "generation": 3},
@@ -233,7 +234,7 @@ def test_a_near_miss_without_a_value_is_not_rejected(pretend, wrong):
 
 def test_a_near_miss_of_another_shape_is_not_rejected_but_a_constant_is(pretend):
     solution, process = pretend
-    entries = sp.IndexedBase("v")
+    entries: Any = sp.IndexedBase("v")
     vectors = {
         "symbols": {"entries": entries},
         "rhs": entries[OUTCOME] ** 2,

@@ -1,6 +1,7 @@
 """The SymPy twin of the loop is the loop: one generation of each part, by both."""
 
 import inspect
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -202,7 +203,7 @@ def test_logits_that_add_up_to_0_take_the_step_itself():
 @pytest.mark.parametrize("over", [-2, -1, 0, 1, 3])
 def test_sums_and_products_are_unrolled_to_the_same_end(over):
     n, j = sp.symbols("n j", integer=True, positive=True)
-    h = sp.IndexedBase("h", positive=True)
+    h: Any = sp.IndexedBase("h", positive=True)
     for node in (sp.Sum, sp.Product):
         whole = node(h[j] + j, (j, 1, n + over))
         unrolled = symbolic.unrolled(whole, n)
@@ -211,7 +212,8 @@ def test_sums_and_products_are_unrolled_to_the_same_end(over):
 
 
 def test_a_part_is_said_on_one_line() -> None:
-    beta, tau = sp.Symbol("beta"), sp.IndexedBase("tau")
+    beta = sp.Symbol("beta")
+    tau: Any = sp.IndexedBase("tau")
     assert symbolic.Temperature(1 / beta).words() == "draws at temperature 1/β"
     assert symbolic.Temperature(tau[2]).words() == "draws at temperature τ₂"
 

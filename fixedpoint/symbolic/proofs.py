@@ -1,7 +1,7 @@
 """The steps of a proof, made from its answer: a wrong answer makes steps that do not close."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import mpmath
 import sympy as sp
@@ -315,7 +315,7 @@ def _is_zero_fraction(expression: Any) -> bool:
         lambda part: powers(part.base, part.exp),
     ).replace(sp.exp, exponentials)
     names: dict[Any, Any] = {}
-    for part in sp.postorder_traversal(plain):
+    for part in cast(Any, sp.postorder_traversal(plain)):
         if (part.is_Pow and not part.exp.is_Integer) or isinstance(part, (sp.exp, sp.log)):
             names.setdefault(part, sp.Dummy())
     named = plain.xreplace(names)

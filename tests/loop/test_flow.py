@@ -1,5 +1,7 @@
 """The loop in continuous time, against exact solutions."""
 
+from typing import Any
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -69,7 +71,7 @@ def test_a_small_gap_grows_in_the_right_time(dtype, tolerance):
         reached = float(states[0]) - float(states[1])
         with mpmath.workdps(30):
             # In log z the speed is nearly constant while the gap is small.
-            elapsed = mpmath.quad(
+            elapsed: Any = mpmath.quad(
                 lambda y, T=T: (
                     mpmath.e**y
                     / (mpmath.tanh(mpmath.e**y / (2 * T)) - mpmath.tanh(mpmath.e**y / 2))

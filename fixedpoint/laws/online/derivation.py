@@ -6,7 +6,7 @@ Proofs in SymPy.
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sympy as sp
 
@@ -663,11 +663,11 @@ def uniform_rate(answer: Any) -> list[Step]:
     return steps
 
 
-_power = 1 / T - 1
+_excess: Any = 1 / T - 1
 _q = sp.exp(theta[j]) / total(sp.exp(theta[k]), k)
 _P: Any = sp.Sum(_q, (j, 1, m))
-_C: Any = total(_q ** (1 + _power), j)
-_M: Any = sp.Sum(_q ** (1 + _power), (j, 1, m)) / _P
+_C: Any = total(_q ** (1 + _excess), j)
+_M: Any = sp.Sum(_q ** (1 + _excess), (j, 1, m)) / _P
 _x_top: Any = sp.Sum(_q**2, (j, 1, m)) / _P
 _x_rest: Any = sp.Sum(_q**2, (j, m + 1, K)) / (1 - _P)
 _majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
@@ -820,10 +820,10 @@ def mixture_online(answer: Any) -> list[Step]:
         P, start = sp.symbols(f"P1:{size + 1}", positive=True), symbolic.shares(size, "q")
         moved = symbolic.written_out(answer.xreplace({root: s}), start)
         speeds = [sp.diff(value, s) for value in moved]
-        known = dict(zip((sp.log(x) for x in P), moved, strict=True))
+        known: Any = dict(zip((sp.log(x) for x in P), moved, strict=True))
         # dp/dt + p = p ds/dt ∂A/∂s, in logarithms and up to log ds/dt.
         logs = [
-            sp.expand_log(sp.log((v + x) / x), force=True).subs(known) - sp.log(speed)
+            cast(Any, sp.expand_log(sp.log((v + x) / x), force=True)).subs(known) - sp.log(speed)
             for v, x, speed in zip(velocity(loop, P), P, speeds, strict=True)
         ]
         excess = symbolic.written_out(root.args[0](s), start)

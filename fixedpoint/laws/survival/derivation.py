@@ -343,7 +343,9 @@ def absorption(answer: Any) -> list[Step]:
         p = [1 - lost, *[lost / (size - 1)] * (size - 1)]
         data = [1, *[0] * (size - 1)]
         left: Any = 1 - TEMPERED.learner(p, data)[0]
-        pace: Any = sp.diff(left, lost, 2).subs(lost, 0) / 2
+        bend: Any = sp.diff(left, lost, 2)
+        slope: Any = sp.diff(left, lost)
+        pace = bend.subs(lost, 0) / 2
         found, sizes = sp.sympify(answer).subs(K, size), {"K": size}
         drawn = sum(TEMPERED.drawn(p)[1:]) / lost ** (1 / T)
         kept = sp.simplify(drawn.subs(T, 1 / b)).subs(lost, 0)
@@ -352,7 +354,7 @@ def absorption(answer: Any) -> list[Step]:
                 "drawing the leader, the others together fall from x to x − x² Kη/(K − 1) + O(x³)",
                 [
                     left.subs(lost, 0),
-                    sp.diff(left, lost).subs(lost, 0) - 1,
+                    slope.subs(lost, 0) - 1,
                     pace + size * eta / sp.Integer(size - 1),
                 ],
                 sizes=sizes,

@@ -748,7 +748,7 @@ def majorisation(answer: Any) -> list[Step]:
         steps += [
             Step(
                 "dP/dβ = Σ p_i p_j (θ_i - θ_j) over pairs across the cut",
-                sum(p[:number]).diff(beta) - pairs,
+                sp.diff(sum(p[:number]), beta) - pairs,
                 reduce=elementary,
                 sizes=sizes,
             ),

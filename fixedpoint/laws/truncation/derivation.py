@@ -195,7 +195,7 @@ def nucleus_boundary(answer: Any) -> list[Step]:
     return [
         Step(
             "½ E[(p' − p)²] d²/dp² of the claimed time is −1, and E[p' − p] = 0",
-            [noise / 2 * sp.diff(time, p, 2) + 1, drift],
+            [cast(Any, noise) / 2 * sp.diff(time, p, 2) + 1, drift],
         ),
         Step(
             "it is 0 at p = 1 − π and at p = π", [time.subs(p, 1 - nucleus), time.subs(p, nucleus)]
