@@ -335,11 +335,11 @@ CHAINS = {
     "first_generation": (CHAIN.first_generation, {"logits": [np.zeros(2), [0.0, -INF]]}),
     "fixation_time": (
         chain.fixation_time,
-        {"probabilities": POOLS["probabilities"], "num_samples": COUNTS},
+        {"logits": MODELS, "num_samples": COUNTS},
     ),
     "survivors": (
         chain.survivors,
-        {"probabilities": POOLS["probabilities"], "num_samples": COUNTS, "generation": [0, 3]},
+        {"logits": MODELS, "num_samples": COUNTS, "generation": [0, 3]},
     ),
     "ancestors": (chain.ancestors, {"num_samples": COUNTS, "generation": [0, 3]}),
     "traces_mean": (
@@ -369,7 +369,7 @@ GROUPS = {
     "run": (RUNS, 12),
     "chain": (CHAINS, 10),
 }
-COMMAND = 9
+COMMAND = 4
 """Of a hundred cases; the rest are the groups'."""
 
 DOCUMENTED = {

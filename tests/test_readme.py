@@ -59,9 +59,6 @@ def test_how_many_laws_are_proved_is_what_the_register_says():
     assert conjectures == sum(equation.kind == "conjecture" for equation in register.values())
     held = len(register), len(register) - conjectures, conjectures
     assert tuple(map(int, counts)) == held
-    # "At present it closes all": no step asks for rational points.
-    laws = Path(fixedpoint.__file__).parent / "laws"
-    assert not [f for f in laws.glob("*/derivation.py") if 'method="points"' in f.read_text()]
 
 
 def test_every_label_and_name_that_the_readme_mentions_exists():

@@ -266,6 +266,9 @@ def follow(loop: fp.Loop, model: Array) -> Paths:
                 source = source[-1]
             p = np.asarray(fp.simplex.probabilities(source))
             chance = chance * ways[drawn] * np.prod(p**seen, -1)
+        # What cannot happen may leave no model: it stays where it began, with a chance of 0.
+        ended = ~jnp.isfinite(jnp.max(state, -1)) & ~(chance > 0)
+        state = jnp.where(ended[:, None], initial, state)
         models[t] = state
     return Paths(chance, {t: models[t] for t in GENERATIONS if t <= last}, batches and not samples)
 

@@ -255,7 +255,8 @@ class Equation:
     @property
     def tied(self) -> bool:
         """Whether the proof takes the answer, so that it cannot pass without looking at it."""
-        return self.proof is not None and bool(inspect.signature(self.proof).parameters)
+        asked = inspect.signature(self.proof).parameters if self.proof else {}
+        return any(one.default is one.empty for one in asked.values())
 
     def steps(self, answer: Any = None) -> list[Step]:
         """The steps of the proof, of the right-hand side or of another answer.

@@ -49,6 +49,7 @@ def given(part: Any, values: Mapping[Any, Any]) -> Any:
 
     Example:
         >>> import sympy as sp
+        >>> from fixedpoint.symbolic import Fresh
         >>> n = sp.Symbol("n")
         >>> given(Loop(corpus=Fresh(n)), {n: 3}).corpus
         Fresh(num_samples=3)
@@ -87,6 +88,7 @@ def mean(loop: Loop, p: Vector, quantity: Quantity) -> Any:
 
     Example:
         >>> import sympy as sp
+        >>> from fixedpoint.symbolic import Fresh, heterozygosity
         >>> half = [sp.Rational(1, 2)] * 2
         >>> mean(Loop(corpus=Fresh(2)), half, heterozygosity)
         1/4

@@ -95,7 +95,7 @@ def reference(equation, arguments, expected, name, direction):
     """Slope of the equation along a direction of one argument; None where it has no value."""
     if expected is not None and any(abs(v) > 1e5 for v in np.ravel(list_of(arguments))):
         return None  # a million powers of a temperature: 50 digits would take a million as well
-    if equation.quantity == "majorisation" and np.any(np.diff(arguments["logits"]) >= 0):
+    if equation.name == "majorisation" and np.any(np.diff(arguments["logits"]) >= 0):
         return None  # its outcomes are in descending order, and a tie has no slope
     if equation.label == "resampling.spectrum" and arguments["order"] > arguments["num_samples"]:
         return None  # 0 for whole numbers of samples alone

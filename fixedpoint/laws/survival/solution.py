@@ -51,7 +51,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
 
     Example:
         >>> import jax.numpy as jnp
-        >>> float(transience(jnp.zeros(3), jnp.ones(3), 1.0)) * 27  # (1/2)(1/9)(1/3)(−2)
+        >>> round(float(transience(jnp.zeros(3), jnp.ones(3), 1.0)) * 27, 12)  # (1/2)(1/9)(1/3)(−2)
         -1.0
 
     References:
