@@ -182,7 +182,7 @@ def storage_horizon(
     References:
         Elementary.
     """
-    if stored_as not in ("probabilities", "logits"):
+    if not isinstance(stored_as, str) or stored_as not in ("probabilities", "logits"):
         raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
     R, T, tolerance = simplex.scalars(logit_range, temperature, tolerance)
     info = jnp.finfo(dtype)

@@ -328,6 +328,8 @@ def survivors(
     """
     n = checks.check_count(num_samples, "num_samples")
     asked = [checks.check_count(t, "generation", minimum=0) for t in np.ravel(generation).tolist()]
+    if not asked:
+        raise ValueError(f"`generation` must have an entry; got shape {np.shape(generation)}.")
     later = sorted({t for t in asked if t})
     if later and min(2 * n // FEW_ANCESTORS, later[-1]) > MOST_GENERATIONS:
         raise ValueError(

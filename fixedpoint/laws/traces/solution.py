@@ -81,7 +81,7 @@ def displacement(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    h, eta = simplex.per_distribution(heterozygosity, step_size)
+    h, eta = simplex.per_distribution(jnp.atleast_1d(heterozygosity), step_size)
     h, B = simplex.per_distribution(h, num_samples)
     return jnp.sum(eta**2 / B * h, -1)
 
