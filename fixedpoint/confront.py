@@ -518,7 +518,7 @@ def fell(equation: Equation, num_points: int = 6) -> list[Fall]:
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> all(fall.confrontation for fall in fell(equations()["recovery.storage_hot"]))
+        >>> all(fall.confrontation for fall in fell(equations()["real_data.one_real_sample"]))
         True
     """
     with jax.enable_x64(True):
