@@ -13,6 +13,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -259,7 +260,11 @@ def follow(loop: fp.Loop, model: Array) -> Paths:
         seen = counts[drawn].astype(float)
         if samples:
             now = eqx.tree_at(lambda one: one.corpus, loop, told(loop.corpus, jnp.asarray(seen)))
-        state, memory = now.generation(state, initial, memory, jax.random.fold_in(key, t))
+        # As within `run`, where a path that cannot happen may be left without an outcome.
+        step = partial(now.generation, initial=initial, key=jax.random.fold_in(key, t))
+        lifted = jax.tree.map(lambda x: jnp.asarray(x)[None], (state, memory))
+        moved = jax.vmap(lambda s, m, step=step: step(s, memory=m))(*lifted)
+        state, memory = jax.tree.map(lambda x: x[0], moved)
         if samples:
             source = memory
             while isinstance(source, tuple):  # of an average, its weight and what is inside

@@ -542,6 +542,8 @@ def binomial(
         rows[np.isneginf(log_p), 0] = rows[np.isneginf(log_q), n] = 1
         log_odds = np.where(sure, 0, log_p - log_q)[:, None]
         mode = np.minimum((n + 1) * np.exp(log_p[:, None]), n).astype(int)
+        # A row that is sure is not taken from the products, which must stay finite all the same.
+        mode = np.where(sure[:, None], n // 2, mode)
         with np.errstate(under="ignore", over="ignore"):
             # Odds beyond e^709 overflow on the side of the mode where there is nothing.
             up, down = (n - k) / (k + 1) * np.exp(log_odds), (k + 1) / (n - k) * np.exp(-log_odds)

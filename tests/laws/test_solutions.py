@@ -99,6 +99,8 @@ def reference(equation, arguments, expected, name, direction):
         return None  # its outcomes are in descending order, and a tie has no slope
     if equation.label == "resampling.spectrum" and arguments["order"] > arguments["num_samples"]:
         return None  # 0 for whole numbers of samples alone
+    if equation.label == "truncation.nucleus_support" and arguments["mass"] == 1:
+        return None  # a count that jumps there
     with mpmath.workdps(70):
         at = np.array(arguments[name], dtype=object)
         # A root of the reference itself is exact to some 30 digits.
@@ -197,6 +199,11 @@ def test_slopes_known_by_hand():
     """Where the equation has no value, or none that 50 digits could tell from a limit."""
     theta = jnp.array([1.3, -0.4, 0.2, -2.1])
     variance = float(jnp.var(theta))
+    info, decay = np.finfo(np.float32), math.log(2)
+    rest = 0.1 - float(info.eps) / 2
+    range_left = decay - math.log(float(info.smallest_subnormal))
+    range_left -= math.log1p(1 / (7 * decay)) - math.log(rest)
+    growing = 1 / (49 * decay) / (1 + 1 / (7 * decay)) / range_left
     for at, call, wanted in [
         # T where Tⁿ overflows, and the generation at T = ∞: the uniform law does not move.
         (1.1, lambda T: tempering.logits(theta, T, 1e6)[1], 0),
@@ -212,7 +219,7 @@ def test_slopes_known_by_hand():
         (0.7, lambda gap: tempering.mode_limit(gap, 2, 3, 0.0, 4), 0),
         (0.7, lambda gap: tempering.generations_to_collapse(gap, 2, 3, 0.0, 1e-6), 0),
         # log(λ/R)/log(1/T) below T = 1, d/(u R) or d/u from there on.
-        (7.0, lambda R: recovery.storage_horizon(R, 0.5, jnp.float32), -1 / 7 / math.log(2)),
+        (7.0, lambda R: recovery.storage_horizon(R, 0.5, jnp.float32), (growing - 1 / 7) / decay),
         (7.0, lambda R: recovery.storage_horizon(R, 1.0, jnp.float32), 0),
         (7.0, lambda R: recovery.storage_horizon(R, 2.0, jnp.float32), 0),
         (
