@@ -128,7 +128,7 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
         inf
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/metastability/derivation.py`).
     """
     theta, n = simplex.per_distribution(logits, num_samples)
     p = simplex.probabilities(theta)
@@ -188,7 +188,7 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
         0.551492
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/metastability/derivation.py`).
     """
     return staircase(2, temperature)
 
@@ -213,7 +213,7 @@ def action_series(temperature: Number) -> Float[Array, "*batch"]:
         0.123926
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/metastability/derivation.py`).
     """
     (T,) = simplex.scalars(checks.check_range(temperature, "temperature", "[1, inf]"))
     eps = 1 - 1 / T
@@ -247,7 +247,7 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
         Array([0.551492, 0.324784, 0.231057], dtype=float64)
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/metastability/derivation.py`).
     """
     K, T = simplex.scalars(num_outcomes, temperature)
     hot = (T > 1) & jnp.isfinite(T)

@@ -80,7 +80,7 @@ def immigration_pseudo(
         1.0
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/real_data/derivation.py`).
     """
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, m = simplex.per_distribution(theta, num_samples)
@@ -113,7 +113,7 @@ def immigration_stratified(
         1.0
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/real_data/derivation.py`).
     """
     if not isinstance(num_real, Tracer) and not isinstance(num_samples, Tracer):
         checks.check_range(np.divide(num_real, num_samples), "num_real / num_samples", "(0, 1]")
@@ -243,7 +243,7 @@ def partial_refit(
         400.0
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/real_data/derivation.py`).
     """
     eta, B, m = simplex.scalars(step_size, batch_size, num_steps)
     return eta * special.complement_of_power(eta, 2 * m) / ((2 - eta) * B)
@@ -277,7 +277,7 @@ def partial_refit_data(
         0.75
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/real_data/derivation.py`).
     """
     eta, m, n = simplex.scalars(step_size, num_steps, num_samples)
     moved = special.complement_of_power(eta, m)

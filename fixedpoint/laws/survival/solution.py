@@ -55,7 +55,7 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
         -1.0
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     checks.check_range(subset, "subset", "[0, 1]")
     checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"))
@@ -98,7 +98,7 @@ def transience_every_step(
         0.048679
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     eta, B, size = simplex.scalars(step_size, num_samples, num_alive)
     # Divided by η², which underflows.
@@ -133,7 +133,7 @@ def absorption(
         0.01
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     K, eta, n = simplex.scalars(num_outcomes, step_size, generation)
     return (K - 1) / (K * eta * n)
@@ -170,7 +170,7 @@ def winner(
         0.000833
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
     checks.check_float64(z, "logit_gap")
@@ -228,7 +228,7 @@ def stationary(
         0.421052632
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     K, T, eta, B = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
     return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
@@ -257,7 +257,7 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
         0.00050025
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     K, v = simplex.scalars(num_outcomes, variance)
     edges = (K - 1) * jnp.exp(-v / 2)
@@ -290,7 +290,7 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
         [0.4333 0.3333 0.2333]
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     checks.check_logits(checks.check_range(logits0, "logits0", "(-inf, inf)"), "logits0")
     theta, log_n = simplex.per_distribution(logits0, log_generation)
@@ -320,7 +320,7 @@ def survival(
         0.1
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     K, z, log_n = simplex.scalars(num_outcomes, logit_gap, log_generation)
     return (z / log_n) ** (2 - 2 / K)
@@ -346,7 +346,7 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
         5.0
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/survival/derivation.py`).
     """
     p, elapsed = simplex.scalars(level, log_ratio)
     return elapsed / (2 * (jnp.log1p(-p) - jnp.log(p)))

@@ -42,7 +42,7 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
         (4.0, 25.0)
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/truncation/derivation.py`).
     """
     return _staying(*simplex.per_distribution(logits0, mass))
 
@@ -86,7 +86,7 @@ def nucleus_boundary(
         294.5
 
     References:
-        Derived here (`laws/resampling/derivation.py`).
+        Derived here (`laws/truncation/derivation.py`).
     """
     z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
     whole = mass == 1  # nothing is cut; the slope is infinite there

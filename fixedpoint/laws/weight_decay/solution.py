@@ -38,7 +38,7 @@ def weight_decay(
         0.6666666666666666
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/weight_decay/derivation.py`).
     """
     h, eta, lam, B = simplex.scalars(heterozygosity, step_size, weight_decay, num_samples)
     _check_decay(eta, lam)
@@ -69,7 +69,7 @@ def memory_time(
         [ 1. -1.]
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/weight_decay/derivation.py`).
     """
     eta, lam, n = simplex.scalars(step_size, weight_decay, generation)
     _check_decay(eta, lam)
@@ -106,7 +106,7 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
         -0.25
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/weight_decay/derivation.py`).
     """
     z, kappa = simplex.scalars(logit_gap, noise_ratio)
     z = jnp.abs(z)
@@ -137,7 +137,7 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
         (0.0, 0.0)
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/weight_decay/derivation.py`).
     """
     checks.check_range(chart, "chart", "[1, 2]", whole=True)
     kappa, c = simplex.scalars(noise_ratio, chart)
@@ -171,7 +171,7 @@ def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
         0.25
 
     References:
-        Derived here (`laws/traces/derivation.py`).
+        Derived here (`laws/weight_decay/derivation.py`).
     """
     return _lowest_probability(*simplex.scalars(weight_decay))
 
