@@ -224,3 +224,18 @@ def test_what_vanishes_is_told_from_what_does_not() -> None:
     assert symbolic.elementary(power / (power + y) + y / (y + x ** (1 / T)) - 1) == 0
     assert symbolic.elementary(sp.log(x**T * y) - T * sp.log(x) - sp.log(y)) == 0
     assert symbolic.elementary(power - x**T) != 0
+
+
+def test_an_answer_is_compared_at_numbers_to_fifty_digits() -> None:
+    x = sp.Symbol("x", positive=True)
+    right = symbolic.at_numbers(sp.sqrt(x), [({x: 2}, sp.sqrt(2))], "the root of 2", x=2)
+    near = sp.sqrt(2) + sp.Rational(1, 10**30)
+    wrong = symbolic.at_numbers(sp.sqrt(x), [({x: 2}, near)], "nearly the root of 2", x=2)
+    assert right.closes()
+    assert not wrong.closes()
+
+
+def test_outcomes_that_survive_are_counted_among_numbers_of_sympy() -> None:
+    assert symbolic.num_surviving([HALF, sp.Integer(0), HALF]) == 2
+    with pytest.raises(ValueError, match="`p` must be numbers"):
+        symbolic.num_surviving(symbolic.shares(2))
