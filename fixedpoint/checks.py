@@ -191,10 +191,10 @@ def check_float64(value: Any, name: str) -> Any:
         ValueError: If the value is of another type.
 
     Example:
-        >>> check_float64(jnp.float32(1.0), "logit_gap")
+        >>> check_float64(jnp.float32(1.0), "gap")
         Traceback (most recent call last):
         ...
-        ValueError: `logit_gap` must be float64 (set jax_enable_x64); got float32.
+        ValueError: `gap` must be float64 (set jax_enable_x64); got float32.
     """
     if value.dtype != jnp.float64:
         raise ValueError(f"`{name}` must be float64 (set jax_enable_x64); got {value.dtype}.")
@@ -427,7 +427,7 @@ _OF_DISTRIBUTIONS: dict[str, Callable[[Any, str], Any]] = {
 
 _RULES = {
     **dict.fromkeys(
-        ["logits", "logits0", "logits_initial", "logits_other", "logits_real", "logits_target"],
+        ["logits", "logits_initial", "logits_other", "logits_real", "logits_target"],
         "logits",
     ),
     **dict.fromkeys(["temperature", "temperatures", "inverse_temperature"], "[0, inf]"),
@@ -435,7 +435,7 @@ _RULES = {
     **dict.fromkeys(["time", "weight_decay", "diffusion_time", "log_generation"], "[0, inf)"),
     **dict.fromkeys(["step_size", "tolerance", "variance"], "(0, inf)"),
     **dict.fromkeys(["fraction", "mass", "probability", "heterozygosity"], "[0, 1]"),
-    **dict.fromkeys(["gap", "gap_initial", "gap_target", "logit_gap"], "(-inf, inf)"),
+    **dict.fromkeys(["gap", "gap_initial", "gap_target"], "(-inf, inf)"),
     **dict.fromkeys(["num_samples", "num_outcomes", "num_modes", "num_runners_up"], ">= 1"),
     **dict.fromkeys(["batch_size", "num_steps"], ">= 1"),
     "generation": ">= 0",

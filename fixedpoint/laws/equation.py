@@ -495,10 +495,6 @@ class Argument:
         """The same argument, drawn from `low` to `high`, as another kind of number if need be."""
         return replace(self, domain=(low, high), kind=kind or self.kind)
 
-    def called(self, name: str) -> "Argument":
-        """The same argument under another keyword."""
-        return replace(self, name=name)
-
     def written(self, symbol: Any) -> "Argument":
         """The same argument under another letter, where a proof needs the usual one for more."""
         return replace(self, symbol=symbol)

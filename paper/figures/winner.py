@@ -75,7 +75,7 @@ def compute(
             float(
                 derivation.winner.evaluate(
                     {
-                        "logit_gap": GAP,
+                        "gap": GAP,
                         "temperature": 0.5,
                         "step_size": step_size,
                         "num_samples": 1,

@@ -38,7 +38,7 @@ LOST = jnp.array([0.4, -jnp.inf, 0.0])
         (lambda: flow.frozen_one_hot_target(THETA, 1.0, 7), r"`target` must be .* in \[0, 3\)"),
         (lambda: families.poisson(5.0, jnp.inf, num_terms=100), "`temperature` must be"),
         (lambda: survival.winner(1.0, 1.5, 0.1), r"`temperature` must be in .*1\)"),
-        (lambda: survival.winner(-1.0, 0.5, 0.1), "`logit_gap` must be positive"),
+        (lambda: survival.winner(-1.0, 0.5, 0.1), "`gap` must be positive"),
         (lambda: survival.stationary(3, 0.5, 0.1, 1), r"`temperature` must be in \(1"),
     ],
 )

@@ -329,10 +329,8 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "log_generation": POSITIVE,
     "log_ratio": FROM_ZERO,
     "log_smallest": POSITIVE,
-    "logit_gap": REAL,
     "logit_range": POSITIVE,
     "logits": REAL,
-    "logits0": REAL,
     "logits_real": REAL,
     "logits_target": REAL,
     "mass": FRACTION,
@@ -400,10 +398,10 @@ OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
     "weight_decay.decay_floor": {"weight_decay": (0.0,)},
     "weight_decay.memory_time": {"weight_decay": (200.0,)},
     "survival.stationary": {"temperature": (1.0,), "num_outcomes": (1,)},
-    "survival.survival": {"logit_gap": POSITIVE},
+    "survival.survival": {"gap": POSITIVE},
     "traces.two_charts": {"step_size": (1.5,)},
     "weight_decay.weight_decay": {"weight_decay": (0.0, 200.0)},
-    "survival.winner": {"logit_gap": POSITIVE, "temperature": (0.0, 1.0)},
+    "survival.winner": {"gap": POSITIVE, "temperature": (0.0, 1.0)},
 }
 assert set(OUTSIDE_IN) <= set(equations()), "a label in OUTSIDE_IN is not registered"
 

@@ -136,7 +136,7 @@ def gini() -> Any:
     gini() * (1 - 1 / n) ** t,
     lhs=r"{\mathbb{E}[1-\sum p_t^2]}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(2, 2000),
         notation.generation(0, 3000),
     ),
@@ -169,7 +169,7 @@ def heterozygosity(answer: Any) -> list[Step]:
     "the number of samples.",
     probability(),
     lhs=r"{\mathbb{P}(p_\infty=e_i)}",
-    of=(notation.logits.called("logits0")(-5, 5),),
+    of=(notation.logits(-5, 5),),
     loop=REFIT,
     source=WRIGHT_FISHER + "; for refits of exponential families Jangjoo, di Sarra, Marsili, "
     "Roudi, Phys. Rev. Lett. 136, 197301 (2026)",
@@ -403,7 +403,7 @@ def exact_share(samples: int) -> Callable[[Any], Any]:
     total(w(probability(i), n), i),
     lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(2, 40),
     ),
     loop=REFIT,
@@ -476,7 +476,7 @@ def share_steps() -> list[Step]:
     lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
     kind="asymptotic",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 10**6),
     ),
     loop=REFIT,
@@ -631,7 +631,7 @@ def expansion(third: Any, constant: Any) -> Any:
     lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap")(-4, 4),
+        notation.gap(-4, 4),
         notation.num_samples(100, 10**6),
     ),
     loop=REFIT,
@@ -684,7 +684,7 @@ def alive(power: Callable[[Any], Any]) -> Any:
     alive(lambda x: G(x, n, t - 1)),
     lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 30),
         notation.generation(1, 40),
     ),
@@ -883,7 +883,7 @@ Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
     lhs=r"{\mathbb{E}\,T_{\text{first loss}}}",
     kind="asymptotic",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 10**6),
     ),
     loop=REFIT,
@@ -954,7 +954,7 @@ def model_entropy() -> Any:
     "entropy, for every number of samples: each generation pays what it changes.",
     model_entropy(),
     lhs=r"{\sum_{t\ge0}\mathbb{E}\,\mathrm{KL}(p_{t+1}\Vert p_t)}",
-    of=(notation.logits.called("logits0")(-4, 4),),
+    of=(notation.logits(-4, 4),),
     loop=REFIT,
     source=DERIVED + "; martingale of sufficient statistics: Jangjoo et al., PRL 136, 197301",
     cites=("jangjoo2026",),
@@ -1010,7 +1010,7 @@ def num_alive() -> Any:
     lhs=r"{S(p)-\mathbb{E}\,S(p')}",
     kind="asymptotic",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 10**6),
     ),
     loop=REFIT,
@@ -1050,7 +1050,7 @@ def entropy_toll(answer: Any) -> list[Step]:
     lhs=r"{\mathbb{E}\sum_{t\ge0}(\#\{i: p_{t,i}>0\}-1)}",
     kind="asymptotic",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 10**6),
     ),
     loop=REFIT,
@@ -1146,7 +1146,7 @@ def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
     truncated(lambda x: G(x, n, t - 1)),
     lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.num_samples(1, 20),
         notation.generation(1, 20),
         notation.kept(1, 6),

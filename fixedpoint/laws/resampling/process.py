@@ -65,7 +65,7 @@ def heterozygosity() -> list[Observation]:
             Observation(
                 what=f"K = 3, n = {num_samples}, {num_generations} generations: all listed",
                 arguments={
-                    "logits0": start,
+                    "logits": start,
                     "num_samples": num_samples,
                     "generation": num_generations,
                 },
@@ -89,7 +89,7 @@ def heterozygosity() -> list[Observation]:
         Observation(
             what="K = 2, n = 4, 8 generations of 20,000 replicates",
             arguments={
-                "logits0": start,
+                "logits": start,
                 "num_samples": num_samples,
                 "generation": num_generations,
             },
@@ -110,7 +110,7 @@ def fixation_probability() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(probs)}, n = {num_samples}: the absorbing chain",
-                arguments={"logits0": start},
+                arguments={"logits": start},
                 value=(counts > 0).T @ end,
                 tolerance=ROUNDING,
             )
@@ -144,7 +144,7 @@ def fixation_time() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(probs)}, n = {num_samples}: the absorbing chain",
-                arguments={"logits0": start, "num_samples": num_samples},
+                arguments={"logits": start, "num_samples": num_samples},
                 value=1 + visits.sum(),
                 tolerance=1e-11,
             )
@@ -153,7 +153,7 @@ def fixation_time() -> list[Observation]:
     observations.append(
         Observation(
             what="K = 8, n = 150: the chain of each outcome against the others",
-            arguments={"logits0": np.log(many).tolist(), "num_samples": 150},
+            arguments={"logits": np.log(many).tolist(), "num_samples": 150},
             value=chain.fixation_time(np.log(many), 150),
             tolerance=1e-9,
         )
@@ -166,7 +166,7 @@ def fixation_time_diffusion() -> list[Observation]:
     return [
         Observation(
             what=f"K = {len(probs)}, n = {num_samples}: the chain of each outcome",
-            arguments={"logits0": logits_of(probs), "num_samples": num_samples},
+            arguments={"logits": logits_of(probs), "num_samples": num_samples},
             value=chain.fixation_time(logits_of(probs), num_samples),
             tolerance=1 + np.log(num_samples) / 2,
         )
@@ -184,7 +184,7 @@ def fixation_time_expansion() -> list[Observation]:
                 Observation(
                     what=f"n = {num_samples}, p = {share}: the absorbing chain",
                     arguments={
-                        "logit_gap": float(np.log(share / (1 - share))),
+                        "gap": float(np.log(share / (1 - share))),
                         "num_samples": num_samples,
                     },
                     value=time[round(share * num_samples)],
@@ -215,7 +215,7 @@ def survivors() -> list[Observation]:
             Observation(
                 what=f"K = 3, n = {num_samples}, {num_generations} generations: all listed",
                 arguments={
-                    "logits0": start,
+                    "logits": start,
                     "num_samples": num_samples,
                     "generation": num_generations,
                 },
@@ -229,7 +229,7 @@ def survivors() -> list[Observation]:
             Observation(
                 what=f"K = 5, n = 20, {num_generations} generations: chains of two, forwards",
                 arguments={
-                    "logits0": np.log(probs).tolist(),
+                    "logits": np.log(probs).tolist(),
                     "num_samples": 20,
                     "generation": num_generations,
                 },
@@ -273,7 +273,7 @@ def first_extinction() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(start)}, n = {num_samples}: the chain of all counts",
-                arguments={"logits0": logits_of(start), "num_samples": num_samples},
+                arguments={"logits": logits_of(start), "num_samples": num_samples},
                 value=chain.absorption(first_loss).mean[found.index(start)],
                 tolerance=0.5 + np.log(num_samples) / 2,
             )
@@ -312,7 +312,7 @@ def entropy_budget() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(probs)}, n = {num_samples}: all generations of the absorbing chain",
-                arguments={"logits0": start},
+                arguments={"logits": start},
                 value=mean_cost(start, num_samples),
                 tolerance=1e-11,
             )
@@ -332,7 +332,7 @@ def entropy_toll() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(probs)}, n = {num_samples}: all corpora",
-                arguments={"logits0": start, "num_samples": num_samples},
+                arguments={"logits": start, "num_samples": num_samples},
                 value=loss,
                 # The next term is (Σ 1/p − 1)/(12 n²).
                 tolerance=sum(1 / p for p in probs) / (6 * num_samples**2),
@@ -349,7 +349,7 @@ def entropy_lifetime() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"K = {len(probs)}, n = {num_samples}: the absorbing chain",
-                arguments={"logits0": logits_of(probs), "num_samples": num_samples},
+                arguments={"logits": logits_of(probs), "num_samples": num_samples},
                 value=len(probs) - 1 + visits @ ((counts > 0).sum(-1) - 1),
                 tolerance=np.log(num_samples),
             )
@@ -377,7 +377,7 @@ def truncation() -> list[Observation]:
             Observation(
                 what=f"K = {len(probs)}, k = {kept}, n = {num_samples}, t = {num_generations}",
                 arguments={
-                    "logits0": start,
+                    "logits": start,
                     "num_samples": num_samples,
                     "generation": num_generations,
                     "kept": kept,

@@ -30,12 +30,12 @@ Number = Real[ArrayLike, "*#batch"]
 
 @checks.arguments()
 def heterozygosity(
-    logits0: Logits, num_samples: Number, generation: Number
+    logits: Logits, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
     """Mean of 1 − Σp² after t generations: (1 − Σp₀²)(1 − 1/n)^t (`resampling.heterozygosity`).
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n ≥ 1, samples a generation.
         generation: t ≥ 0.
 
@@ -54,17 +54,17 @@ def heterozygosity(
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, n = simplex.per_distribution(logits, num_samples)
     theta, t = simplex.per_distribution(theta, generation)
     return simplex.heterozygosity(theta) * special.power_of_complement(1 / n, t)[..., 0]
 
 
 @checks.arguments()
-def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]:
+def fixation_probability(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """Chance that an outcome is the last one left: p_i (`resampling.fixation_probability`).
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
 
     Returns:
         P(p_∞ = e_i) for every outcome i.
@@ -80,7 +80,7 @@ def fixation_probability(logits0: Logits) -> Float[Array, "*batch num_outcomes"]
     References:
         Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    return simplex.probabilities(checks.check_logits(logits0, "logits0"))
+    return simplex.probabilities(checks.check_logits(logits, "logits"))
 
 
 @checks.arguments(order=">= 0")
@@ -134,7 +134,7 @@ def _sum_below(term: Callable[[Array], Array], n: Array, order: Array) -> Array:
 
 
 @checks.arguments(num_samples="")
-def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
+def fixation_time(logits: Logits, num_samples: int) -> Float[Array, "*batch"]:
     """Mean number of generations until one outcome is left (`resampling.fixation_time`).
 
         E T = Σ_i w(p_i),   w(x) = x + Σ_{s≥0} (x − E x^{A_s})   (w(1) = 0)
@@ -143,7 +143,7 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
     generation: A₀ = n, and A_{s+1} is how many of n boxes A_s balls fall into.
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n ≥ 1, a Python integer.
 
     Returns:
@@ -172,7 +172,7 @@ def fixation_time(logits0: Logits, num_samples: int) -> Float[Array, "*batch"]:
             f"`num_samples` must be at most {MOST_SAMPLES:,} (`fixation_time_diffusion` takes any "
             f"number, and is within log(n) generations); got {n:,}."
         )
-    log_p = simplex.log_probabilities(logits0)
+    log_p = simplex.log_probabilities(logits)
     sizes, times = _time_with_ancestors(n)
     # Beyond k = 64 no power p^k but the mode's matters.
     few = sizes <= 64
@@ -212,13 +212,13 @@ def _mode_differs(log_p: Array, sizes: Array, times: Array) -> Array:
 
 
 @checks.arguments()
-def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+def fixation_time_diffusion(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Leading term of the time until one is left (`resampling.fixation_time_diffusion`).
 
         E T ≃ −2n Σ_i (1 − p_i) log(1 − p_i)
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n, large.
 
     Returns:
@@ -236,7 +236,7 @@ def fixation_time_diffusion(logits0: Logits, num_samples: Number) -> Float[Array
     References:
         Kimura and Ohta, Genetics 61:763 (1969), for two outcomes.
     """
-    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, n = simplex.per_distribution(logits, num_samples)
     return -2 * n[..., 0] * _complement_terms(simplex.probabilities(theta))
 
 
@@ -256,7 +256,7 @@ FIXATION_CONSTANT = 0.7217024360518804
 
 
 @checks.arguments()
-def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Array, "*batch"]:
+def fixation_time_expansion(gap: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Time until one of two is left, to the constant term (`resampling.fixation_time_expansion`).
 
         E T ≃ 2nS − [log(npq) + S]/3 − c,   S = −p log p − q log q
@@ -265,7 +265,7 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
     ε_{m+1} = 1 − e^{−ε_m}: what the last few copies of an outcome are worth.
 
     Args:
-        logit_gap: z = log(p/q).
+        gap: z = log(p/q).
         num_samples: n, with np and nq large.
 
     Returns:
@@ -281,7 +281,7 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    n, z = simplex.scalars(num_samples, logit_gap)
+    n, z = simplex.scalars(num_samples, gap)
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)
     S = -jnp.exp(log_p) * log_p - jnp.exp(log_q) * log_q
     return 2 * n * S - (jnp.log(n) + log_p + log_q + S) / 3 - FIXATION_CONSTANT
@@ -289,7 +289,7 @@ def fixation_time_expansion(logit_gap: Number, num_samples: Number) -> Float[Arr
 
 @checks.arguments(num_samples="", generation="")
 def survivors(
-    logits0: Logits, num_samples: int, generation: int | Sequence[int]
+    logits: Logits, num_samples: int, generation: int | Sequence[int]
 ) -> Float[Array, "*batch"]:
     """Mean number of outcomes left after t generations (`resampling.survivors`).
 
@@ -299,7 +299,7 @@ def survivors(
     generation (`fixation_time`).
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n ≥ 1, a Python integer.
         generation: t ≥ 0, a Python integer; or several, which become the last axis.
 
@@ -337,8 +337,8 @@ def survivors(
             f"generation {MOST_GENERATIONS:,} (`survivors_power_law` and `heterozygosity` take "
             f"any number); got {n:,} and generation {later[-1]:,}."
         )
-    p = simplex.probabilities(checks.check_logits(logits0, "logits0"))
-    found = {0: simplex.num_surviving(logits0).astype(p.dtype)}
+    p = simplex.probabilities(checks.check_logits(logits, "logits"))
+    found = {0: simplex.num_surviving(logits).astype(p.dtype)}
     laws = _laws_of_ancestors(n, [t - 1 for t in later]) if later else ()
     for t, law in zip(later, laws, strict=True):
         found[t] = _alive(p, *_padded(*law))
@@ -385,13 +385,13 @@ def survivors_power_law(
 
 
 @checks.arguments()
-def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+def first_extinction(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean time until the first outcome is lost (`resampling.first_extinction`).
 
         E T₁ ≃ ∫₀^∞ ∏_i (1 − e^{−2np_i/t}) dt
 
     Args:
-        logits0: The initial model; outcomes lost already (-inf) do not count.
+        logits: The initial model; outcomes lost already (-inf) do not count.
         num_samples: n, large.
 
     Returns:
@@ -411,7 +411,7 @@ def first_extinction(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Littler, Loss of variability at one locus in a finite population, Math. Biosci. 25:151
         (1975), in the form of a sum over all subsets.
     """
-    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, n = simplex.per_distribution(logits, num_samples)
     if theta.shape[-1] == 1:
         return jnp.full(theta.shape[:-1], jnp.inf, theta.dtype)
     presence = _presence(simplex.log_probabilities(theta))
@@ -644,13 +644,13 @@ def _skewed(z: np.ndarray, variance: Any, third: Any) -> np.ndarray:
 
 
 @checks.arguments()
-def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
+def entropy_budget(logits: Logits) -> Float[Array, "*batch"]:
     """Sum of the divergences of all generations: the initial entropy (`resampling.entropy_budget`).
 
         Σ_{t≥0} E KL(p_{t+1}‖p_t) = S(p₀),   since E S(p') = S(p) − E KL(p'‖p)
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
 
     Returns:
         The sum in nats.
@@ -666,15 +666,15 @@ def entropy_budget(logits0: Logits) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/resampling/derivation.py`).
     """
-    return simplex.entropy(checks.check_logits(logits0, "logits0"))
+    return simplex.entropy(checks.check_logits(logits, "logits"))
 
 
 @checks.arguments()
-def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+def entropy_toll(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Mean loss of entropy in one generation: d/(2n) (`resampling.entropy_toll`).
 
     Args:
-        logits0: The model; -inf marks a lost outcome.
+        logits: The model; -inf marks a lost outcome.
         num_samples: n, large.
 
     Returns:
@@ -692,16 +692,16 @@ def entropy_toll(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]
     References:
         Miller, Note on the bias of information estimates (1955).
     """
-    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, n = simplex.per_distribution(logits, num_samples)
     return (simplex.num_surviving(theta) - 1) / (2 * n[..., 0])
 
 
 @checks.arguments()
-def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*batch"]:
+def entropy_lifetime(logits: Logits, num_samples: Number) -> Float[Array, "*batch"]:
     """Generations times live parameters: E Σ_t d_t ≃ 2nS₀ (`resampling.entropy_lifetime`).
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n, large.
 
     Returns:
@@ -720,7 +720,7 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
         Allelic Entropy and Times until Loss or Fixation of Neutral Polymorphisms, Genes 14:1751
         (2023).
     """
-    theta, n = simplex.per_distribution(logits0, num_samples)
+    theta, n = simplex.per_distribution(logits, num_samples)
     return 2 * n[..., 0] * simplex.entropy(theta)
 
 
@@ -729,7 +729,7 @@ def entropy_lifetime(logits0: Logits, num_samples: Number) -> Float[Array, "*bat
 
 @checks.arguments(num_samples="", generation="")
 def truncation(
-    logits0: Logits, num_samples: int, generation: int | Sequence[int], kept: int
+    logits: Logits, num_samples: int, generation: int | Sequence[int], kept: int
 ) -> Float[Array, "*batch"]:
     """Mean number of outcomes left if the k most probable are drawn (`resampling.truncation`).
 
@@ -737,7 +737,7 @@ def truncation(
     generation on there are no more than k, and truncation does nothing.
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         num_samples: n ≥ 1, a Python integer.
         generation: t ≥ 0, a Python integer; or several, which become the last axis.
         kept: k ≥ 1, a Python integer.
@@ -760,7 +760,7 @@ def truncation(
         Derived here (`laws/resampling/derivation.py`).
     """
     kept = checks.check_count(kept, "kept")
-    theta = simplex.log_probabilities(checks.check_logits(logits0, "logits0"))
+    theta = simplex.log_probabilities(checks.check_logits(logits, "logits"))
     rank = jnp.argsort(jnp.argsort(-theta, -1, stable=True), -1)
     left = survivors(jnp.where(rank < kept, theta, -jnp.inf), num_samples, generation)
     whole = simplex.num_surviving(theta).astype(theta.dtype)

@@ -446,7 +446,7 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
     lhs=r"{\mathbb{P}(\text{the initial mode loses})}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap").written(z),
+        notation.gap.written(z),
         notation.temperature,
         notation.step_size,
         notation.num_samples.written(B),
@@ -474,7 +474,7 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
     edges=tuple(
         Edge(
             {
-                "logit_gap": gap,
+                "gap": gap,
                 "temperature": temperature,
                 "step_size": step_size,
                 "num_samples": num_samples,
@@ -739,7 +739,7 @@ log_ratio, level = sp.symbols("ell p_0", positive=True)
     lhs=r"{\mathbb{P}(\text{$i$ leads at $n$})}",
     kind="conjecture",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.log_generation.written(log_n)(20, 400),
     ),
     loop=replace(TRACES, corpus=Fresh(1)),
@@ -766,7 +766,7 @@ def memory() -> list[Step]:
     kind="conjecture",
     of=(
         notation.num_outcomes(2, 1000),
-        notation.gap.called("logit_gap").written(z)(5, 20),
+        notation.gap.written(z)(5, 20),
         notation.log_generation.written(log_n)(20, 400),
     ),
     loop=replace(TRACES, corpus=Fresh(1)),

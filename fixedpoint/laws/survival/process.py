@@ -247,7 +247,7 @@ def winner() -> list[Observation]:
                 what=f"T = {temperature}, eta = {step_size}, B = {num_samples}, gap {gap}: "
                 "functional equation on a grid",
                 arguments={
-                    "logit_gap": gap,
+                    "gap": gap,
                     "temperature": temperature,
                     "step_size": step_size,
                     "num_samples": num_samples,
@@ -355,7 +355,7 @@ def memory() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"start {start}, eta = 2: shares of the leaders at t = e^{log_generation:g}",
-                arguments={"logits0": list(start), "log_generation": log_generation},
+                arguments={"logits": list(start), "log_generation": log_generation},
                 value=runs.value[0].mean(0),
                 # A share's standard error is at most this.
                 standard_error=0.5 / np.sqrt(num_replicates),
@@ -385,7 +385,7 @@ def survival() -> list[Observation]:
                 what=f"K = {num_outcomes}, eta = 3: never overtaken by t = e^{log_generation:g}",
                 arguments={
                     "num_outcomes": num_outcomes,
-                    "logit_gap": gap,
+                    "gap": gap,
                     "log_generation": log_generation,
                 },
                 value=share,

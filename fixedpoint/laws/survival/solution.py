@@ -139,16 +139,16 @@ def absorption(
     return (K - 1) / (K * eta * n)
 
 
-@checks.arguments(logit_gap="(0, inf)", temperature="(0, 1)")
+@checks.arguments(gap="(0, inf)", temperature="(0, 1)")
 def winner(
-    logit_gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
+    gap: Number, temperature: Number, step_size: Number, num_samples: Number = 1
 ) -> Float[Array, "*batch"]:
     """Chance that the initial mode of two outcomes loses, for small steps (`survival.winner`).
 
         A(z) √(2W/β) Φ(−√(2BW/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
 
     Args:
-        logit_gap: z > 0, the initial mode's logit minus the other's.
+        gap: z > 0, the initial mode's logit minus the other's.
         temperature: T in (0, 1).
         step_size: η > 0.
         num_samples: B ≥ 1.
@@ -172,8 +172,8 @@ def winner(
     References:
         Derived here (`laws/survival/derivation.py`).
     """
-    z, T, eta, B = simplex.scalars(logit_gap, temperature, step_size, num_samples)
-    checks.check_float64(z, "logit_gap")
+    z, T, eta, B = simplex.scalars(gap, temperature, step_size, num_samples)
+    checks.check_float64(z, "gap")
     z, T, B = jnp.broadcast_arrays(z, T, B)
     nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
     y = jnp.multiply.outer((nodes + 1) / 2, z)
@@ -268,12 +268,12 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
 # --- Astronomic horizons --------------------------------------------------------------------------
 
 
-@checks.arguments(logits0="finite logits", log_generation="(0, inf)")
-def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
+@checks.arguments(logits="finite logits", log_generation="(0, inf)")
+def memory(logits: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
     """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`survival.memory`).
 
     Args:
-        logits0: The initial model, finite.
+        logits: The initial model, finite.
         log_generation: log n, large against the centred logits.
 
     Returns:
@@ -292,20 +292,18 @@ def memory(logits0: Logits, log_generation: Number) -> Float[Array, "*batch num_
     References:
         Derived here (`laws/survival/derivation.py`).
     """
-    checks.check_logits(checks.check_range(logits0, "logits0", "(-inf, inf)"), "logits0")
-    theta, log_n = simplex.per_distribution(logits0, log_generation)
+    checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"), "logits")
+    theta, log_n = simplex.per_distribution(logits, log_generation)
     return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
 
 
-@checks.arguments(num_outcomes=">= 2", logit_gap="(0, inf)", log_generation="(0, inf)")
-def survival(
-    num_outcomes: Number, logit_gap: Number, log_generation: Number
-) -> Float[Array, "*batch"]:
+@checks.arguments(num_outcomes=">= 2", gap="(0, inf)", log_generation="(0, inf)")
+def survival(num_outcomes: Number, gap: Number, log_generation: Number) -> Float[Array, "*batch"]:
     """Chance that the leader was never overtaken: (z/log n)^{2 − 2/K} (`survival.survival`).
 
     Args:
         num_outcomes: K ≥ 2.
-        logit_gap: z, how far ahead of all others it started.
+        gap: z, how far ahead of all others it started.
         log_generation: log n, large against z.
 
     Returns:
@@ -322,7 +320,7 @@ def survival(
     References:
         Derived here (`laws/survival/derivation.py`).
     """
-    K, z, log_n = simplex.scalars(num_outcomes, logit_gap, log_generation)
+    K, z, log_n = simplex.scalars(num_outcomes, gap, log_generation)
     return (z / log_n) ** (2 - 2 / K)
 
 

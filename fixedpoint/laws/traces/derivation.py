@@ -512,7 +512,7 @@ def entropy_bias(answer: Any) -> list[Step]:
     4 * sp.cosh(z / 2) ** 2 + z**2 + 2 * s,
     lhs=r"{\mathbb{E}[1/(p_sq_s)+z_s^2]}",
     of=(
-        notation.gap.called("logit_gap")(-8, 8),
+        notation.gap(-8, 8),
         notation.diffusion_time(0, 1000),
     ),
     loop=TRACE,
@@ -631,7 +631,7 @@ def envelope(answer: Any) -> list[Step]:
     lhs=r"{\mathbb{P}(\text{no other outcome in $n$ generations})}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap")(5, 60),
+        notation.gap(5, 60),
         notation.step_size(0.05, 20),
         notation.generation.written(n)(0, 10**9),
     ),
@@ -680,7 +680,7 @@ def gini() -> Any:
     gini() * (1 - eta**2 / B) ** n,
     lhs=r"{\mathbb{E}[1-|p_n|^2]}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.step_size(0.01, 0.95),
         notation.num_samples.written(B)(1, 50),
         notation.generation.written(n)(0, 200),

@@ -226,7 +226,7 @@ def catenoid() -> list[Observation]:
             Observation(
                 what=f"K = 2, gap {gap}, after 1, 4 and 16 generations at s = {time}, extrapolated "
                 "to small steps",
-                arguments={"logit_gap": gap, "diffusion_time": time},
+                arguments={"gap": gap, "diffusion_time": time},
                 value=value,
                 tolerance=error,
                 refinement=Refinement(order=1, step_sizes=steps, values=values),
@@ -282,7 +282,7 @@ def first_surprise() -> list[Observation]:
             observations.append(
                 Observation(
                     what=f"eta = {step_size}, gap {gap}: {number} generations of the leader alone",
-                    arguments={"logit_gap": gap, "step_size": step_size, "generation": number},
+                    arguments={"gap": gap, "step_size": step_size, "generation": number},
                     value=jnp.exp(log_chance),
                     tolerance=float(np.exp(-gap) / (2 * step_size)) + 1e-3 * np.exp(-gap),
                 )
@@ -303,7 +303,7 @@ def two_charts() -> list[Observation]:
             Observation(
                 what=f"eta = {step_size}, B = {num_samples}, {num_generations} mixture steps",
                 arguments={
-                    "logits0": list(start),
+                    "logits": list(start),
                     "step_size": step_size,
                     "num_samples": num_samples,
                     "generation": num_generations,

@@ -231,11 +231,11 @@ def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
 
 
 @checks.arguments()
-def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
+def catenoid(gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
     """Mean of 1/(pq) + z² in the limit of small steps: 4cosh²(z/2) + z² + 2s (`traces.catenoid`).
 
     Args:
-        logit_gap: z = θ₁ − θ₂ at the start.
+        gap: z = θ₁ − θ₂ at the start.
         diffusion_time: s = η²N/B ≥ 0 after N generations.
 
     Returns:
@@ -252,7 +252,7 @@ def catenoid(logit_gap: Number, diffusion_time: Number) -> Float[Array, "*batch"
     References:
         The diffusion: Lattimore, arXiv:2603.10219, at zero gap. The catenoid: derived here.
     """
-    z, s = simplex.scalars(logit_gap, diffusion_time)
+    z, s = simplex.scalars(gap, diffusion_time)
     return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * s
 
 
@@ -304,13 +304,11 @@ def _over_square(x: Array) -> Array:
 
 
 @checks.arguments(generation="[0, inf)")
-def first_surprise(
-    logit_gap: Number, step_size: Number, generation: Number
-) -> Float[Array, "*batch"]:
+def first_surprise(gap: Number, step_size: Number, generation: Number) -> Float[Array, "*batch"]:
     """Chance that only the leader is drawn: (1 + 2ηn e^{−z})^{−1/(2η)} (`traces.first_surprise`).
 
     Args:
-        logit_gap: z, the leader's logit minus the other's, large.
+        gap: z, the leader's logit minus the other's, large.
         step_size: η > 0.
         generation: n ≥ 0, for how long.
 
@@ -328,7 +326,7 @@ def first_surprise(
     References:
         Derived here (`laws/traces/derivation.py`).
     """
-    z, eta, n = simplex.scalars(logit_gap, step_size, generation)
+    z, eta, n = simplex.scalars(gap, step_size, generation)
     return jnp.exp(-jnp.log1p(2 * eta * n * jnp.exp(-z)) / (2 * eta))
 
 
@@ -337,14 +335,14 @@ def first_surprise(
 
 @checks.arguments(step_size="(0, 1]")
 def two_charts(
-    logits0: Logits, step_size: Number, num_samples: Number, generation: Number
+    logits: Logits, step_size: Number, num_samples: Number, generation: Number
 ) -> Float[Array, "*batch"]:
     """Mean of 1 − Σp² if the step is taken on probabilities (`traces.two_charts`).
 
         E[1 − Σp_n²] = (1 − Σp₀²) (1 − η²/B)^n
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         step_size: η in (0, 1] of p' = (1 − η) p + η p̂.
         num_samples: B ≥ 1.
         generation: n ≥ 0.
@@ -366,5 +364,5 @@ def two_charts(
         reward-inaction.
     """
     eta, B, n = simplex.scalars(step_size, num_samples, generation)
-    theta, kept = simplex.per_distribution(logits0, special.power_of_complement(eta**2 / B, n))
+    theta, kept = simplex.per_distribution(logits, special.power_of_complement(eta**2 / B, n))
     return simplex.heterozygosity(theta) * kept[..., 0]

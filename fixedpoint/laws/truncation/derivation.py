@@ -91,7 +91,7 @@ def left_by(weights: list[int], mass: Any) -> Any:
     total(step(probability() - (1 - nucleus) * up_to(OUTCOME)), OUTCOME),
     lhs=r"{m^*}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.mass(0.3, 0.99),
     ),
     loop=EXACT,
@@ -160,7 +160,7 @@ def bounded_time(edge: Any) -> Any:
     lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap")(-1, 1),
+        notation.gap(-1, 1),
         notation.mass(0.75, 0.999),
         notation.num_samples(10, 10**6),
     ),

@@ -37,7 +37,7 @@ def nucleus_support() -> list[Observation]:
         observations.append(
             Observation(
                 what=f"60 words with exponent {exponent}, nucleus {mass}: 60 generations",
-                arguments={"logits0": start, "mass": mass},
+                arguments={"logits": start, "mass": mass},
                 value=end.value[0],
                 tolerance=0.5,
             )
@@ -58,7 +58,7 @@ def nucleus_boundary() -> list[Observation]:
             Observation(
                 what=f"n = {num_samples}, nucleus {mass}, p = {share}: the absorbing chain",
                 arguments={
-                    "logit_gap": float(np.log(share / (1 - share))),
+                    "gap": float(np.log(share / (1 - share))),
                     "mass": mass,
                     "num_samples": num_samples,
                 },

@@ -16,13 +16,13 @@ Number = Real[ArrayLike, "*#batch"]
 
 
 @checks.arguments()
-def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
+def nucleus_support(logits: Logits, mass: Number) -> Float[Array, "*batch"]:
     """Outcomes that nucleus sampling leaves in the end (`truncation.nucleus_support`).
 
         m* = #{m : p_m > (1 − π)(p_1 + … + p_m)},   p_1 ≥ p_2 ≥ …
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         mass: π in [0, 1], the probability that the nucleus reaches.
 
     Returns:
@@ -44,7 +44,7 @@ def nucleus_support(logits0: Logits, mass: Number) -> Float[Array, "*batch"]:
     References:
         Derived here (`laws/truncation/derivation.py`).
     """
-    return _staying(*simplex.per_distribution(logits0, mass))
+    return _staying(*simplex.per_distribution(logits, mass))
 
 
 @jax.jit
@@ -61,15 +61,13 @@ def _staying(theta: Array, mass: Array) -> Array:
 
 
 @checks.arguments()
-def nucleus_boundary(
-    logit_gap: Number, mass: Number, num_samples: Number
-) -> Float[Array, "*batch"]:
+def nucleus_boundary(gap: Number, mass: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Time until one of two is left under nucleus sampling (`truncation.nucleus_boundary`).
 
         E T ≃ 2n [S(p) − S(δ)],   δ = 1 − π,   S(x) = −x log x − (1 − x) log(1 − x)
 
     Args:
-        logit_gap: z = log(p/q), with 1 − π < p < π.
+        gap: z = log(p/q), with 1 − π < p < π.
         mass: π in (1/2, 1].
         num_samples: n, large against 1/(1 − π).
 
@@ -88,7 +86,7 @@ def nucleus_boundary(
     References:
         Derived here (`laws/truncation/derivation.py`).
     """
-    z, mass, n = simplex.scalars(logit_gap, mass, num_samples)
+    z, mass, n = simplex.scalars(gap, mass, num_samples)
     whole = mass == 1  # nothing is cut; the slope is infinite there
     delta = jnp.where(whole, 0.5, 1 - mass)
     log_p, log_q = jax.nn.log_sigmoid(z), jax.nn.log_sigmoid(-z)

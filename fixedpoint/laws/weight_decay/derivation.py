@@ -100,7 +100,7 @@ def weight_decay(answer: Any) -> list[Step]:
     theta[i] * (1 - eta * lam) ** n,
     lhs=r"{\mathbb{E}\,\theta^{(n)}_i}",
     of=(
-        notation.logits.called("logits0")(-3, 3),
+        notation.logits(-3, 3),
         notation.step_size(0.01, 1),
         notation.weight_decay(0, 0.9),
         notation.generation.written(n)(0, 300),
@@ -163,7 +163,7 @@ def slope_without_current() -> Any:
     lhs=r"{\log\frac{m(z)}{m(0)}}",
     kind="asymptotic",
     of=(
-        notation.gap.called("logit_gap")(-8, 8),
+        notation.gap(-8, 8),
         notation.noise_ratio(0.1, 100),
     ),
     loop=DECAYING,

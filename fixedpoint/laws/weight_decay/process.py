@@ -96,7 +96,7 @@ def memory_time() -> list[Observation]:
                 what=f"K = 3, eta = {step_size}, lambda = {decay}, B = 1, {number} generations "
                 "listed",
                 arguments={
-                    "logits0": list(start),
+                    "logits": list(start),
                     "step_size": step_size,
                     "weight_decay": decay,
                     "generation": number,
@@ -132,7 +132,7 @@ def decay_density() -> list[Observation]:
             observations.append(
                 Observation(
                     what=f"kappa = {ratio:g}, B = {num_samples}, eta = {step_size}: z = {gap}",
-                    arguments={"logit_gap": gap, "noise_ratio": ratio},
+                    arguments={"gap": gap, "noise_ratio": ratio},
                     value=np.log(share / tie),
                     # Order η; the width of the bins (δ²/24 of m″/m); and a few per cent for some
                     # 15,000 independent gaps, of which hundreds are in the rarest bin.

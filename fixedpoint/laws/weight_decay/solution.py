@@ -47,12 +47,12 @@ def weight_decay(
 
 @checks.arguments()
 def memory_time(
-    logits0: Logits, step_size: Number, weight_decay: Number, generation: Number
+    logits: Logits, step_size: Number, weight_decay: Number, generation: Number
 ) -> Float[Array, "*batch num_outcomes"]:
     """Mean logits under weight decay: θ₀ (1 − ηλ)^n (`weight_decay.memory_time`).
 
     Args:
-        logits0: The initial model; -inf marks a lost outcome.
+        logits: The initial model; -inf marks a lost outcome.
         step_size: η > 0.
         weight_decay: λ ≥ 0, with ηλ < 1.
         generation: n ≥ 0.
@@ -73,7 +73,7 @@ def memory_time(
     """
     eta, lam, n = simplex.scalars(step_size, weight_decay, generation)
     _check_decay(eta, lam)
-    theta, kept = simplex.per_distribution(logits0, jnp.power(1 - eta * lam, n))
+    theta, kept = simplex.per_distribution(logits, jnp.power(1 - eta * lam, n))
     alive = theta > -jnp.inf
     return jnp.where(alive, jnp.where(alive, theta, 0) * kept, -jnp.inf)
 
@@ -84,13 +84,13 @@ def _check_decay(step_size: Array, weight_decay: Array) -> None:
 
 
 @checks.arguments(noise_ratio="(0, inf)")
-def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
+def decay_density(gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
     """Log density of the gap, over that at the tie (`weight_decay.decay_density`).
 
         log m(z)/m(0) = 2 log cosh(z/2) − (2/κ) [z²/4 + (z sinh z − cosh z + 1)/2]
 
     Args:
-        logit_gap: z = θ₁ − θ₂, finite.
+        gap: z = θ₁ − θ₂, finite.
         noise_ratio: κ = η/(λB) > 0, with the weight decay λ.
 
     Returns:
@@ -108,7 +108,7 @@ def decay_density(logit_gap: Number, noise_ratio: Number) -> Float[Array, "*batc
     References:
         Derived here (`laws/weight_decay/derivation.py`).
     """
-    z, kappa = simplex.scalars(logit_gap, noise_ratio)
+    z, kappa = simplex.scalars(gap, noise_ratio)
     z = jnp.abs(z)
     u = z / 2
     near = jnp.log1p(jnp.sinh(jnp.minimum(u, 1)) ** 2)
