@@ -167,8 +167,8 @@ target = Argument(
 )
 temperatures = Argument(
     "temperatures",
-    sp.IndexedBase("tau", positive=True),
-    "the temperatures of several generations",
+    sp.IndexedBase("T", positive=True),
+    "T₁, T₂, …, the temperatures of several generations",
     "vector",
 )
 top_probability = Argument(

@@ -10,14 +10,12 @@ import sympy as sp
 
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import Step, at, claim
-from fixedpoint.laws.notation import T
+from fixedpoint.laws.notation import T, epsilon, t
 from fixedpoint.symbolic import Loop, Temperature, elementary, next_model
 
-n = sp.Symbol("n", integer=True, nonnegative=True)
 R: Any = notation.logit_range.symbol
 smallest: Any = notation.log_smallest.symbol
 roundoff: Any = notation.roundoff.symbol
-tolerance = sp.Symbol("d", positive=True)
 
 REFIT = Loop(Temperature(T))
 """A generation is θ → θ/T."""
@@ -28,21 +26,21 @@ EVERY_TABLE = "Every table of logits is allowed."
 
 
 @claim(
-    "Sampling generation n at temperature T⁻ⁿ restores the initial model.",
-    T**-n,
-    lhs=r"\tau_n",
+    "Sampling generation t at temperature T⁻ᵗ restores the initial model.",
+    T**-t,
+    lhs=r"T_{\mathrm{back}}",
     of=(
         notation.temperature(0.4, 2.5),
-        notation.generation.written(n)(0, 30),
+        notation.generation(0, 30),
     ),
     loop=REFIT,
     assumes=EVERY_TABLE + " The generation is known to enough digits (recovery.storage_cold, "
     "recovery.storage_hot) and is not uniform.",
     near_misses={
-        "the same temperature again": T**n,
-        "one generation too many": T ** -(n + 1),
+        "the same temperature again": T**t,
+        "one generation too many": T ** -(t + 1),
         "only the last generation undone": 1 / T,
-        "linear in the generation": 1 + n * (1 / T - 1),
+        "linear in the generation": 1 + t * (1 / T - 1),
     },
     edges=[
         at(1.0, 10**6, gives=1.0),
@@ -56,9 +54,9 @@ EVERY_TABLE = "Every table of logits is allowed."
     ],
 )
 def recovery(answer: Any) -> list[Step]:
-    """Induction: what undoes n generations and what undoes one more, by the definition of p_τ."""
-    first, probe = sp.symbols("tau_1 tau", positive=True)
-    now, later = answer.subs(n, 0), answer.subs(n, n + 1) / answer
+    """Induction: what undoes t generations and what undoes one more, by the definition of p_T."""
+    first, probe = sp.symbols("T_1 T_2", positive=True)
+    now, later = answer.subs(t, 0), answer.subs(t, t + 1) / answer
     steps = []
     for size in (2, 3):
         w, sizes = sp.symbols(f"w1:{size + 1}", positive=True), {"K": size}
@@ -76,19 +74,19 @@ def recovery(answer: Any) -> list[Step]:
                 sizes=sizes,
             ),
             Step(
-                "what undoes n + 1 generations undoes one after what undoes n",
+                "what undoes t + 1 generations undoes one after what undoes t",
                 gaps(Temperature(later)(next_model(REFIT, w)), w),
                 reduce=elementary,
                 sizes=sizes,
             ),
             Step(
-                "drawing at τ₁ and then at τ is drawing at τ₁τ",
+                "drawing at T₁ and then at T₂ is drawing at T₁T₂",
                 gaps(Temperature(probe)(Temperature(first)(w)), Temperature(first * probe)(w)),
                 reduce=elementary,
                 sizes=sizes,
             ),
             Step(
-                "at τ the log-odds are (θ_i - θ_j)/τ: no other τ restores them",
+                "at T₂ the log-odds are (θ_i - θ_j)/T₂: no other temperature restores them",
                 [
                     gap - sp.log(x / w[-1]) * (1 / probe - 1)
                     for gap, x in zip(gaps(Temperature(probe)(w), w), w[:-1], strict=True)
@@ -107,7 +105,7 @@ STORAGE_COLD_RHS = sp.log(smallest / R) / sp.log(1 / T)
     "Below T = 1 the initial model survives storage as probabilities until its "
     "rarest outcome underflows.",
     STORAGE_COLD_RHS,
-    lhs="n_*",
+    lhs="t_*",
     kind="asymptotic",
     of=(
         notation.logit_range(1, 20),
@@ -133,19 +131,19 @@ STORAGE_COLD_RHS = sp.log(smallest / R) / sp.log(1 / T)
 def storage_cold(answer: Any) -> list[Step]:
     """When the least probability underflows, with T = e^{-r}."""
     rate, between = sp.symbols("r a", positive=True)
-    start, spread = [1, sp.exp(-between), sp.exp(-R)], R * sp.exp(rate * n)
+    start, spread = [1, sp.exp(-between), sp.exp(-R)], R * sp.exp(rate * t)
     after = next_model(REFIT, start)
     return [
         Step(
             "at the horizon the range of the logits is that of the numbers, λ",
-            spread.subs(n, answer.subs(T, sp.exp(-rate))) - smallest,
+            spread.subs(t, answer.subs(T, sp.exp(-rate))) - smallest,
         ),
-        Step("the range of the logits is R at first", spread.subs(n, 0) - R),
+        Step("the range of the logits is R at first", spread.subs(t, 0) - R),
         Step(
             "a generation of the loop divides it by T",
             [
                 sp.log(after[0] / after[-1]) - R / T,
-                spread.subs(n, n + 1) - spread / sp.exp(-rate),
+                spread.subs(t, t + 1) - spread / sp.exp(-rate),
             ],
             reduce=elementary,
             sizes={"K": 3},
@@ -153,31 +151,31 @@ def storage_cold(answer: Any) -> list[Step]:
     ]
 
 
-STORAGE_HOT_RHS = sp.log(1 + tolerance * (T - 1) / (T * roundoff)) / sp.log(T)
+STORAGE_HOT_RHS = sp.log(1 + epsilon * (T - 1) / (T * roundoff)) / sp.log(T)
 
 
 @claim(
     "Stored as probabilities, the initial model survives at least until the rounding "
     "errors, those of generation k times T^k, add up to the tolerance: soon above T = 1 and "
-    "near it, never for T < 1/(1 + u/d).",
+    "near it, never for T < 1/(1 + u/ε).",
     STORAGE_HOT_RHS,
-    lhs="n_*",
+    lhs="t_*",
     kind="bound",
     of=(
         notation.temperature(1.03, 3),
         notation.roundoff(1e-9, 1e-6),
-        notation.tolerance.written(tolerance)(0.01, 0.5),
+        notation.tolerance(0.01, 0.5),
     ),
     loop=REFIT,
-    assumes=EVERY_TABLE + " T > 1/(1 + u/d), d/u at T = 1; rounding changes each "
+    assumes=EVERY_TABLE + " T > 1/(1 + u/ε), ε/u at T = 1; rounding changes each "
     "log-probability by at most the unit roundoff u a generation (to first order, while "
     "probabilities are normal numbers), all other arithmetic is finer; the error is the "
     "largest of the restored logits, up to a common constant.",
     relation=">=",
     near_misses={
-        "errors do not add up": sp.log(tolerance / roundoff) / sp.log(T),
+        "errors do not add up": sp.log(epsilon / roundoff) / sp.log(T),
         "half the temperature's effect": 2 * STORAGE_HOT_RHS,
-        "linear amplification": tolerance / roundoff / T,
+        "linear amplification": epsilon / roundoff / T,
     },
     edges=[
         at(1 + 1e-3, 2.0**-53, 0.1),
@@ -192,17 +190,17 @@ STORAGE_HOT_RHS = sp.log(1 + tolerance * (T - 1) / (T * roundoff)) / sp.log(T)
 def storage_hot(answer: Any) -> list[Step]:
     """Rounding errors of the logits, each at most u, added up by the way back, with T = e^r."""
     rate = sp.Symbol("r", real=True, nonzero=True)
-    t = sp.Symbol("t", real=True)
-    error = roundoff * T * (1 - T**-t) / (T - 1)
+    x = sp.Symbol("x", real=True)
+    error = roundoff * T * (1 - T**-x) / (T - 1)
     apart, other = sp.symbols("e w", positive=True)
     # Two outcomes, one of which is wrong by e in its logit.
     right, wrong = (next_model(REFIT, [x, other]) for x in (1, sp.exp(apart)))
     return [
         Step(
-            "the way back multiplies the error by Tⁿ, and at the horizon that is the tolerance",
-            (error * T**t).subs(T, sp.exp(rate)).subs(t, answer.subs(T, sp.exp(rate))) - tolerance,
+            "the way back multiplies the error by Tᵗ, and at the horizon that is the tolerance",
+            (error * T**x).subs(T, sp.exp(rate)).subs(x, answer.subs(T, sp.exp(rate))) - epsilon,
         ),
-        Step("nothing is lost before the rounding", error.subs(t, 0)),
+        Step("nothing is lost before the rounding", error.subs(x, 0)),
         Step(
             "a generation of the loop divides an error by T",
             sp.log(wrong[0] / wrong[1]) - sp.log(right[0] / right[1]) - apart / T,
@@ -211,13 +209,13 @@ def storage_hot(answer: Any) -> list[Step]:
         ),
         Step(
             "one generation divides the error by T and adds u",
-            error.subs(t, t + 1) - (error / T + roundoff),
+            error.subs(x, x + 1) - (error / T + roundoff),
         ),
         Step(
-            "for T < 1 it stays below uT/(1 - T): within the tolerance for ever if T < 1/(1 + u/d)",
+            "for T < 1 it stays below uT/(1 - T): within the tolerance for ever if T < 1/(1 + u/ε)",
             [
-                (error * T**t) - roundoff * T / (1 - T) * (1 - T**t),
-                (roundoff * T / (1 - T)).subs(T, 1 / (1 + roundoff / tolerance)) - tolerance,
+                (error * T**x) - roundoff * T / (1 - T) * (1 - T**x),
+                (roundoff * T / (1 - T)).subs(T, 1 / (1 + roundoff / epsilon)) - epsilon,
             ],
         ),
     ]
