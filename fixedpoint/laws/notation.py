@@ -34,6 +34,12 @@ epsilon: Any = sp.Symbol("epsilon", positive=True)
 logits = Argument(
     "logits", theta, "θ, the model at generation 0; -inf marks a lost outcome", "vector"
 )
+logits_answers = Argument(
+    "logits_answers",
+    sp.IndexedBase("alpha", real=True),
+    "α, the logits of the final answers; -inf marks a lost one",
+    "vector",
+)
 logits_real = Argument("logits_real", psi, "ψ, the logits of the real data", "vector")
 logits_target = Argument("logits_target", psi, "ψ, the logits of a frozen teacher", "vector")
 temperature = Argument("temperature", T, "T ≥ 0, the sampling temperature")

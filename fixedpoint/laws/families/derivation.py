@@ -11,7 +11,7 @@ import sympy as sp
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import OUTCOME, Edge, Step, at, claim
-from fixedpoint.laws.notation import T, beta, t, theta
+from fixedpoint.laws.notation import T, beta, t
 from fixedpoint.symbolic import FinalAnswer, Loop, Temperature
 
 k = sp.Symbol("k", integer=True, positive=True)
@@ -385,18 +385,17 @@ def cone_two_contexts(answer: Any) -> list[Step]:
             (multiplier(loss, v, w) - answer).rewrite(sp.exp),
             reduce=symbolic.elementary,
         ),
-        Step(
-            "where w = 0 stays", loss.diff(v).subs({v: 0, w: 0}), reduce=symbolic.elementary
-        ),
+        Step("where w = 0 stays", loss.diff(v).subs({v: 0, w: 0}), reduce=symbolic.elementary),
     ]
 
 
 # --- trained on the final answers alone ----------------------------------------------------------
 
+alpha: Any = notation.logits_answers.symbol
 entropies: Any = notation.entropies.symbol
 ANSWERED = Loop(Temperature(T), learner=FinalAnswer((0, 0, 0, 1, 1, 1)))
 """Two answers with three reasonings each; the claim is about any."""
-FINAL_ANSWER_RHS = entropies[OUTCOME] + (theta[OUTCOME] - entropies[OUTCOME]) * T**-t
+FINAL_ANSWER_RHS = entropies[OUTCOME] + (alpha[OUTCOME] - entropies[OUTCOME]) * T**-t
 
 
 def _expand_powers(expression: Any) -> Any:
@@ -410,23 +409,23 @@ def _expand_powers(expression: Any) -> Any:
     return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
 
 
-_THREE_ANSWERS = {"logits": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
-_ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
+_THREE_ANSWERS = {"logits_answers": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
+_ONE_LOST = {"logits_answers": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
 
 
 @claim(
     "Trained on its final answers alone, a model tempers the probability of an "
     "answer for each of the e^H reasonings that lead to it; the reasonings stay.",
     FINAL_ANSWER_RHS,
-    lhs=r"\theta^{(t)}_i",
+    lhs=r"\alpha^{(t)}_i",
     of=(
-        notation.logits(-4, 4),
+        notation.logits_answers(-4, 4),
         notation.entropies(0, 3),
         notation.temperature(0.4, 2.5),
         notation.generation(1, 12),
     ),
     loop=ANSWERED,
-    assumes="θ the logits of the answers, H "
+    assumes="α the logits of the answers, H "
     "the Rényi entropies of order 1/T of their reasonings; each generation is a step of "
     "expectation maximisation on the likelihood of the answers. At T = 0, where several "
     "answers tie in their likeliest reasonings, the logits of generation 1 are the logarithms "
@@ -435,9 +434,9 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
     cites=("dempster1977", "phan2023"),
     up_to_shift=True,
     near_misses={
-        "the answers tempered like outcomes": theta[OUTCOME] * T**-t,
-        "the entropies added once": entropies[OUTCOME] + theta[OUTCOME] * T**-t,
-        "away from varied reasonings": (theta[OUTCOME] + entropies[OUTCOME]) * T**-t
+        "the answers tempered like outcomes": alpha[OUTCOME] * T**-t,
+        "the entropies added once": entropies[OUTCOME] + alpha[OUTCOME] * T**-t,
+        "away from varied reasonings": (alpha[OUTCOME] + entropies[OUTCOME]) * T**-t
         - entropies[OUTCOME],
         "off by one generation": FINAL_ANSWER_RHS.subs(t, t + 1),
     },
@@ -461,7 +460,7 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
         # 0.5 - 0.4 and 0.2 - 0.1 tie, which two roundings must not decide.
         Edge(
             {
-                "logits": [0.5, 0.2, 0.1],
+                "logits_answers": [0.5, 0.2, 0.1],
                 "entropies": [0.4, 0.1, 0.7],
                 "temperature": 0.5,
                 "generation": 1100,
@@ -507,10 +506,10 @@ def final_answer(answer: Any) -> list[Step]:
     nearest = symbolic.kl_divergence([q * x for x in r], [p * x for x in r])
 
     # Drawn and learnt, the log-odds of the answers; in H, what is claimed of them.
-    moved = theta[OUTCOME] / T + (1 - 1 / T) * entropies[OUTCOME]
+    moved = alpha[OUTCOME] / T + (1 - 1 / T) * entropies[OUTCOME]
     renyi = [sp.log(sum(x ** (1 / T) for x in group)) / (1 - 1 / T) for group in reasonings]
     logits = [
-        moved.subs({theta[OUTCOME]: sp.log(mass), entropies[OUTCOME]: entropy})
+        moved.subs({alpha[OUTCOME]: sp.log(mass), entropies[OUTCOME]: entropy})
         for mass, entropy in zip(masses, renyi, strict=True)
     ]
     odds = sp.log(sum(drawn[:3]) / sum(drawn[3:]))
@@ -527,13 +526,13 @@ def final_answer(answer: Any) -> list[Step]:
         for group in (0, 1)
     ]
     return [
-        Step("generation 0 is the initial model", answer.subs(t, 0) - theta[OUTCOME]),
+        Step("generation 0 is the initial model", answer.subs(t, 0) - alpha[OUTCOME]),
         Step(
             "if the law holds in generation t, it holds in the next",
-            answer.subs(t, t + 1) - answer.subs(theta[OUTCOME], moved),
+            answer.subs(t, t + 1) - answer.subs(alpha[OUTCOME], moved),
         ),
         Step(
-            "drawn at T, an answer has the logit θ/T + (1 - 1/T) H, H the Rényi entropy of order "
+            "drawn at T, an answer has the logit α/T + (1 - 1/T) H, H the Rényi entropy of order "
             "1/T of its reasonings",
             odds - (logits[0] - logits[1]),
             reduce=_expand_powers,

@@ -245,7 +245,7 @@ def final_answer() -> list[Observation]:
         proportions = [np.exp(group) / np.exp(group).sum() for group in groups]
         entropies = [np.log((r**order).sum()) / (1 - order) for r in proportions]
         arguments = {
-            "logits": np.array([np.log(np.exp(group).sum()) for group in groups]),
+            "logits_answers": np.array([np.log(np.exp(group).sum()) for group in groups]),
             "entropies": np.array(entropies),
             "temperature": temperature,
             "generation": num,
