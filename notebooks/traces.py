@@ -83,8 +83,8 @@ print("residual:", square_residual)
 
 # %% [markdown]
 # which is at most $\eta^2(1-1/K)$. In a training time $\tau=\eta t$ the model moves by the order of
-# $\sqrt{t\eta^2}=\sqrt{\eta\tau}$, not of $\tau$ (claim 2). **Step 3: two outcomes.** The gap $z$ of
-# the logits has in each step the variance
+# $\sqrt{t\eta^2}=\sqrt{\eta\tau}$, not of $\tau$ (claim 2). **Step 3: two outcomes.** The gap $z$
+# of the logits has in each step the variance
 
 # %%
 z = sp.Symbol("z", real=True)
@@ -148,8 +148,8 @@ print(confront.prove(register["survival.transience"]).summary)
 # That is the limit of small steps. For *every* step size and number of samples $n$, let $A$ be a
 # set of $m\ge3$ outcomes, $Y$ their sum and $D$ the change of $\log Y$ in one step. With
 # $a_i=e^{-\theta_i}/Y$, let $L$ and $V$ be mean and variance of the fall $\theta-\theta'$ under
-# $a$, and $g=(e^{-2\eta}-1+2\eta)/(2\eta)^2$. Along the step the third derivative of $\log Y$ is at most
-# the range of the fall, $2\eta$, times the second, so that
+# $a$, and $g=(e^{-2\eta}-1+2\eta)/(2\eta)^2$. Along the step the third derivative of $\log Y$ is at
+# most the range of the fall, $2\eta$, times the second, so that
 #
 # $$D\ge X=L+gV,\qquad \mathbb{E}\,L=0,\qquad \mathbb{E}\,X\ge\kappa\,\mathbb{E}\,X^2,\qquad
 # \kappa=\frac{(m-2)\,g}{(1+\eta g\sqrt{m-2})^2}.$$
@@ -357,8 +357,8 @@ for v in (0.5, 2.0, 6.0):
 # ### Exercise 1
 #
 # A model is trained at $T=1$ for a time $\tau=10$ with steps of size 0.01, one sample each. It has
-# two outcomes. How far can its logits be expected to move (root mean square)? What if each step uses
-# the mean of 100 samples?
+# two outcomes. How far can its logits be expected to move (root mean square)? What if each step
+# uses the mean of 100 samples?
 
 # %% tags=["answer"]
 # √((1 - 1/K) ητ/n) = √(0.05) = 0.22, and a tenth of it.

@@ -213,6 +213,8 @@ def supermartingale_exponent(ratio: Any) -> Any:
         / eta**2,
         "two outcomes as well": supermartingale_exponent(growth_ratio(size_alive - 1)),
     },
+    # What is below it is a bound as well: of smaller answers an experiment rejects those alone that
+    # are smaller for small steps, where the bound is attained.
     edges=[
         at(1e-4, 3),
         at(1.0, 2, gives=0.0),
@@ -340,6 +342,7 @@ def without_lambert(expression: Any) -> Any:
         "without the number of outcomes": 1 / (eta * t),
         "exponential": sp.exp(-eta * t / K),
     },
+    # No experiment can tell t from t + 1 where the error of the law is of the order log t.
     edges=[
         at(50_000, 0.1, 10**6),
     ],

@@ -241,9 +241,6 @@ def memory(logits: Logits, log_generation: Number) -> Float[Array, "*batch num_o
         logits: The initial model, finite.
         log_generation: log t, large against the centred logits.
 
-    Returns:
-        The chances; they sum to 1.
-
     Validity:
         T = 1. For K = 2 and small steps a theorem of the diffusion; for K ≥ 3 derived from the
         exact martingale and a picture of the corners, and confirmed by simulation. Corrections of
@@ -268,9 +265,6 @@ def survival(num_outcomes: Number, gap: Number, log_generation: Number) -> Float
         gap: z, how far ahead of all others it started.
         log_generation: log t, large against z.
 
-    Returns:
-        The chance.
-
     Validity:
         T = 1; derived, not proved for K ≥ 3, and confirmed by simulation. Corrections of relative
         order 1/log t.
@@ -290,9 +284,6 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
     Args:
         level: p₀ in (0, 1/2); a change is complete when the other's probability is above 1 − p₀.
         log_ratio: ℓ = log(t₂/t₁), the logarithm of the ratio of two late generations.
-
-    Returns:
-        The mean number of changes between the generations t₁ and t₂.
 
     Validity:
         T = 1, K = 2, small steps; relative error of order η/log(1/p₀). Derived for the chain.

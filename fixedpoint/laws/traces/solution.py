@@ -27,18 +27,12 @@ Number = Real[ArrayLike, "*#batch"]
 def martingale(
     logits: Logits, temperature: Number, step_size: Number
 ) -> Float[Array, "*batch num_outcomes"]:
-    """Mean change of the logits in one generation: η (p_T − p) (`traces.martingale`).
+    """Mean change E[θ' − θ] of the logits in one generation: η (p_T − p) (`traces.martingale`).
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
-        temperature: T in [0, inf]; at T = 1 the mean change is exactly 0.
+        temperature: T in [0, inf]; at T = 1 the change is exactly 0: the logits are a martingale.
         step_size: η > 0.
-
-    Returns:
-        E[θ' − θ].
-
-    Validity:
-        Exact for every step size and number of samples. At T = 1 it makes the logits a martingale.
 
     Example:
         >>> import jax.numpy as jnp
@@ -62,9 +56,6 @@ def displacement(
 
     Returns:
         E|θ_t − θ_0|², t the number of entries of `heterozygosities`.
-
-    Validity:
-        Exact for every step size and number of samples.
 
     Example:
         >>> import jax.numpy as jnp
@@ -215,9 +206,6 @@ def catenoid(gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
     Args:
         gap: z = θ₁ − θ₂ at the start.
         diffusion_time: s = η²t/n ≥ 0 after t generations.
-
-    Returns:
-        E[1/(p_s q_s) + z_s²].
 
     Validity:
         Exact for the diffusion dz = sech(z/2) dW, the limit η → 0 at T = 1 and K = 2: the height
