@@ -80,13 +80,13 @@ def transience_every_step(step_size: Number, num_alive: Number) -> Float[Array, 
 
     Example:
         >>> round(float(transience_every_step(1.0, 3)), 6)
-        0.264407
+        0.264394
     """
     eta, size = simplex.scalars(step_size, num_alive)
     share = special.phi2(-2 * eta)
-    some = size > 2
-    root = jnp.sqrt(jnp.where(some, size - 2, 1))
-    ratio = jnp.where(some, share * (size - 2) / (1 + eta * share * root) ** 2, 0)
+    beyond = size - 2
+    root = jnp.where(beyond > 0, jnp.sqrt(jnp.where(beyond > 0, beyond, 1)), 0)
+    ratio = share * beyond / (1 + eta * share * root) ** 2
     return special.lambertw(2 * eta * ratio) / eta
 
 
