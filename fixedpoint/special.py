@@ -19,6 +19,7 @@ __all__ = [
     "lambertw",
     "lambertw_exp",
     "log1p_expm1",
+    "phi2",
     "power",
     "power_of_complement",
 ]
@@ -152,6 +153,31 @@ def log1p_expm1(
     # Where eˣ is that large, 1 - a counts only where it is 1.
     far = jax.nn.softplus(jnp.log(jnp.where(a > 0, a, 1)) + jnp.where(x > top, x, 0))
     return jnp.where((x > top) & (a > 0), far, near)
+
+
+def phi2(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Rest of the exponential beyond its linear part, (eˣ - 1 - x)/x², by its series near 0.
+
+    Args:
+        x: Any real number.
+
+    Returns:
+        The second of the φ functions of exponential integrators; 1/2 at 0.
+
+    Validity:
+        Relative error below 3e-15 in float64 (`tests/test_special.py`).
+
+    Example:
+        >>> print(phi2(0.0), phi2(1e-200), round(float(phi2(1.0)), 9))  # e - 2
+        0.5 0.5 0.718281828
+    """
+    x = _floating(x)
+    small = jnp.abs(x) < 0.5
+    near, far = jnp.where(small, x, 0), jnp.where(small, 1, x)
+    series = jnp.ones_like(x)
+    for order in range(16, 2, -1):
+        series = 1 + near / order * series
+    return jnp.where(small, series / 2, (jnp.expm1(far) - far) / far**2)
 
 
 @jax.custom_jvp

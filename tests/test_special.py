@@ -87,6 +87,16 @@ def test_log1p_expm1_in_float32():
     np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=1e-6)
 
 
+def test_phi2_is_exact_on_both_sides_of_its_series():
+    x = np.concatenate([-(10.0 ** np.arange(-200, 3, 3.7)), np.linspace(-3, 30, 67)])
+    with mpmath.workdps(500):
+        expected = [(mpmath.expm1(v) - v) / mpmath.mpf(v) ** 2 if v else 0.5 for v in x]
+    assert relative(special.phi2(x), expected) < 3e-15
+    slope = jax.vmap(jax.grad(special.phi2))(jnp.array([-1e-9, 0.0, 1e-9]))
+    np.testing.assert_allclose(slope, 1 / 6, rtol=1e-8)
+    assert special.phi2(jnp.float32(1.0)).dtype == jnp.float32
+
+
 def test_root_and_its_derivatives():
     def cube_root(c):
         return special.increasing_root(lambda x: x**3 - c, jnp.zeros_like(c), 1 + c)

@@ -61,7 +61,7 @@ chart = Argument(
     "chart", sp.Symbol("c", integer=True, positive=True), "c, in which chart noise is even"
 )
 diffusion_time = Argument(
-    "diffusion_time", sp.Symbol("s", positive=True), "s ≥ 0, the time ητ of a diffusion"
+    "diffusion_time", sp.Symbol("s", positive=True), "s ≥ 0, the time ητ/n of a diffusion"
 )
 entropies = Argument(
     "entropies", sp.IndexedBase("H", real=True), "H ≥ 0, of the reasonings of each answer", "vector"
@@ -71,6 +71,12 @@ gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "z₀, the ga
 gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "z*, the gap of the target")
 heterozygosity = Argument(
     "heterozygosity", sp.Symbol("h", positive=True), "h = 1 - Σp², of a model"
+)
+heterozygosities = Argument(
+    "heterozygosities",
+    sp.IndexedBase("h", shape=(t,), positive=True),
+    "h_t = E[1 - Σp²] before each generation",
+    "vector",
 )
 inverse_temperature_other = Argument(
     "inverse_temperature_other",

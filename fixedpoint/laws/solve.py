@@ -197,7 +197,7 @@ class Wandering(Solution):
         law: the label of the governing equation.
         initial: the model's logits at generation 0, shape (..., num_outcomes).
         step_size: η, the step of the logits.
-        num_samples: B, how many samples a step sees: the generation's, or a batch of them.
+        num_samples: n, how many samples a step sees: the generation's, or a batch of them.
     """
 
     step_size: Any

@@ -57,6 +57,7 @@ from .proofs import by_generations as by_generations
 from .proofs import elementary as elementary
 from .proofs import follows_flow as follows_flow
 from .proofs import lumped as lumped
+from .proofs import rational as rational
 from .proofs import slope as slope
 from .proofs import unrolled as unrolled
 from .proofs import without_roots as without_roots

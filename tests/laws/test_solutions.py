@@ -321,6 +321,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "gap_initial": REAL,
     "gap_target": REAL,
     "generation": (-1, NAN),
+    "heterozygosities": FRACTION,
     "heterozygosity": FRACTION,
     "inverse_temperature": FROM_ZERO,
     "inverse_temperature_other": FROM_ZERO,
