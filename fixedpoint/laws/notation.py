@@ -167,6 +167,12 @@ real_probability = Argument(
 roundoff = Argument(
     "roundoff", sp.Symbol("u", positive=True), "u, the relative error of one rounding"
 )
+scores = Argument(
+    "scores",
+    sp.IndexedBase("v", extended_real=True),
+    "v, the log-odds with which samples of an outcome are kept; -inf: never",
+    "vector",
+)
 share = Argument("share", sp.Symbol("x_0", positive=True), "x₀ in [0, 1], the share of an outcome")
 subset = Argument(
     "subset", sp.IndexedBase("a", real=True), "1 for the outcomes of a subset, else 0", "vector"

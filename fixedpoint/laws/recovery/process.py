@@ -13,7 +13,7 @@ from jaxtyping import Array
 
 from fixedpoint import simplex
 from fixedpoint.laws.experiment import Experiment, after, measured
-from fixedpoint.loop import Loop, Temperature
+from fixedpoint.loop import Curated, Loop, Temperature
 
 Numbers = Mapping[str, Any]
 
@@ -154,5 +154,103 @@ def storage_hot() -> list[Experiment]:
             *itertools.product((1.05, 1.25, 2.0), (np.float32, jnp.bfloat16), (0.1,)),
             *((0.999, np.float16, 0.1), (0.999, jnp.bfloat16, 0.1), (0.98, jnp.bfloat16, 0.1)),
             *((1.25, np.float32, 0.4), (1.25, np.float16, 0.02)),
+        )
+    ]
+
+
+# --- what a temperature does not restore ---------------------------------------------------------
+
+CHANGES = (
+    {"logits": WIDE, "scores": np.array([0.4, -0.7, 0.9, -0.2, 0.3]), "temperature": 0.7},
+    {"logits": WIDE[::-1] / 2, "scores": np.array([0.9, 0.2, -1.1, 0.0, 0.6]), "temperature": 1.6},
+    {"logits": WIDE[:3], "scores": np.array([0.2, 0.8, -0.5]), "temperature": 0.7},
+)
+"""One generation of curated samples each."""
+
+
+def lost_modes() -> list[Experiment]:
+    """The divergence after a change, less that from the initial model without what is lost."""
+
+    def lost(loop: Loop, numbers: Numbers) -> Any:
+        start, alive = jnp.asarray(numbers["logits"]), numbers["scores"] > -np.inf
+        changed, left = after(loop, start), after(Loop(corpus=Curated(1.0 * alive)), start)
+        return simplex.kl_divergence(changed, start) - simplex.kl_divergence(changed, left)
+
+    some, most = np.array([0.4, -np.inf, 0.9, -0.2, -np.inf]), np.array([-np.inf, 0.2, -np.inf])
+    return [
+        measured(lost, "one generation", logits=WIDE, scores=some, temperature=0.7),
+        measured(lost, "one generation", logits=WIDE, scores=some, temperature=1.6),
+        measured(lost, "one generation", logits=WIDE[1:4], scores=most, temperature=0.7),
+    ]
+
+
+@jax.jit
+def _least_divergence(model: Array, initial: Array) -> Array:
+    """How near the initial model comes to another one at any temperature."""
+
+    def divergence(log_probe: Array) -> Array:
+        return simplex.kl_divergence(model, after(Loop(Temperature(jnp.exp(log_probe))), initial))
+
+    ends, solver = {"lower": -4.0, "upper": 4.0}, optimistix.Bisection(rtol=1e-13, atol=1e-13)
+    slope = jax.grad(divergence)
+    start = jnp.asarray(0.0)
+    found = optimistix.root_find(lambda x, _: slope(x), solver, start, options=ends, max_steps=200)
+    return divergence(found.value)
+
+
+def sharpening() -> list[Experiment]:
+    """The divergence after a change, less the least one from any temperature."""
+
+    def undone(loop: Loop, numbers: Numbers) -> Any:
+        start = jnp.asarray(numbers["logits"])
+        changed = after(loop, start)
+        return simplex.kl_divergence(changed, start) - _least_divergence(changed, start)
+
+    return [measured(undone, "the nearest temperature", **numbers) for numbers in CHANGES]
+
+
+def rest() -> list[Experiment]:
+    """The least divergence from the initial model at any temperature."""
+
+    def left(loop: Loop, numbers: Numbers) -> Any:
+        start = jnp.asarray(numbers["logits"])
+        return _least_divergence(after(loop, start), start)
+
+    return [measured(left, "the nearest temperature", **numbers) for numbers in CHANGES]
+
+
+# --- how fast anything can be lost ---------------------------------------------------------------
+
+
+def speed_limit() -> list[Experiment]:
+    """What is left off the mode: with a teacher that knows the mode alone, and with others."""
+
+    def off_the_mode(loop: Loop, numbers: Numbers) -> Any:
+        t, time, s = numbers["generation"], numbers["time"], 1 - numbers["probability"]
+        left = after(loop, numbers["logits"], t, simplex.tail_probability)
+        one_hot = len(numbers["logits"]) == 2 and numbers["logits_real"][1] == -np.inf
+        if not one_hot:
+            return left, {"tolerance": 1e-6}
+        # The slope is -2ps² there, p at least 1 - s.
+        slack = s / (1 + 2 * s * (1 - s) * t * time) - s / (1 + 2 * s * t * time)
+        return left, {"tolerance": slack + 1e-6 * s, "attained": True}
+
+    return [
+        measured(
+            off_the_mode,
+            "gradient flow",
+            logits=np.asarray(logits),
+            logits_real=np.asarray(real),
+            probability=float(jnp.max(jax.nn.softmax(jnp.asarray(logits)))),
+            temperature=0.5,
+            fraction=fraction,
+            time=time,
+            generation=generation,
+        )
+        for logits, real, fraction, time, generation in (
+            ([5.0, 0.0], [0.0, -np.inf], 1.0, 300.0, 1),
+            ([5.0, 0.0], [0.0, -np.inf], 1.0, 300.0, 3),
+            ([4.0, 0.0], [0.0, -np.inf], 1.0, 60.0, 2),
+            ([1.0, 0.2, -0.3], [0.0, -1.0, -np.inf], 0.3, 2.0, 4),
         )
     ]
