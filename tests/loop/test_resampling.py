@@ -10,7 +10,7 @@ from jax.scipy.special import gammaincc
 
 import fixedpoint as fp
 from fixedpoint.kernels.random import seeds
-from fixedpoint.kernels.resampling import thermometer
+from fixedpoint.kernels.resampling import draw_binomials, thermometer
 from fixedpoint.loop import resampling
 from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.resampling import run_resampling
@@ -280,7 +280,7 @@ def test_numpys_leftovers_go_to_no_lost_outcome():
             return np.array([[2, 3, 1], [1, 4, 1]])
 
     p = np.array([[0.2, 0.8, 0.0], [0.1, 0.8, 0.1]])
-    counts = resampling._multinomial(Leftover(), 6, p)  # pyright: ignore[reportArgumentType]
+    counts = draw_binomials(Leftover(), 6, p)  # pyright: ignore[reportArgumentType]
     assert counts.tolist() == [[2, 4, 0], [1, 4, 1]]
 
 
