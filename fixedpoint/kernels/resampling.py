@@ -1,10 +1,11 @@
 """Refits to a few samples: a tile of replicates through many generations of sampling.
 
-Two kernels and a table, and draws of NumPy's. `thermometer` draws the counts of a few outcomes: each
-of n uniform numbers is compared with every cumulative probability, N_k = #{j : u_j < C_k} − #{j : u_j < C_{k−1}}, which
-is n·K comparisons and nothing else. `walk` follows two outcomes, a Markov chain on the counts
-0..n of the first: with one alias table for each of its n + 1 states (`alias_tables`), a generation
-is one look-up. Both stop when every replicate of the tile is absorbed.
+Two kernels and a table, and draws of NumPy's. `thermometer` draws the counts of a few outcomes:
+each of n uniform numbers is compared with every cumulative probability,
+N_k = #{j : u_j < C_k} − #{j : u_j < C_{k−1}}, which is n·K comparisons and nothing else. `walk`
+follows two outcomes, a Markov chain on the counts 0..n of the first: with one alias table for each
+of its n + 1 states (`alias_tables`), a generation is one look-up. Both stop when every replicate of
+the tile is absorbed.
 
 What NumPy draws has one row a replicate, and is filled from the right: a row's counts, and the
 random numbers that it takes, are the same whatever stands to the left of it. Sorted points invert

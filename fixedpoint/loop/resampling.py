@@ -394,14 +394,14 @@ class _Draws:
     def first_weights(self, context: int) -> tuple[np.ndarray, np.ndarray]:
         """Outcomes that can be drawn in the first generation, and their probabilities.
 
-        Where they are more than the samples, all outcomes; else the rarest first, as the binomial
-        variates divide by what the outcomes before have left of 1. (But a truncation may cut ties
-        by their order.)
+        Where they are more than the samples, all outcomes and the sums of their probabilities;
+        else the rarest first, as the binomial variates divide by what the outcomes before have left
+        of 1. (But a truncation may cut ties by their order.)
         """
         p = self.probabilities(self.start[context][None].astype(float))[0]
         outcomes = np.flatnonzero(p)
         if len(outcomes) > self.n:
-            return np.arange(len(p)), p
+            return np.arange(len(p)), np.cumsum(p)
         if all(type(one) is Temperature for one in self.samplers):
             outcomes = outcomes[np.argsort(p[outcomes], kind="stable")]
         return outcomes, p[outcomes]
@@ -503,7 +503,9 @@ class _Block:
 
     def survivors(self) -> tuple[np.ndarray, np.ndarray]:
         """Outcomes and counts to be read, (contexts, replicates, width), in one of few widths."""
-        columns = 4 ** -(-(int(self.number.max()) - 1).bit_length() // 2)
+        columns = 2  # or 16, 128, 1,024, …: what is observed is compiled for each
+        while columns < self.number.max():
+            columns *= 8
         first = max(0, self.draws.width - columns)
         return tuple(
             array.reshape(*self.shape, -1)[..., first:] for array in (self.outcomes, self.counts)
@@ -550,7 +552,7 @@ class _Block:
         outcomes, p = first[group.context]
         if len(outcomes) > draws.n:
             generator = draws.generator(group, 1, 2)
-            drawn = draw_survivors(generator, draws.n, np.cumsum(p), len(rows))
+            drawn = draw_survivors(generator, draws.n, p, len(rows))
             self.outcomes[rows], self.counts[rows] = drawn
         else:
             weights = np.tile(p, (len(rows), 1))

@@ -3,7 +3,8 @@
 Three kinds of functions are told apart:
 
 - those of `UNCHANGED`, which lost outcomes make no difference to, are given the survivors' logits;
-- those with a method `of_survivors` are given `Survivors`, which know generation 0 as well;
+- those with an attribute `of_survivors`, a function of `Survivors`, are read by that: it knows
+  generation 0 as well;
 - all others are given the logits of all outcomes and contexts, of a few replicates at a time.
 """
 
@@ -32,6 +33,9 @@ UNCHANGED = (
     simplex.num_surviving,
 )
 """Functions of one model's logits that give the same number with and without lost outcomes."""
+
+_TABLE = 2**20
+"""The largest number of samples for which the logits of all counts are kept in a table."""
 
 _LOGITS = 2**22
 """Logits of whole models in work at once."""
@@ -87,10 +91,17 @@ class Reading:
         self.by_row = [_reads_survivors(function) for function in functions]
         self.joint = not all(self.by_row)
         self.compares = any(hasattr(function, "of_survivors") for function in functions)
-        of_rows = [one for one, by_row in zip(functions, self.by_row, strict=True) if by_row]
+        of_rows = [
+            getattr(one, "of_survivors", one)
+            for one, by_row in zip(functions, self.by_row, strict=True)
+            if by_row
+        ]
         of_models = [one for one, by_row in zip(functions, self.by_row, strict=True) if not by_row]
         self.of_rows, self.of_models = _hashable(of_rows), _hashable(of_models)
         self._values: list[PyTree] = []
+        self._table = None
+        if num_samples <= _TABLE:
+            self._table = self._logits(np.arange(num_samples + 1))
         self._known: tuple[range, np.ndarray] | None = None
 
     def read_start(self, part: Part) -> None:
@@ -119,8 +130,7 @@ class Reading:
                 served by one compiled program.
         """
         *shape, _ = counts.shape
-        with np.errstate(divide="ignore"):
-            logits = np.log(counts / self.n).astype(self.start.dtype)
+        logits = self._logits(counts)
         initial, num_lost = logits, np.zeros(shape, int)
         if self.compares:
             log_p = self._log_probabilities(part[1])
@@ -171,6 +181,12 @@ class Reading:
         for by_row, kept, one in zip(self.by_row, self._values, values, strict=True):
             where = row_place if by_row else place
             jax.tree.map(functools.partial(_put, where), kept, one)
+
+    def _logits(self, counts: np.ndarray) -> np.ndarray:
+        if self._table is not None:
+            return self._table[counts]
+        with np.errstate(divide="ignore"):
+            return np.log(counts / self.n).astype(self.start.dtype)
 
     def _log_probabilities(self, contexts: range) -> np.ndarray:
         """At generation 0, of the contexts that are being read."""
@@ -227,9 +243,7 @@ def read_survivors(
     def of_row(*row: Array) -> list[PyTree]:
         survivors = Survivors(*row)
         return [
-            function.of_survivors(survivors)
-            if hasattr(function, "of_survivors")
-            else function(survivors.logits)
+            function(survivors.logits if _is_unchanged(function) else survivors)
             for function in _functions(static, arrays)
         ]
 
@@ -243,7 +257,11 @@ def _read_models(static: Any, arrays: Any, models: Array) -> list[PyTree]:
 
 
 def _reads_survivors(function: Callable[..., Any]) -> bool:
-    return hasattr(function, "of_survivors") or any(function is one for one in UNCHANGED)
+    return hasattr(function, "of_survivors") or _is_unchanged(function)
+
+
+def _is_unchanged(function: Callable[..., Any]) -> bool:
+    return any(function is one for one in UNCHANGED)
 
 
 def _hashable(functions: list[Callable[..., Any]]) -> tuple[Any, Any]:

@@ -299,7 +299,6 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
     [
         ({"loop": fp.Loop()}, "`loop` must be Loop"),
         ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "without pseudo-counts"),
-        ({"logits": jnp.zeros((2, 2))}, "`logits` must have the shape"),
         ({"loop": resampling_loop(10**12 + 1)}, "`num_samples` must be at most 1,000,000,000,000"),
         ({"num_generations": -1}, "`num_generations` must be"),
         ({"num_replicates": 0}, "`num_replicates` must be"),
