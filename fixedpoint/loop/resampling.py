@@ -563,12 +563,14 @@ class _Block:
 
     def _look(self, group: _Group) -> None:
         """Leave out of the layouts what is lost by now."""
-        columns = int(self.number[group.rows].max()) or self.draws.width
-        if columns > 1:
-            place = group.rows, slice(-columns, None)
-            outcomes, counts = self.outcomes[place], self.counts[place]
-            self.number[group.rows] = move_survivors(outcomes, counts)
-            self.outcomes[place], self.counts[place] = outcomes, counts
+        columns = int(self.number[group.rows].max())
+        if columns == 1:
+            return
+        # In the first generation all places may be filled.
+        place = group.rows, slice(-(columns or self.draws.width), None)
+        outcomes, counts = self.outcomes[place], self.counts[place]
+        self.number[group.rows] = move_survivors(outcomes, counts)
+        self.outcomes[place], self.counts[place] = outcomes, counts
 
     def _go_on(self, length: int) -> None:
         """Some generations with the layouts as they are."""
