@@ -10,8 +10,9 @@ the tile is absorbed.
 What NumPy draws has one row a replicate, and is filled from the right: a row's counts, and the
 random numbers that it takes, are the same whatever stands to the left of it. Sorted points invert
 the distribution function: few points are looked up among many outcomes (`draw_survivors`), many
-are counted between few (`count_points`); where there are many an outcome, binomial variates take
-fewer random numbers (`draw_binomials`).
+are counted between few (`count_points`). At temperature 1 every sample repeats one of the n before
+it (`draw_parents`). Where there are many an outcome, binomial variates take fewer random numbers
+(`draw_binomials`).
 
 References:
     Walker (1977), An efficient method for generating discrete random variables with general
@@ -34,6 +35,7 @@ __all__ = [
     "alias_tables",
     "count_points",
     "draw_binomials",
+    "draw_parents",
     "draw_survivors",
     "move_survivors",
     "thermometer",
@@ -355,6 +357,26 @@ def count_points(
     for row, sorted_points in enumerate(points):
         below[row, 1:] = sorted_points.searchsorted(cumulative[row])
     return np.diff(below, axis=1)
+
+
+def draw_parents(
+    generator: np.random.Generator, num_samples: int, counts: Int[np.ndarray, "rows outcomes"]
+) -> Int[np.ndarray, "rows outcomes"]:
+    """Draw samples in proportion to counts: each repeats one of the n samples before it.
+
+    Args:
+        generator: of the random numbers.
+        num_samples: n, which is also the sum of each row.
+        counts: of the outcomes.
+
+    Returns:
+        The counts.
+    """
+    rows = np.arange(len(counts))[:, None]
+    places = np.repeat(np.arange(counts.size), counts.ravel())
+    parents = (generator.random((len(counts), num_samples)) * num_samples).astype(np.int64)
+    drawn = places.take(parents + num_samples * rows)
+    return np.bincount(drawn.ravel(), minlength=counts.size).reshape(counts.shape)
 
 
 def _sorted_points(

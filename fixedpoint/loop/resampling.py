@@ -9,7 +9,8 @@ becomes the *layout* of the row, the outcomes that it holds counts of, and says 
 - *one outcome*: it is absorbed, nothing remains to be done;
 - *two outcomes* (n ≤ 10⁴): one look-up a generation, in the alias tables of the chain on 0..n;
 - *few samples* (n ≤ 256): n uniform numbers against the cumulative probabilities;
-- *some samples an outcome*: n sorted uniform numbers, counted between cumulative probabilities;
+- *some samples an outcome*: n sorted uniform numbers, counted between cumulative probabilities, or
+  at temperature 1 as many choices of a parent;
 - *many samples an outcome*: binomial variates, one outcome after the other.
 
 The first two of these that draw run in compiled kernels, the others in NumPy on all cores (see
@@ -42,6 +43,7 @@ from fixedpoint.kernels.resampling import (
     alias_tables,
     count_points,
     draw_binomials,
+    draw_parents,
     draw_survivors,
     move_survivors,
     thermometer,
@@ -432,6 +434,14 @@ class _Draws:
         generator = self.generator(group, generation, int(by_points))
         return (count_points if by_points else draw_binomials)(generator, self.n, weights)
 
+    def redraw(
+        self, group: _Group, generation: int, counts: np.ndarray, by_points: bool
+    ) -> np.ndarray:
+        """Counts of the next generation, for each row of counts."""
+        if by_points and self.exponent == 1:
+            return draw_parents(self.generator(group, generation, 1), self.n, counts)
+        return self.draw(group, generation, self.weights(counts), by_points)
+
     def generator(self, group: _Group, generation: int, way: int) -> np.random.Generator:
         """A generator of its own for each of these; until the thread asks for the next one."""
         own = self._of_thread
@@ -612,7 +622,7 @@ class _Block:
             for generation in range(self.generation + 1, self.generation + length + 1):
                 if generation % 16 == 0 and np.all(counts.max(1) == draws.n):
                     break
-                counts = draws.draw(group, generation, draws.weights(counts), points)
+                counts = draws.redraw(group, generation, counts, points)
             self.counts[chosen, columns] = counts
 
     # --- What the kernels draw ---

@@ -184,7 +184,7 @@ class Reading:
 
     def _logits(self, counts: np.ndarray) -> np.ndarray:
         if self._table is not None:
-            return self._table[counts]
+            return self._table.take(counts)
         with np.errstate(divide="ignore"):
             return np.log(counts / self.n).astype(self.start.dtype)
 
