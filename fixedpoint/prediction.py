@@ -197,9 +197,10 @@ def seconds(
             # About 2n/t outcomes are left at generation t, and one after some 2n generations.
             busy = min(busy, 4.0 * n)
             survivors = min(survivors, 2.0 * n * (1 + math.log(1 + busy * width / n)))
-        by_kernel = 0.1 if n <= 256 else 1.0
+        # Two outcomes, or few samples, are drawn by kernels.
+        each = 2e-9 if width == 2 and n <= 10_000 else 1e-8 if n <= 256 else 1e-7
         reading = 1e-7 * min(float(reported), busy) * width
-        return by_kernel * busy * 5e-5 + models * (by_kernel * 1e-7 * survivors + reading)
+        return busy * 500 * each + models * (each * survivors + reading)
     if _is_closed(loop, logits):
         return 0.0
     observing = reported * (2e-3 + 2e-6 * models * outcomes)

@@ -34,7 +34,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PyTree, Real
+from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Real
 
 from fixedpoint import checks
 from fixedpoint.kernels import driver
@@ -91,7 +91,7 @@ class Layouts(NamedTuple):
 
 def run_resampling(
     loop: Loop,
-    logits: Real[Array, "*batch outcomes"],
+    logits: Real[ArrayLike, "*batch outcomes"],
     num_generations: int,
     *,
     key: Array,
@@ -181,7 +181,7 @@ def run_resampling(
 
 def run_refits(
     loop: Loop,
-    logits: Real[Array, "*batch outcomes"],
+    logits: Real[ArrayLike, "*batch outcomes"],
     *,
     key: Array,
     num_replicates: int,
@@ -517,9 +517,8 @@ class _Block:
         while columns < self.number.max():
             columns *= 8
         first = max(0, self.draws.width - columns)
-        return tuple(
-            array.reshape(*self.shape, -1)[..., first:] for array in (self.outcomes, self.counts)
-        )
+        outcomes, counts = self.outcomes[:, first:], self.counts[:, first:]
+        return outcomes.reshape(*self.shape, -1), counts.reshape(*self.shape, -1)
 
     # --- From generation to generation ---
 
