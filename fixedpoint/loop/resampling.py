@@ -15,9 +15,9 @@ becomes the *layout* of the row, the outcomes that it holds counts of, and says 
 
 The first two of these that draw run in compiled kernels, the others in NumPy on all cores (see
 `fixedpoint.kernels.resampling`); what is observed is read off the survivors too, where it can be
-(`fixedpoint.loop.survivors`). NumPy draws for a *group* of replicates at once, from a Philox
-generator whose counter is made of context, group and generation: no random number depends on what
-was drawn before, and a run goes on from its layouts alone.
+(`fixedpoint.loop.survivors`). NumPy draws for a *group* of replicates at once, from a fast
+generator that is seeded anew with the Philox numbers of its context, group and generation: no
+random number depends on what was drawn before, and a run goes on from its layouts alone.
 """
 
 from __future__ import annotations
@@ -365,7 +365,7 @@ class _Draws:
         self.key, self.devices = key, devices
         self.width = min(num_samples, start.shape[1])
         """The largest number of outcomes that can be drawn."""
-        self.group = 1 << int(np.clip(12 - np.log2(self.width), 0, 6))
+        self.group = 1 << int(np.clip(12 - np.log2(self.width), 0, 8))
         """How many replicates share NumPy's generator."""
         self.exponent = self._exponent()
         tabled = self.exponent is not None and self.n <= _TABLE
@@ -445,12 +445,15 @@ class _Draws:
     def generator(self, group: _Group, generation: int, way: int) -> np.random.Generator:
         """A generator of its own for each of these; until the thread asks for the next one."""
         own = self._of_thread
-        if not hasattr(own, "generator"):
-            own.generator = np.random.Generator(np.random.Philox(key=self._seed))
-            own.state = own.generator.bit_generator.state
-        own.state["state"]["counter"][:] = 0, generation, 4 * group.number + way, group.context
-        own.generator.bit_generator.state = own.state
-        return own.generator
+        if not hasattr(own, "fast"):
+            own.seeder = np.random.Philox(key=self._seed)
+            own.fast = np.random.Generator(np.random.SFC64(0))
+            own.seeds, own.state = own.seeder.state, own.fast.bit_generator.state
+        own.seeds["state"]["counter"][:] = 0, generation, 4 * group.number + way, group.context
+        own.seeder.state = own.seeds
+        own.state["state"]["state"][:] = own.seeder.random_raw(4)
+        own.fast.bit_generator.state = own.state
+        return own.fast
 
 
 class _Group(NamedTuple):
