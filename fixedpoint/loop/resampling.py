@@ -234,7 +234,7 @@ def run_refits(
                 block.advance(generation, bar)
                 part = index, contexts, replicates
                 if generation:
-                    reading.read(part, *block.survivors(), capacity)
+                    reading.read(part, *block.survivors())
                 else:
                     reading.read_start(part)
             layouts.append(block.layout())
