@@ -1,7 +1,7 @@
 """The loops that the laws of recovery describe, and what is left of a model that was stored."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -160,7 +160,7 @@ def storage_hot() -> list[Experiment]:
 
 # --- what a temperature does not restore ---------------------------------------------------------
 
-CHANGES = (
+CHANGES: Sequence[dict[str, Any]] = (
     {"logits": WIDE, "scores": np.array([0.4, -0.7, 0.9, -0.2, 0.3]), "temperature": 0.7},
     {"logits": WIDE[::-1] / 2, "scores": np.array([0.9, 0.2, -1.1, 0.0, 0.6]), "temperature": 1.6},
     {"logits": WIDE[:3], "scores": np.array([0.2, 0.8, -0.5]), "temperature": 0.7},

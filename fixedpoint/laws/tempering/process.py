@@ -111,7 +111,7 @@ def composition() -> list[Experiment]:
             model = after(Loop(Temperature(temperature)), model)
         return model, {"tolerance": ROUNDING}
 
-    numbers = (
+    numbers: Sequence[dict[str, Any]] = (
         {"logits": WIDE, "temperatures": [0.7, 1.9, 0.4]},
         {"logits": MODEL, "temperatures": [1.3, 0.6, 2.2]},
     )
