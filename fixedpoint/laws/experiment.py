@@ -85,12 +85,7 @@ def built(loop: Any, values: Mapping[Any, Any]) -> dict[str, Any]:
     Returns:
         The keyword arguments of `fixedpoint.Loop`.
     """
-    scalars: dict[Any, Any] = {}
-    for symbol, value in values.items():
-        if isinstance(symbol, sp.IndexedBase):  # its entries may stand in the loop one by one
-            scalars |= {symbol[place]: entry for place, entry in enumerate(value, 1)}
-        else:
-            scalars[symbol] = value
+    scalars = {s: v for s, v in values.items() if not isinstance(s, sp.IndexedBase)}
 
     def part(value: Any) -> Any:
         if dataclasses.is_dataclass(value):
@@ -103,7 +98,9 @@ def built(loop: Any, values: Mapping[Any, Any]) -> dict[str, Any]:
             return type(value)(map(part, value))
         if value is None or isinstance(value, str):
             return value
-        number = sp.sympify(value).subs(scalars)
+        number: Any = sp.sympify(value)
+        entries = {e: float(values[e.base][e.indices[0] - 1]) for e in number.atoms(sp.Indexed)}
+        number = number.subs({**scalars, **entries})
         return int(number) if number.is_integer else float(number)
 
     return {field.name: part(getattr(loop, field.name)) for field in dataclasses.fields(loop)}

@@ -8,8 +8,6 @@ from fixedpoint.laws.equation import equations
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
 LONG = {
     "proved": [
-        "families.cone_two_contexts",
-        "families.poisson",
         "flow.finite_training",
         "flow.frozen_uniform_target",
         "flow.mixture_frozen",
@@ -29,7 +27,6 @@ LONG = {
         "resampling.truncation",
         "survival.transience",
         "tempering.composition",
-        "tempering.refit",
         "traces.bias",
         "traces.entropy_bias",
         "verifier.lock_in_weak",
