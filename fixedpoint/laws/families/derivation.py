@@ -20,12 +20,6 @@ TEMPERED = Loop(Temperature(T))
 SHARPENED = Loop(Temperature(1 / beta))
 
 
-def expand(expression: Any) -> Any:
-    """Split powers of products and logarithms of quotients of positive numbers, then simplify."""
-    split = sp.expand_log(sp.powdenest(sp.expand_power_base(expression, force=True), force=True))
-    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
-
-
 def log_odds(p: Any, first: int = 0, other: int = 1) -> Any:
     """The logarithm of p₁/p₂, of a model or of what is drawn from it."""
     return sp.expand(
@@ -338,7 +332,7 @@ def cone(answer: Any) -> list[Step]:
         Step(
             "rank one, θ = w (a, b, 0): the loss in w alone is stationary at w/T",
             loss(low_rank).diff(v).subs(v, beta * w),
-            reduce=expand,
+            reduce=symbolic.elementary,
         ),
     ]
 

@@ -663,7 +663,7 @@ def entropy_slope(answer: Any) -> list[Step]:
     spread = Z.diff(beta, 2) / Z - (Z.diff(beta) / Z) ** 2
     S = sp.log(Z) - beta * Z.diff(beta) / Z
     steps = []
-    for size in (2, 3):
+    for size in (3, 2):
         w, sizes = weights(size), {"K": size}
         sum_of_powers = sum(x**beta for x in w)
         steps += [
