@@ -15,6 +15,7 @@ Four functions make the steps of most proofs from the answer that is to be prove
 answer cannot pass: `by_generations`, `at_rest`, `along_flow` and `as_limit`.
 """
 
+from .corpora import Accumulated as Accumulated
 from .corpora import Curated as Curated
 from .corpora import Exact as Exact
 from .corpora import Fresh as Fresh
@@ -39,6 +40,7 @@ from .distribution import slope_of_loss as slope_of_loss
 from .distribution import softmax as softmax
 from .generation import Loop as Loop
 from .generation import all_counts as all_counts
+from .generation import at_generation as at_generation
 from .generation import chance as chance
 from .generation import given as given
 from .generation import mean as mean
