@@ -28,6 +28,7 @@ from .distribution import centred_logits as centred_logits
 from .distribution import cross_entropy as cross_entropy
 from .distribution import entropy as entropy
 from .distribution import fisher_matrix as fisher_matrix
+from .distribution import gap_of as gap_of
 from .distribution import heterozygosity as heterozygosity
 from .distribution import kl_divergence as kl_divergence
 from .distribution import logits as logits
@@ -35,6 +36,7 @@ from .distribution import mixture as mixture
 from .distribution import model as model
 from .distribution import normalised as normalised
 from .distribution import num_surviving as num_surviving
+from .distribution import pair as pair
 from .distribution import shares as shares
 from .distribution import slope_of_loss as slope_of_loss
 from .distribution import softmax as softmax
