@@ -196,6 +196,7 @@ def factors(number: Any, weight: Any) -> Any:
         "… squared": 1 / (n * w**2),
         "the mean age without its half": 1 / (n * (w + 1) ** 2),
     },
+    # No experiment can tell n from n + 1 where the error of the law is of the order 1/n.
     edges=[at(100, 1, gives=0.01), at(10**6, 3)],
 )
 def window(answer: Any) -> list[Step]:
@@ -414,6 +415,7 @@ def lemniscate() -> Any:
         "the threshold at temperature 1": (1 - 1 / K) * T / (n * t * (T - 1)),
         "faster": (1 - 1 / K) * T / (n * t**2 * (T - 2)),
     },
+    # With t + 1 for t it is the same to the order that proof and experiments have.
     edges=[at(50_000, 4.0, 1, 10**6)],
 )
 def leaders(answer: Any) -> list[Step]:
