@@ -385,6 +385,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
 }
 OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
     "accumulation.escape": {"temperature": (0.0,)},
+    "accumulation.hot": {"generation": (0,), "temperature": (0.0,)},
     "accumulation.leaders": {"generation": (0,), "temperature": (2.0,)},
     "flow.finite_training": {"num_modes": (10**6,)},
     "online.collapse_tail": {"num_modes": (10**6,)},

@@ -5,6 +5,7 @@ on the probabilities whose size falls like 1/t. Proofs take means over that step
 (`symbolic.at_generation`), for every number n of samples.
 """
 
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -320,6 +321,47 @@ def escape(answer: Any) -> list[Step]:
             )
         )
     return steps
+
+
+@claim(
+    "Late, a small deviation from the uniform model is a power of the generation: with all data "
+    "kept it fades like t^−(1 − 1/T) above temperature 1.",
+    sp.gamma(w_0 + 1) / sp.gamma(w_0 + 1 / T) * t ** (1 / T - 1),
+    lhs=r"{\lim_{z_0\to0}z_t/z_0}",
+    kind="asymptotic",
+    of=(
+        notation.temperature(1.1, 10),
+        notation.initial_weight(0.2, 20),
+        notation.generation(100, 10**9),
+    ),
+    loop=TEMPERED,
+    assumes="t large against w₀; relative error of the order w₀/t.",
+    near_misses={
+        "without the start": t ** (1 / T - 1),
+        "the temperature inverted": sp.gamma(w_0 + 1) / sp.gamma(w_0 + T) * t ** (T - 1),
+        "whatever the temperature": sp.gamma(w_0 + 1) / sp.gamma(w_0 + 1 / T) / t,
+    },
+    # No experiment can tell t from t + 1 where the error of the law is of the order 1/t.
+    edges=[at(1.0, 1.0, 100, gives=1.0), at(2.0, 1.0, 10**12)],
+)
+def hot(answer: Any) -> list[Step]:
+    """The exact product of `escape`, late."""
+    beta = sp.Symbol("beta", positive=True)
+    late = sp.loggamma(w_0 + t + beta) - sp.loggamma(w_0 + t + 1) + (1 - beta) * sp.log(t)
+    # Γ(w₀ + t + β)/Γ(w₀ + t + 1) is t^(β − 1) up to a factor that tends to 1.
+    power = sp.gamma(w_0 + t + 1) * t ** (1 / T - 1)
+    exact = escape.rhs.subs(sp.gamma(w_0 + t + 1 / T), power)
+    return [
+        Step("log Γ(w₀ + t + β) − log Γ(w₀ + t + 1) − (β − 1) log t → 0", late_limit(late)),
+        Step("so that the product tends to the answer", exact / answer - 1),
+    ]
+
+
+@cache
+def late_limit(expression: Any) -> Any:
+    """The limit at late generations."""
+    x = sp.Symbol("x", positive=True)
+    return sp.limit(expression.subs(t, x), x, sp.oo)
 
 
 # --- One sample at a time: urns -------------------------------------------------------------------

@@ -120,22 +120,42 @@ def cold() -> list[Experiment]:
     ]
 
 
+def growth(loop: Loop, numbers: Numbers) -> tuple[float, float]:
+    """The gap of two outcomes over what it was, for ever smaller ones; and the error of that."""
+
+    def ratio(gap: float) -> float:
+        start, last = jnp.array([gap / 2, -gap / 2]), numbers["generation"]
+        runs = run(loop, start, last, save_at=[last], progress=False)
+        return float(runs.value[0, 0] - runs.value[0, 1]) / gap
+
+    value, error = extrapolated([ratio(0.04 / 2**level) for level in range(4)], 4)
+    return float(value), float(error)
+
+
 def escape() -> list[Experiment]:
-    """The gap of two outcomes over what it was, from ever smaller ones."""
+    """The growth or fall of ever smaller gaps."""
 
-    def growth(loop: Loop, numbers: Numbers) -> Any:
-        def ratio(gap: float) -> float:
-            start = jnp.array([gap / 2, -gap / 2])
-            last = numbers["generation"]
-            runs = run(loop, start, last, save_at=[last], progress=False)
-            return float(runs.value[0, 0] - runs.value[0, 1]) / gap
-
-        value, error = extrapolated([ratio(0.04 / 2**level) for level in range(4)], 4)
+    def exactly(loop: Loop, numbers: Numbers) -> Any:
+        value, error = growth(loop, numbers)
         return value, {"tolerance": error}
 
     return [
-        measured(growth, "ever smaller gaps", temperature=T, initial_weight=weight, generation=t)
+        measured(exactly, "ever smaller gaps", temperature=T, initial_weight=weight, generation=t)
         for T, weight, t in ((0.5, 1.0, 7), (0.8, 2.5, 30), (3.0, 0.5, 12))
+    ]
+
+
+def hot() -> list[Experiment]:
+    """The same, late."""
+
+    def late(loop: Loop, numbers: Numbers) -> Any:
+        value, error = growth(loop, numbers)
+        rest = 2 * numbers["initial_weight"] / numbers["generation"]
+        return value, {"tolerance": error + rest * value}
+
+    return [
+        measured(late, "ever smaller gaps", temperature=T, initial_weight=weight, generation=t)
+        for T, weight, t in ((1.3, 1.0, 400), (2.0, 2.5, 1000), (4.0, 0.5, 400))
     ]
 
 

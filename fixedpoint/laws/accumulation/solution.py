@@ -140,6 +140,29 @@ def escape(
     return late / special.gamma_quotient(weight + 1, excess)
 
 
+@checks.arguments(temperature="(0, inf]", initial_weight="(0, inf)", generation=">= 1")
+def hot(temperature: Number, initial_weight: Number, generation: Number) -> Float[Array, "*batch"]:
+    """Late growth or fall of a small deviation from the uniform model (`accumulation.hot`).
+
+        lim z_t/z_0 ≃ Γ(w₀ + 1)/Γ(w₀ + 1/T) t^(1/T − 1)
+
+    Args:
+        temperature: T > 0.
+        initial_weight: w₀ > 0, the weight of the real data.
+        generation: t ≥ 1, late.
+
+    Validity:
+        Asymptotic, with a relative error of the order w₀/t; `escape` is exact.
+
+    Example:
+        >>> round(float(hot(0.5, 1.0, 100)), 9)  # 100/Γ(3)
+        50.0
+    """
+    T, weight, t = simplex.scalars(temperature, initial_weight, generation)
+    excess = 1 / T - 1
+    return t**excess / special.gamma_quotient(weight + 1, excess)
+
+
 # --- Urns -----------------------------------------------------------------------------------------
 
 _MOST = 12
