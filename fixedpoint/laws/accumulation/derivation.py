@@ -8,7 +8,6 @@ on the probabilities whose size falls like 1/t. Proofs take means over that step
 from functools import cache
 from typing import Any
 
-import mpmath
 import sympy as sp
 
 from fixedpoint import symbolic
@@ -151,15 +150,7 @@ def head_start(answer: Any) -> list[Step]:
     sinc = sp.sin(sp.pi / sp.sqrt(n)) / (sp.pi / sp.sqrt(n))
     return [
         *steps,
-        symbolic.at_numbers(
-            answer / gini(),
-            [
-                ({n: number, w_0: weight, theta: [0, 1]}, factors(number, weight))
-                for number, weight in ((2, 0.5), (4, 1), (7, 2.5), (1, 3))
-            ],
-            "all factors together, multiplied out: with much weight nothing is lost",
-            n=(1, 2, 4, 7),
-        ),
+        Step("with much weight nothing is lost", late_limit(logarithm(answer / gini()), w_0)),
         Step(
             "n real samples in place of the data, one more factor 1 − 1/n, leave sin(π/√n)/(π/√n)",
             sp.gammasimp((answer / gini()).subs(w_0, 1) * (1 - 1 / n) - sinc),
@@ -167,14 +158,17 @@ def head_start(answer: Any) -> list[Step]:
     ]
 
 
-def factors(number: Any, weight: Any) -> Any:
-    """∏_{j ≥ 1} (1 − 1/(n (w₀ + j)²)) to 50 digits."""
-    with mpmath.workdps(70):
-        x = mpmath.mpf(weight)
-        found = mpmath.nsum(
-            lambda order: mpmath.log1p(-1 / (number * (x + order) ** 2)), [1, mpmath.inf]
-        )
-        return sp.Float(mpmath.exp(found), 60)
+def logarithm(quotient: Any) -> Any:
+    """The logarithm of a quotient of gamma functions, as a sum."""
+    log_gamma = {g: sp.exp(sp.loggamma(g.args[0])) for g in sp.sympify(quotient).atoms(sp.gamma)}
+    return sp.expand_log(sp.log(sp.sympify(quotient).xreplace(log_gamma)), force=True)
+
+
+@cache
+def late_limit(expression: Any, variable: Any) -> Any:
+    """The limit for large values."""
+    x = sp.Symbol("x", positive=True)
+    return sp.limit(expression.subs(variable, x), x, sp.oo)
 
 
 # --- The last few generations are kept ------------------------------------------------------------
@@ -352,16 +346,9 @@ def hot(answer: Any) -> list[Step]:
     power = sp.gamma(w_0 + t + 1) * t ** (1 / T - 1)
     exact = escape.rhs.subs(sp.gamma(w_0 + t + 1 / T), power)
     return [
-        Step("log Γ(w₀ + t + β) − log Γ(w₀ + t + 1) − (β − 1) log t → 0", late_limit(late)),
+        Step("log Γ(w₀ + t + β) − log Γ(w₀ + t + 1) − (β − 1) log t → 0", late_limit(late, t)),
         Step("so that the product tends to the answer", exact / answer - 1),
     ]
-
-
-@cache
-def late_limit(expression: Any) -> Any:
-    """The limit at late generations."""
-    x = sp.Symbol("x", positive=True)
-    return sp.limit(expression.subs(t, x), x, sp.oo)
 
 
 # --- One sample at a time: urns -------------------------------------------------------------------
