@@ -120,13 +120,15 @@ def listed(
     return Experiment(road, numbers)
 
 
-def exact(tolerance: float = ROUNDING, parts: Any = None, **numbers: Any) -> Experiment:
+def exact(
+    tolerance: float = ROUNDING, parts: Any = None, attained: bool = False, **numbers: Any
+) -> Experiment:
     """A loop that draws nothing at random, with the learner's error."""
 
     def road(loop: Any, read: Any, numbers: Any) -> Any:
         last = numbers["generation"]
         runs = loops.run(loop, _start(numbers), last, observe=read, save_at=[last], progress=False)
-        return runs.value[0], {"tolerance": tolerance}, "run"
+        return runs.value[0], {"tolerance": tolerance, "attained": attained}, "run"
 
     return Experiment(road, numbers, parts or {})
 

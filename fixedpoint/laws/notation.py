@@ -78,6 +78,11 @@ heterozygosities = Argument(
     "h_t = E[1 - Σp²] before each generation",
     "vector",
 )
+initial_weight = Argument(
+    "initial_weight",
+    sp.Symbol("w_0", positive=True),
+    "w₀ > 0, the weight of the initial data, in corpora",
+)
 inverse_temperature_other = Argument(
     "inverse_temperature_other",
     sp.Symbol(r"\beta'", positive=True),
@@ -121,6 +126,12 @@ num_alive = Argument(
     "m ≥ 1, outcomes that are still alive",
     "integer",
 )
+num_first = Argument(
+    "num_first",
+    sp.Symbol("c_1", integer=True, positive=True),
+    "c₁ ≥ 1, samples of the first outcome at the start",
+    "integer",
+)
 num_right = Argument(
     "num_right", sp.Symbol("k", nonnegative=True), "k ≥ 0, right samples at the start", "integer"
 )
@@ -128,6 +139,12 @@ num_runners_up = Argument(
     "num_runners_up",
     sp.Symbol("k_2", integer=True, positive=True),
     "k₂ ≥ 1, how many outcomes share the second largest logit",
+    "integer",
+)
+num_second = Argument(
+    "num_second",
+    sp.Symbol("c_2", integer=True, positive=True),
+    "c₂ ≥ 1, samples of the second outcome at the start",
     "integer",
 )
 num_steps = Argument("num_steps", m, "m ≥ 1, steps of a generation", "integer")
@@ -193,6 +210,12 @@ top_probability = Argument(
     "top_probability",
     sp.Symbol("C", positive=True),
     "C, the probability of the most probable outcome",
+)
+window = Argument(
+    "window",
+    sp.Symbol("w", integer=True, positive=True),
+    "w ≥ 1, how many corpora are kept",
+    "integer",
 )
 variance = Argument("variance", sp.Symbol("v", positive=True), "v, a variance of logits")
 

@@ -8,6 +8,8 @@ from fixedpoint.laws.equation import equations
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
 LONG = {
     "proved": [
+        "accumulation.head_start",
+        "accumulation.monopoly",
         "flow.finite_training",
         "flow.frozen_uniform_target",
         "flow.mixture_frozen",

@@ -208,10 +208,12 @@ def winner() -> list[Experiment]:
 # --- Above temperature 1 --------------------------------------------------------------------------
 
 
-def late(step_size: float, temperature: float, num_outcomes: int, *periods: float) -> list[int]:
+def late(
+    step_size: float, temperature: float, num_outcomes: int, first: float, last: float
+) -> list[int]:
     """60 generations between two multiples of the linear memory time."""
     memory = num_outcomes / (step_size * (1 - 1 / temperature))
-    return (np.linspace(*periods, 60) * memory).astype(int).tolist()
+    return (np.linspace(first, last, 60) * memory).astype(int).tolist()
 
 
 def squared(logits: Array) -> Array:

@@ -35,6 +35,8 @@ from fixedpoint.symbolic import (
     Temperature,
     Vector,
     centred_logits,
+    gap_of,
+    pair,
     shares,
     unrolled,
     written_out,
@@ -66,17 +68,6 @@ LOST = [0.7, float("-inf"), -0.3]
 
 
 # --- One generation -------------------------------------------------------------------------------
-
-
-def gap_of(p: Vector) -> Any:
-    """The gap θ₁ − θ₂ of two outcomes."""
-    first, second = centred_logits(p)
-    return sp.expand(first - second)
-
-
-def pair(gap: Any) -> list[Any]:
-    """The model of two outcomes with a gap."""
-    return [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
 
 
 @cache

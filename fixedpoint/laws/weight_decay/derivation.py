@@ -18,7 +18,16 @@ from fixedpoint.laws.equation import (
     claim,
 )
 from fixedpoint.laws.notation import eta, lam, n, t, theta
-from fixedpoint.symbolic import Fresh, GradientSteps, Loop, Vector, centred_logits, shares
+from fixedpoint.symbolic import (
+    Fresh,
+    GradientSteps,
+    Loop,
+    Vector,
+    centred_logits,
+    gap_of,
+    pair,
+    shares,
+)
 
 stationary_h = notation.heterozygosity.symbol
 i = OUTCOME
@@ -29,17 +38,6 @@ LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
 """A model that has lost an outcome."""
-
-
-def pair(gap: Any) -> list[Any]:
-    """The model of two outcomes with a gap."""
-    return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]
-
-
-def gap_of(p: Vector) -> Any:
-    """The gap θ₁ − θ₂ of two outcomes."""
-    first, second = centred_logits(p)
-    return sp.expand(first - second)
 
 
 def squared_size(p: Vector) -> Any:
