@@ -226,9 +226,10 @@ def rest(logits: Logits, scores: Logits, temperature: PerDistribution) -> Float[
 
     Example:
         >>> import jax.numpy as jnp
-        >>> theta = jnp.array([1.0, 0.0, -1.0])  # the two outside are favoured alike: b = 1/T
-        >>> print(f"{rest(theta, jnp.array([0.0, -0.5, 0.0]), 2.0):.6f}")
-        0.026164
+        >>> theta, odds = jnp.array([1.0, 0.0, -1.0]), jnp.array([1.0, 2.0, 1.0])
+        >>> changed = rest(theta, jnp.log(odds) - theta, 1.0)  # p = odds/4, and b = 0
+        >>> print(f"{changed:.6f}")  # log 3 - 3/2 log 2
+        0.058892
     """
     return _parts(logits, scores, temperature).rest
 
