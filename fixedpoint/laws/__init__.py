@@ -15,5 +15,6 @@ CHAPTERS = {
         "real_data",
         "verifier",
     ),
+    "data": ("mixing",),
 }
 """The laws that are read together, in the order of the notebooks and of the paper."""
