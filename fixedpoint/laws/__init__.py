@@ -5,7 +5,7 @@ claim names; `fixedpoint.confront` compares the three.
 """
 
 CHAPTERS = {
-    "full training": ("tempering", "recovery", "families"),
+    "full training": ("tempering", "recovery", "families", "mixing"),
     "finite training": ("flow", "online"),
     "single traces": ("traces", "weight_decay", "survival"),
     "finitely many samples": (
@@ -16,6 +16,5 @@ CHAPTERS = {
         "real_data",
         "verifier",
     ),
-    "data": ("mixing",),
 }
 """The laws that are read together, in the order of the notebooks and of the paper."""
