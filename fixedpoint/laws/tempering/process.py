@@ -51,7 +51,10 @@ def refit() -> list[Experiment]:
 
 def logits() -> list[Experiment]:
     """Several generations, by every learner, and of a student of rank two in six contexts."""
-    numbers = ({"temperature": 0.8, "generation": 3}, {"temperature": 1.3, "generation": 4})
+    numbers: Sequence[dict[str, Any]] = (
+        {"temperature": 0.8, "generation": 3},
+        {"temperature": 1.3, "generation": 4},
+    )
     start, _ = low_rank_student(1.0, 0)
 
     def one_context(loop: Loop, numbers: Numbers) -> Any:
