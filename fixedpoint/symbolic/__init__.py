@@ -21,6 +21,7 @@ from .corpora import Fresh as Fresh
 from .corpora import Mixed as Mixed
 from .corpora import Pooled as Pooled
 from .distribution import Draws as Draws
+from .distribution import NotAfter as NotAfter
 from .distribution import Quantity as Quantity
 from .distribution import Vector as Vector
 from .distribution import centred_logits as centred_logits
@@ -34,14 +35,17 @@ from .distribution import mixture as mixture
 from .distribution import model as model
 from .distribution import normalised as normalised
 from .distribution import num_surviving as num_surviving
+from .distribution import probability as probability
 from .distribution import shares as shares
 from .distribution import slope_of_loss as slope_of_loss
 from .distribution import softmax as softmax
+from .distribution import unit_step as unit_step
 from .generation import Loop as Loop
 from .generation import all_counts as all_counts
 from .generation import chance as chance
 from .generation import given as given
 from .generation import mean as mean
+from .generation import mean_after as mean_after
 from .generation import moment as moment
 from .generation import next_model as next_model
 from .learners import FinalAnswer as FinalAnswer
@@ -56,9 +60,11 @@ from .proofs import at_rest as at_rest
 from .proofs import by_generations as by_generations
 from .proofs import elementary as elementary
 from .proofs import follows_flow as follows_flow
+from .proofs import generator as generator
 from .proofs import lumped as lumped
 from .proofs import slope as slope
 from .proofs import unrolled as unrolled
+from .proofs import vanishes_towards as vanishes_towards
 from .proofs import without_roots as without_roots
 from .proofs import written_out as written_out
 from .samplers import MinP as MinP
