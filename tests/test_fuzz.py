@@ -333,15 +333,6 @@ CHAINS = {
     "leading_spectrum": (chain.leading_spectrum, {"loop": [REFITS], "number": [1, 2]}),
     "index": (CHAIN.index, {"counts": [0, 4, [3, 1]]}),
     "first_generation": (CHAIN.first_generation, {"logits": [np.zeros(2), [0.0, -INF]]}),
-    "fixation_time": (
-        chain.fixation_time,
-        {"logits": MODELS, "num_samples": COUNTS},
-    ),
-    "survivors": (
-        chain.survivors,
-        {"logits": MODELS, "num_samples": COUNTS, "generation": [0, 3]},
-    ),
-    "ancestors": (chain.ancestors, {"num_samples": COUNTS, "generation": [0, 3]}),
     "traces_mean": (
         chain.traces_mean,
         {

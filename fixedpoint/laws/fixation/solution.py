@@ -240,7 +240,8 @@ def survivors_power_law(
     alpha, C, n = simplex.scalars(exponent, top_probability, num_samples)
     t = jnp.asarray(generation)
     start = jnp.ones(jnp.broadcast_shapes(alpha.shape, t.shape), alpha.dtype)
-    a = jax.lax.fori_loop(1, jnp.max(t), lambda s, a: jnp.where(s < t, -jnp.expm1(-a), a), start)
+    last = jnp.max(t).astype(int)
+    a = jax.lax.fori_loop(1, last, lambda s, a: jnp.where(s < t, -jnp.expm1(-a), a), start)
     gamma = jnp.exp(jax.scipy.special.gammaln(1 - 1 / alpha))
     return gamma * (C * (n * a + 1 / 3)) ** (1 / alpha) - 0.5
 

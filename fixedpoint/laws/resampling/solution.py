@@ -81,7 +81,7 @@ def _sum_below(term: Callable[[Array], Array], n: Array, order: Array) -> Array:
         return total + jnp.where(counts, term(jnp.where(counts, i, 0)), 0)
 
     start = jnp.zeros(jnp.broadcast_shapes(n.shape, order.shape), n.dtype)
-    return jax.lax.fori_loop(0, jnp.max(order), add, start)
+    return jax.lax.fori_loop(0, jnp.max(order).astype(int), add, start)
 
 
 @checks.arguments()
