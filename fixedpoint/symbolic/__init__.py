@@ -37,6 +37,7 @@ from .distribution import normalised as normalised
 from .distribution import num_surviving as num_surviving
 from .distribution import probability as probability
 from .distribution import shares as shares
+from .distribution import sigmoid as sigmoid
 from .distribution import slope_of_loss as slope_of_loss
 from .distribution import softmax as softmax
 from .distribution import unit_step as unit_step

@@ -49,6 +49,11 @@ def probability(index: Any = OUTCOME, base: Any = None, inverse_temperature: Any
     return weight / total(sp.exp(inverse_temperature * vector[j]), j)
 
 
+def sigmoid(value: Any) -> Any:
+    """The probability of the first of two outcomes, of the difference of their logits."""
+    return 1 / (1 + sp.exp(-value))
+
+
 class NotAfter(sp.Function):
     """1 if an outcome does not come after another, by probability and then by index; else 0.
 

@@ -356,7 +356,7 @@ def _is_zero_fraction(expression: Any) -> bool:
 
 
 def _at_a_point(expression: Any) -> Any:
-    """The value where the symbols are unequal numbers below 1/2; None where it has none."""
+    """The value where the symbols are unequal numbers below 1/2; None where it has no real one."""
     entries = expression.atoms(sp.Indexed)
     names = {entry.base.label for entry in entries} | {entry.base for entry in entries}
     symbols = sorted(entries | (expression.free_symbols - entries - names), key=str)
@@ -366,7 +366,8 @@ def _at_a_point(expression: Any) -> Any:
             value = mpmath.mpmathify(sp.lambdify(symbols, expression, "mpmath")(*point))
         except (NameError, TypeError, ValueError, ArithmeticError, KeyError):
             return None
-        return value if mpmath.isfinite(value) else None
+        real = abs(mpmath.im(value)) <= 1e-20
+        return mpmath.re(value) if mpmath.isfinite(value) and real else None
 
 
 def vanishes_towards(variable: Any, point: Any, direction: str = "+") -> Callable[[Any], Any]:
