@@ -155,7 +155,7 @@ real_probability = Argument(
 roundoff = Argument(
     "roundoff", sp.Symbol("u", positive=True), "u, the relative error of one rounding"
 )
-share = Argument("share", sp.Symbol("x_0", positive=True), "x₀ in [0, 1], the share of an outcome")
+share = Argument("share", sp.Symbol("x", positive=True), "x in [0, 1], a share of an outcome")
 subset = Argument(
     "subset", sp.IndexedBase("a", real=True), "1 for the outcomes of a subset, else 0", "vector"
 )
