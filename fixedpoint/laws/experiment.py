@@ -180,12 +180,14 @@ class Course:
 
     Attributes:
         states: the chain.
+        start: the logits of generation 0.
         first: the chance of each state in generation 1.
         visits: the mean number of generations at each undecided state.
         ends: the chance of ending at each decided one.
     """
 
     states: chain.Chain
+    start: Any
     first: np.ndarray
     visits: np.ndarray
     ends: np.ndarray
@@ -237,7 +239,7 @@ class Combined:
         tolerance: what is left after that.
     """
 
-    experiments: Sequence[Experiment]
+    experiments: Sequence[Any]
     weights: Sequence[float]
     tolerance: float
 
@@ -251,8 +253,8 @@ class Combined:
         return Observation(others, found[0].arguments, value, tolerance=self.tolerance)
 
 
-def leading(run: Callable[[int], Experiment], num_samples: int, tolerance: float) -> Combined:
-    """An of A n + B log n + C + O(1/n), from n, 2n and 4n samples: B and C cancel."""
+def leading(run: Callable[[int], Any], num_samples: int, tolerance: float) -> Combined:
+    """A n of A n + B log n + C + O(1/n), from n, 2n and 4n samples: B and C cancel."""
     sizes = (num_samples, 2 * num_samples, 4 * num_samples)
     return Combined([run(size) for size in sizes], (1, -2, 1), tolerance)
 
@@ -262,7 +264,9 @@ def course(states: chain.Chain, start: Any, until: Callable[[np.ndarray], np.nda
     first, undecided = states.first_generation(start), ~until(states.counts)
     visits, inside = np.zeros(len(first)), states.matrix[np.ix_(undecided, undecided)]
     visits[undecided] = np.linalg.solve(np.eye(len(inside)) - inside.T, first[undecided])
-    return Course(states, first, visits, np.where(undecided, 0, first + visits @ states.matrix))
+    return Course(
+        states, start, first, visits, np.where(undecided, 0, first + visits @ states.matrix)
+    )
 
 
 def _start(numbers: Mapping[str, Any]) -> Any:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
+from fixedpoint.laws import fixation
 from fixedpoint.laws.equation import equations
 from fixedpoint.laws.experiment import Combined, Course, absorbed, course, leading
+from fixedpoint.laws.observation import Observation
 
 
 def one_left(counts):
@@ -38,7 +40,7 @@ def test_a_course_stops_where_it_is_told():
 @pytest.mark.parametrize("numbers", [{"logits": np.log([0.7, 0.3])}, {"logits": np.zeros(3)}])
 def test_where_it_starts_is_read_from_the_numbers(numbers):
     observed = absorbed(**numbers, num_samples=3).observed(equations()["fixation.fixation_time"])
-    law = fp.laws.fixation.fixation_time(jnp.asarray(numbers["logits"]), 3)
+    law = fixation.fixation_time(jnp.asarray(numbers["logits"]), 3)
     assert observed.value == pytest.approx(float(law), rel=1e-13)
     assert observed.arguments == {"logits": numbers["logits"], "num_samples": 3}
 
@@ -67,7 +69,7 @@ def test_what_grows_otherwise_than_with_n_cancels():
 
         def observed(self, claim):
             value = 3 * self.size + 5 * math.log(self.size) + 7
-            return fp.laws.observation.Observation("made", {"n": self.size}, value, tolerance=0)
+            return Observation("made", {"n": self.size}, value, tolerance=0)
 
     found = leading(Made, 10, 0.1).observed(claim)
     assert found.value == pytest.approx(30, rel=1e-13)

@@ -144,8 +144,9 @@ def occupations(boxes: int, digits: int | None) -> list[list[Any]]:
 def ancestors(samples: int, generations: int, digits: int | None) -> list[Any]:
     """The law of A_s on 0, …, n."""
     chances = occupations(samples, digits)
+    law = [chances[0][0] * (a == samples) for a in range(samples + 1)]
     if generations == 0:
-        return [chances[0][0] * (a == samples) for a in range(samples + 1)]
+        return law
     for earlier in range(generations):  # one by one, so that no recursion is deep
         law = ancestors(samples, earlier, digits)
     return [

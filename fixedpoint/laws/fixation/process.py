@@ -34,7 +34,7 @@ def apart(
         p, times = np.unique(np.exp(logits - np.logaddexp.reduce(logits)), return_counts=True)
         states = from_loop(loop)
         first = binomial(np.log(np.column_stack([p, 1 - p])), states.num_samples)
-        value = times @ (first @ worth(states, numbers))
+        value = float(times @ (first @ worth(states, numbers)))
         error = tolerance(value) if callable(tolerance) else tolerance
         return value, {"tolerance": error}, "the chain of each outcome against the others"
 

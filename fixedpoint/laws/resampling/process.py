@@ -51,7 +51,7 @@ def spectrum() -> list[Observation]:
     return observations
 
 
-def paid(start: np.ndarray, course: Course) -> float:
+def paid(course: Course) -> Any:
     """The mean of Σ_t KL(p_{t+1}‖p_t): each state's mean divergence, as often as it is visited."""
     with np.errstate(divide="ignore"):
         models = np.log(course.states.counts / course.states.num_samples)
@@ -62,7 +62,7 @@ def paid(start: np.ndarray, course: Course) -> float:
             terms = np.exp(models) * np.where(models > -np.inf, models - log_p, 0)
         return np.where(np.isfinite(terms).all(-1), terms.sum(-1), 0)
 
-    cost = course.first @ divergences(start)
+    cost = course.first @ divergences(np.asarray(course.start))
     for state in np.flatnonzero(course.visits):
         cost += course.visits[state] * course.states.matrix[state] @ divergences(models[state])
     return cost
@@ -71,7 +71,7 @@ def paid(start: np.ndarray, course: Course) -> float:
 def entropy_budget() -> list[Experiment]:
     """Divergences between successive models, over the visited states of the chain."""
     return [
-        absorbed(lambda course, start=start: paid(start, course), logits=start, num_samples=size)
+        absorbed(paid, logits=start, num_samples=size)
         for start, size in ((TWO, 6), (THREE, 3), (THREE, 1))
     ]
 
@@ -79,19 +79,14 @@ def entropy_budget() -> list[Experiment]:
 def entropy_toll() -> list[Experiment]:
     """The loss of entropy in one generation, over all corpora."""
 
-    def lost(start: np.ndarray, course: Course) -> float:
+    def lost(course: Course) -> Any:
         with np.errstate(divide="ignore"):
             after = simplex.entropy(np.log(course.states.counts))
-        return simplex.entropy(start) - course.first @ after
+        return simplex.entropy(course.start) - course.first @ after
 
     # The next term is (Σ 1/p − 1)/(12 n²).
     return [
-        absorbed(
-            lambda course, start=start: lost(start, course),
-            np.exp(-start).sum() / (6 * size**2),
-            logits=start,
-            num_samples=size,
-        )
+        absorbed(lost, np.exp(-start).sum() / (6 * size**2), logits=start, num_samples=size)
         for start, size in ((TWO, 50), (THREE, 40))
     ]
 
@@ -100,7 +95,7 @@ def entropy_lifetime() -> list[Combined | Experiment]:
     """Outcomes alive beyond one, over all generations: directly, and by what grows with n."""
 
     def run(logits: Any, size: int, tolerance: float = 0) -> Experiment:
-        def counted(course: Course) -> float:
+        def counted(course: Course) -> Any:
             return len(logits) - 1 + course.visits @ ((course.states.counts > 0).sum(-1) - 1)
 
         return absorbed(counted, tolerance, logits=logits, num_samples=size)

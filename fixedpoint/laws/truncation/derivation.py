@@ -19,6 +19,8 @@ from fixedpoint.symbolic import (
     Loop,
     NotAfter,
     Nucleus,
+    Vector,
+    generator,
     probability,
     shares,
     unit_step,
@@ -160,13 +162,13 @@ def bounded_time(edge: Any) -> Any:
 def nucleus_boundary(answer: Any) -> list[Step]:
     """The backward equation between 1 − π and π, where nothing is cut, and its ends."""
     (p, q), mass = shares(2), sp.Rational(9, 10)
-    time = answer.subs(z, sp.log(p) - sp.log(q))
     # Between its ends the nucleus is the model: what is drawn from has the mean and the noise of
     # plain samples.
     plain = Loop(corpus=SAMPLED.corpus)
-    drift, noise = (
-        sp.factor(symbolic.mean(plain, [p, q], lambda x, k=k: (x[0] - p) ** k)) for k in (1, 2)
-    )
+
+    def time(model: Vector) -> Any:
+        return answer.subs(z, sp.log(model[0]) - sp.log(model[1]))
+
     inside, outside = (
         symbolic.given(SAMPLED, {nucleus: mass}).drawn(
             [sp.Rational(k, 100), 1 - sp.Rational(k, 100)]
@@ -176,10 +178,14 @@ def nucleus_boundary(answer: Any) -> list[Step]:
     return [
         Step(
             "½ E[(p' − p)²] d²/dp² of the claimed time is −1, and E[p' − p] = 0",
-            [noise / 2 * sp.diff(time, p, 2) + 1, drift],
+            [
+                generator(plain, time, [p, q], n) / n + 1,
+                symbolic.mean(plain, [p, q], lambda x: x[0] - p),
+            ],
         ),
         Step(
-            "it is 0 at p = 1 − π and at p = π", [time.subs(p, 1 - nucleus), time.subs(p, nucleus)]
+            "it is 0 at p = 1 − π and at p = π",
+            [time([1 - nucleus, nucleus]), time([nucleus, 1 - nucleus])],
         ),
         Step(
             "above 1 − π the nucleus leaves both outcomes, below it one alone",

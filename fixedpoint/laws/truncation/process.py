@@ -23,13 +23,16 @@ def nucleus_boundary() -> list[Combined | Experiment]:
         gap = float(np.log(share / (1 - share)))
         return absorbed(tolerance=tolerance, gap=gap, mass=mass, num_samples=size)
 
+    def growing(share: float, mass: float, size: int) -> Combined:
+        runs = [run(share, mass, k * size) for k in (1, 4, 16)]
+        return Combined(runs, (1 / 3, -1 / 2, 1 / 6), 0.2)
+
     # The boundary is overshot by 0.58 standard deviations of one generation, which is a time
     # ∝ √n, and a constant one where n(1 − π) is whole: from n, 4n and 16n samples they cancel.
     overshoot = 0.6 * np.sqrt(0.1 * 0.9 / 400)
     return [
         run(0.3, 0.9, 400, 800 * overshoot * np.log(9)),
-        *(
-            Combined([run(*at, k * size) for k in (1, 4, 16)], (1 / 3, -1 / 2, 1 / 6), 0.2)
-            for *at, size in ((0.5, 0.9, 50), (0.3, 0.9, 50), (0.4, 0.8, 25))
-        ),
+        growing(0.5, 0.9, 50),
+        growing(0.3, 0.9, 50),
+        growing(0.4, 0.8, 25),
     ]

@@ -3,6 +3,8 @@
 The loops, run.
 """
 
+from typing import Any
+
 import numpy as np
 
 from fixedpoint.laws.experiment import Course, Experiment, absorbed
@@ -25,13 +27,13 @@ def verifier() -> list[Experiment | Observation]:
             )
         )
 
-    def mean_right(course: Course) -> float:
+    def mean_right(course: Course) -> Any:
         return course.first @ course.states.counts[:, 0] / course.states.num_samples
 
     return [*observations, absorbed(mean_right, probability=0.3, ratio=2.0, num_samples=5)]
 
 
-def wrong_for_ever(course: Course) -> float:
+def wrong_for_ever(course: Course) -> Any:
     """The chance that the second of two outcomes, the wrong answer, is alive in the end."""
     return course.last[1]
 
