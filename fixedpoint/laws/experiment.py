@@ -264,9 +264,8 @@ def course(states: chain.Chain, start: Any, until: Callable[[np.ndarray], np.nda
     first, undecided = states.first_generation(start), ~until(states.counts)
     visits, inside = np.zeros(len(first)), states.matrix[np.ix_(undecided, undecided)]
     visits[undecided] = np.linalg.solve(np.eye(len(inside)) - inside.T, first[undecided])
-    return Course(
-        states, start, first, visits, np.where(undecided, 0, first + visits @ states.matrix)
-    )
+    ends = np.where(undecided, 0, first + visits @ states.matrix)
+    return Course(states, start, first, visits, ends)
 
 
 def _start(numbers: Mapping[str, Any]) -> Any:

@@ -384,7 +384,7 @@ def vanishes_towards(variable: Any, point: Any, direction: str = "+") -> Callabl
     Example:
         >>> x = sp.Symbol("x", positive=True)
         >>> vanishes_towards(x, 0)(x * sp.log(x)), vanishes_towards(x, sp.oo)(1 + 1 / x)
-        (0, 1.0)
+        (0, 1.0000)
     """
     small = sp.Rational(1, 10**12)
     near = 1 / small if point == sp.oo else point + (small if direction == "+" else -small)

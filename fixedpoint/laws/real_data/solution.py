@@ -37,6 +37,7 @@ def immigration(
         (1 − a)²(1 − 1/n).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> print(immigration(jnp.zeros(2), 0.25, 4)[0] * 37)  # 4/37
         4.0
     """
@@ -65,6 +66,7 @@ def immigration_pseudo(
         Var p_i; the covariances are −q_i q_j times the same factor.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> print(immigration_pseudo(jnp.zeros(2), 0.5, 2)[0] * 28)  # (1/4)(1/4)/(7/4)
         1.0
     """
@@ -91,6 +93,7 @@ def immigration_stratified(
         Var p_i; the covariances are −q_i q_j times the same factor.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> print(immigration_stratified(jnp.zeros(2), 1, 2)[0] * 8)  # (1/4)/2
         1.0
     """
