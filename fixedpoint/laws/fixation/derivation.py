@@ -567,8 +567,8 @@ def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
 
 
 @claim(
-    "Of words with probabilities C i^{−α} a number proportional to t^{−1/α} is left after "
-    "t generations.",
+    "If the words have the probabilities C i^{−α}, a number proportional to t^{−1/α} is left "
+    "after t generations.",
     power_law(sp.gamma(1 - 1 / alpha), n * a_s(t - 1) + THIRD, -HALF),
     lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
     kind="asymptotic",

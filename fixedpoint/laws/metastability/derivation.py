@@ -671,7 +671,7 @@ def slow_eigenvalue(answer: Any) -> list[Step]:
             "times λ, up to the error of a sum for a smooth integral",
             [sp.gammasimp(kept) - value * spacing for value in cold],
         ),
-        Step("of the weight, the Beta integral (at k = 3 of 7)", density),
+        Step("the Beta integral in that weight (at k = 3 of 7)", density),
         Step(
             "T = 1: E[p'(1−p')] = λ p(1−p), positive on the undecided states",
             neutral - there(sp.Integer(1)).subs(T, 1) * symbolic.heterozygosity(p),

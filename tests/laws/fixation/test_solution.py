@@ -125,7 +125,7 @@ def test_a_million_samples_and_more(num_samples):
 
 
 def test_cumulants_of_many_ancestors_keep_their_digits():
-    """Of 10¹¹ samples, after 1,000 generations: the recursion itself at 60 digits."""
+    """10¹¹ samples, 1,000 generations back: the recursion itself at 60 digits."""
     n, generations = 10**11, 1_000
     *_, found = islice(solution._crowded(n, 320), generations + 1)
     with mpmath.workdps(60):

@@ -22,7 +22,7 @@ def test_a_lost_outcome_counts_for_nothing(num_samples):
 
 
 def test_the_spectrum_of_several_outcomes():
-    """Of K outcomes λ_j occurs (j + K − 2 choose j) times, and 1 occurs K times."""
+    """With K outcomes λ_j occurs (j + K − 2 choose j) times, and 1 occurs K times."""
     values = np.linalg.eigvals(from_loop(fp.Loop(corpus=fp.Fresh(4)), 3).matrix).real
     several = [1.0] * 3 + [0.75] * 3 + [0.375] * 4 + [0.09375] * 5
     np.testing.assert_allclose(np.sort(values)[::-1], several, atol=1e-4)
