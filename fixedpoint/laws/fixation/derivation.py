@@ -53,7 +53,10 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 
-# --- The model, and the loop by counting ----------------------------------------------------------
+DIFFUSION: Any = -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i)
+"""The time until one outcome is left, to the leading order."""
+ENTROPY: Any = -2 * n * total(probability(i) * sp.log(probability(i)), i)
+"""2nS: the same for two outcomes, not for more."""
 
 
 def refit(num_samples: int) -> Loop:
@@ -236,8 +239,8 @@ def dual_steps() -> list[Step]:
     cites=("kingman1982", "mohle1999"),
     near_misses={
         "the first draw not counted": total(w(probability(i), n), i) - 1,
-        "diffusion": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+        "diffusion": DIFFUSION,
+        "twice the entropy times n": ENTROPY,
         "one sample more": total(w(probability(i), n + 1), i),
         "diploid": 2 * total(w(probability(i), n), i),
     },
@@ -276,7 +279,7 @@ def fixation_time(answer: Any) -> list[Step]:
 @claim(
     "For many samples the mean time until one outcome is left is "
     "−2n Σ (1 − p) log(1 − p) generations: 2n at most.",
-    -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
+    DIFFUSION,
     lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
     kind="asymptotic",
     of=(
@@ -288,8 +291,8 @@ def fixation_time(answer: Any) -> list[Step]:
     source="known: Kimura and Ohta, Genetics 61:763 (1969), for two alleles; Ewens 2004",
     cites=("kimura1969", "ewens2004"),
     near_misses={
-        "diploid": -4 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+        "diploid": 2 * DIFFUSION,
+        "twice the entropy times n": ENTROPY,
         "2n, whatever the model": 2 * n + 0 * theta[1],
     },
     edges=[
@@ -689,8 +692,8 @@ Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
     "is derived here",
     cites=("littler1975",),
     near_misses={
-        "until one is left": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
+        "until one is left": DIFFUSION,
+        "twice the entropy times n": ENTROPY,
         "n p_i generations": n
         * LineIntegral(
             sp.exp(-u) * sp.Product(Q(probability(i) * sp.exp(u)), (i, 1, K)),
