@@ -13,6 +13,7 @@ CHAPTERS = {
         "fixation",
         "metastability",
         "truncation",
+        "accumulation",
         "real_data",
         "verifier",
     ),

@@ -9,7 +9,14 @@ import pytest
 import fixedpoint as fp
 from fixedpoint.laws import fixation
 from fixedpoint.laws.equation import equations
-from fixedpoint.laws.experiment import Combined, Course, absorbed, course, leading
+from fixedpoint.laws.experiment import (
+    Combined,
+    Course,
+    absorbed,
+    course,
+    extrapolated,
+    leading,
+)
 from fixedpoint.laws.observation import Observation
 
 
@@ -76,3 +83,9 @@ def test_what_grows_otherwise_than_with_n_cancels():
     assert (found.arguments, found.tolerance) == ({"n": 10}, 0.1)
     twice = Combined([Made(10), Made(20)], (-1, 2), 0.1).observed(claim)
     assert twice.value == pytest.approx(90 + 7 + 5 * math.log(40), rel=1e-13)
+
+
+def test_extrapolation_finds_the_limit_of_a_series():
+    steps = 0.5 ** np.arange(5)
+    value, error = extrapolated(list(3 + steps - 2 * steps**2 + steps**3))
+    assert abs(value - 3) <= error < 1e-6

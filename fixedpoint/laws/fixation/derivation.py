@@ -414,7 +414,7 @@ FIXATION_DIGITS = "0.72170243605188038579383125598262665247518099662585673025684
 CONSTANT: Any = FixationConstant()
 
 
-S: Any = symbolic.entropy(symbolic.softmax([z, 0]))
+S: Any = symbolic.entropy(symbolic.pair(z))
 """The entropy of two outcomes."""
 
 

@@ -127,7 +127,7 @@ def nucleus_support(answer: Any) -> list[Step]:
     ]
 
 
-S: Any = symbolic.entropy(symbolic.softmax([z, 0]))
+S: Any = symbolic.entropy(symbolic.pair(z))
 """The entropy of two outcomes."""
 
 
