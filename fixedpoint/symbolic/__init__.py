@@ -21,6 +21,7 @@ from .corpora import Fresh as Fresh
 from .corpora import Mixed as Mixed
 from .corpora import Pooled as Pooled
 from .distribution import Draws as Draws
+from .distribution import Largest as Largest
 from .distribution import Quantity as Quantity
 from .distribution import Vector as Vector
 from .distribution import centred_logits as centred_logits
@@ -40,10 +41,12 @@ from .distribution import softmax as softmax
 from .generation import Loop as Loop
 from .generation import all_counts as all_counts
 from .generation import chance as chance
+from .generation import gap_speed as gap_speed
 from .generation import given as given
 from .generation import mean as mean
 from .generation import moment as moment
 from .generation import next_model as next_model
+from .generation import velocity as velocity
 from .learners import FinalAnswer as FinalAnswer
 from .learners import GradientFlow as GradientFlow
 from .learners import GradientSteps as GradientSteps
@@ -57,6 +60,7 @@ from .proofs import by_generations as by_generations
 from .proofs import elementary as elementary
 from .proofs import follows_flow as follows_flow
 from .proofs import lumped as lumped
+from .proofs import rational as rational
 from .proofs import slope as slope
 from .proofs import unrolled as unrolled
 from .proofs import without_roots as without_roots

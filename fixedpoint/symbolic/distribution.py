@@ -118,3 +118,13 @@ def centred_logits(p: Vector) -> list[Any]:
     """
     logarithms = [sp.expand_log(sp.log(x), force=True) for x in p]
     return [sp.expand(value - sum(logarithms) / len(p)) for value in logarithms]
+
+
+class Largest(sp.Function):
+    """The largest entry of a vector over the outcomes."""
+
+    def _mpmathcode(self, printer: Any) -> str:
+        return f"max({printer._print(self.args[0])}[1:])"
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\max {printer._print(self.args[0])}"

@@ -296,6 +296,19 @@ def elementary(expression: Any) -> Any:
     return sp.simplify(sp.expand_log(sp.powsimp(sp.expand(split)), force=True))
 
 
+def rational(expression: Any) -> Any:
+    """Bring a residual that is rational in its exponentials to one numerator, and expand it.
+
+    A number at one point tells at once what does not vanish; only SymPy says that something does.
+    """
+    value = _at_a_point(expression)
+    if value is not None and abs(value) > 1e-20:
+        return sp.Float(str(value))
+    if expression.has(sp.Abs):
+        return expression
+    return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
+
+
 def _is_zero_fraction(expression: Any) -> bool:
     """Whether it vanishes as a fraction of its powers, exponentials and logarithms."""
 
