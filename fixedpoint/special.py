@@ -163,7 +163,7 @@ def log1mexp(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
         x: A positive number; 0 gives -inf.
 
     Validity:
-        Relative error of a few machine epsilons (`tests/test_special.py`).
+        Relative error of a few machine epsilons, times x where x > 1 (`tests/test_special.py`).
 
     Example:
         >>> print(f"{log1mexp(1e-20):.10f} {log1mexp(50.0):.10e}")

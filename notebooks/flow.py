@@ -154,8 +154,8 @@ display(register["online.duality"], *register["online.duality"].steps())
 # $\Phi(\theta)=T\,\mathrm{lse}(\theta/T)-\mathrm{lse}(\theta)$:
 
 # %%
-display(register["online.potential"])
-print(confront.prove(register["online.potential"]).summary)
+display(register["geometry.potential"])
+print(confront.prove(register["geometry.potential"]).summary)
 
 # %% [markdown]
 # ## The closed form
@@ -170,7 +170,7 @@ print(
     f"off the mode after 100 generations of τ = 1: {float(flow.finite_training(3, 1.0, 100)):.5f}"
 )
 times = np.array([0.0, 1.0, 10.0, 100.0])
-print("gap of two outcomes, T = 1/2:", np.asarray(online.online_two_outcomes(1.0, 0.5, times)))
+print("gap of two outcomes, T = 1/2:", np.asarray(online.two_outcomes(1.0, 0.5, times)))
 
 # %% [markdown]
 # ## The confrontation
@@ -314,7 +314,7 @@ for label in (
     "online.uniform_rate",
     "online.collapse_tail",
     "online.losers_equalise",
-    "online.potential",
+    "geometry.potential",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -413,8 +413,8 @@ print(f"at least {at_least:.1f}, alone {alone:.1f}")
 
 # %% tags=["answer"]
 # Duality: divide the logits by T = 1/2, flow at 1/T = 2 for the time 3/T = 6, multiply by T.
-cold = online.online_two_outcomes(1.0, 0.5, 3.0)
-back = 0.5 * online.online_two_outcomes(cold / 0.5, 2.0, 6.0)
+cold = online.two_outcomes(1.0, 0.5, 3.0)
+back = 0.5 * online.two_outcomes(cold / 0.5, 2.0, 6.0)
 assert float(cold) > 1
 assert np.isclose(float(back), 1.0, rtol=1e-12)
 print(f"gap 1 → {float(cold):.4f} → {float(back):.9f}")
@@ -443,5 +443,5 @@ assert min(climbed.values()) > -1e-12, "some road led down"
 assert initial < blank[1, "initial"] < blank[1, "last"]
 assert blank[30, "initial"] < blank[30, "last"] < ideal
 assert beyond["refit"].max() < 1e-12 < 1e-3 < beyond["flow for τ = 1"].max()
-assert {"flow.finite_training", "online.collapse_tail", "online.potential"} <= set(verdicts)
+assert {"flow.finite_training", "online.collapse_tail", "geometry.potential"} <= set(verdicts)
 print("all assertions hold")

@@ -874,9 +874,7 @@ def test_how_far_chosen_logits_are_below_the_largest_of_them():
     theta = jnp.array([[1.0, -jnp.inf, 3.0, 0.0], [1.7e308, -1.7e308, 0.0, 5.0]])
     chosen = jnp.array([[True, False, False, True], [True, True, False, False]])
     largest = np.finfo(float).max
-    np.testing.assert_array_equal(
-        simplex.below(theta, chosen), [[0, 0, 0, 1], [0, largest, 0, 0]]
-    )
+    np.testing.assert_array_equal(simplex.below(theta, chosen), [[0, 0, 0, 1], [0, largest, 0, 0]])
     np.testing.assert_array_equal(simplex.total(jnp.ones((2, 3))), [[3], [3]])
 
 
