@@ -35,7 +35,7 @@ ROUNDING = 1e-12
 FLOW = 1e-9
 """What the integration of a flow may be off by: logits of ordinary size, over ordinary times."""
 
-TIGHT = {"rtol": 1e-12, "atol": 1e-14}
+TIGHT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-14}
 """The tolerances with which it is integrated."""
 
 Read = Callable[[Any, Callable[..., Any], Mapping[str, Any]], tuple[Any, dict[str, Any], str]]
