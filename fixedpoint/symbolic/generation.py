@@ -9,7 +9,7 @@ from typing import Any, cast
 import sympy as sp
 
 from fixedpoint.symbolic.corpora import Exact
-from fixedpoint.symbolic.distribution import Quantity, Vector
+from fixedpoint.symbolic.distribution import Quantity, Vector, normalised
 from fixedpoint.symbolic.learners import Refit
 from fixedpoint.symbolic.samplers import Temperature
 
@@ -84,8 +84,11 @@ def velocity(loop: Loop, p: Vector, teacher: Vector | None = None) -> list[Any]:
         p: the model. Logits know no common constant: these may be weights that do not add up to 1.
         teacher: the model that the data are drawn from; the model itself if it is not given.
     """
-    data = loop.corpus.data(loop.drawn(p if teacher is None else teacher), [])
-    return list(loop.learner.velocity(p, data))
+    teacher = p if teacher is None else teacher
+    drawn = loop.drawn(teacher)
+    # At T = 1 nothing has divided the weights by their sum.
+    drawn = normalised(drawn) if drawn is teacher else drawn
+    return list(loop.learner.velocity(p, loop.corpus.data(drawn, [])))
 
 
 def gap_speed(loop: Loop, gap: Any, teacher: Any = None) -> Any:
