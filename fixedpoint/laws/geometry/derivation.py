@@ -408,10 +408,7 @@ def potential(answer: Any) -> list[Step]:
 
     def climbed(geometry: int) -> Any:
         rate = symbolic.written_out(sp.sympify(answer).subs(nu, geometry), model)
-        return symbolic.written_out(rate, real, psi).replace(
-            lambda e: isinstance(e, sp.exp) and e.args[0].atoms(sp.log),
-            lambda e: sp.Mul(*(_power(part) for part in sp.Add.make_args(e.args[0]))),
-        )
+        return symbolic.written_out(rate, real, psi)
 
     ascent = velocity(mixture, model)
     return [
@@ -492,7 +489,6 @@ def climbing(size: int) -> list[Step]:
                     v,
                 )
                 + sp.diff(symbolic.cross_entropy(corpus, student), v)
-                - 0
                 for v in student
             ],
             reduce=rational,
@@ -519,9 +515,3 @@ def climbing(size: int) -> list[Step]:
             reduce=lambda e: sp.expand(sp.expand(e).subs(inverse * C, 1)),
         ),
     ]
-
-
-def _power(exponent: Any) -> Any:
-    """The exponential of c log x, as x^c."""
-    logs = [part for part in sp.Mul.make_args(exponent) if isinstance(part, sp.log)]
-    return logs[0].args[0] ** (exponent / logs[0]) if len(logs) == 1 else sp.exp(exponent)

@@ -39,7 +39,7 @@ def two_outcomes() -> list[Experiment]:
 
 
 def chebyshev() -> list[Experiment]:
-    """When the gap of two outcomes reaches another value."""
+    """Time until the gap of two outcomes reaches another value."""
     return [
         crossing(1e-8, gap=end, gap_initial=start, degree=d, temperature=(d - 1) / (d + 1))
         for d, start, end in (
@@ -50,7 +50,7 @@ def chebyshev() -> list[Experiment]:
 
 
 def block() -> list[Experiment]:
-    """When tied leaders are a gap ahead of the tied others."""
+    """Time until tied leaders lead the tied others by a given gap."""
     return [
         crossing(
             1e-6,
@@ -65,7 +65,7 @@ def block() -> list[Experiment]:
 
 
 def blow_up() -> list[Experiment]:
-    """When one leader among many has half of the probability, that is, a gap of log(K - 1).
+    """Time until one leader among many has half of the probability: a gap of log(K - 1).
 
     The law leaves out log K + 1 - z₀ + 2e^(-z₀), z₀ the first gap, up to 1/K.
     """
@@ -82,7 +82,7 @@ def blow_up() -> list[Experiment]:
 
 
 def crossing(tolerance: float, **numbers: Any) -> Experiment:
-    """When the gap between the first logit and the last reaches the argument `gap`, or a level."""
+    """Time until the gap between the first logit and the last is `gap`, or another level."""
 
     def road(loop: Any, _: Any, numbers: Any) -> Any:
         level = numbers.get("level", numbers.get("gap"))
