@@ -5,13 +5,14 @@ claim names; `fixedpoint.confront` compares the three.
 """
 
 CHAPTERS = {
-    "full training": ("tempering", "recovery", "families"),
+    "full training": ("tempering", "recovery", "families", "mixing"),
     "finite training": ("flow", "online", "geometry"),
     "single traces": ("traces", "weight_decay", "survival"),
     "finitely many samples": (
         "resampling",
         "metastability",
         "truncation",
+        "accumulation",
         "real_data",
         "verifier",
     ),

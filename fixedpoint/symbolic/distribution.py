@@ -128,3 +128,14 @@ class Largest(sp.Function):
 
     def _latex(self, printer: Any) -> str:
         return rf"\max {printer._print(self.args[0])}"
+
+
+def pair(gap: Any) -> list[Any]:
+    """The model of two outcomes whose logits differ by a gap θ₁ − θ₂."""
+    return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]
+
+
+def gap_of(p: Vector) -> Any:
+    """The gap θ₁ − θ₂ of two outcomes."""
+    first, second = centred_logits(p)
+    return sp.expand(first - second)

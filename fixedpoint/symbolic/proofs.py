@@ -297,15 +297,18 @@ def elementary(expression: Any) -> Any:
 
 
 def rational(expression: Any) -> Any:
-    """Bring a residual that is rational in its exponentials to one numerator, and expand it.
+    """Bring what is rational in its symbols, powers and exponentials to one numerator, expanded.
 
     A number at one point tells at once what does not vanish; only SymPy says that something does.
     """
-    value = _at_a_point(expression)
+    value = _at_a_point(sp.sympify(expression))
     if value is not None and abs(value) > 1e-20:
         return sp.Float(str(value))
     if expression.has(sp.Abs):
         return expression
+    plain = sp.expand(sp.numer(sp.together(expression)))
+    if plain == 0:
+        return plain
     return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
 
 
