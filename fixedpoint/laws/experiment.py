@@ -239,7 +239,13 @@ def flowed(
     return continuous(road, parts, **numbers)
 
 
-def changing(read: Any, tolerance: float = 1e-6, parts: Any = None, **numbers: Any) -> Experiment:
+def changing(
+    read: Any,
+    tolerance: float = 1e-6,
+    parts: Any = None,
+    attained: bool = False,
+    **numbers: Any,
+) -> Experiment:
     """How fast what is read off the logits changes when a flow begins.
 
     By one-sided differences over h = 1e-4, which leave h² times a third of the third derivative.
@@ -249,7 +255,8 @@ def changing(read: Any, tolerance: float = 1e-6, parts: Any = None, **numbers: A
         h = 1e-4
         runs = loops.flow(loop, _start(numbers), [0.0, h, 2 * h], observe=read, **TIGHT)
         slope = (-3 * runs.value[0] + 4 * runs.value[1] - runs.value[2]) / (2 * h)
-        return slope, {"tolerance": tolerance}, "differences along the flow"
+        error = {"tolerance": tolerance, "attained": attained}
+        return slope, error, "differences along the flow"
 
     return continuous(road, parts, **numbers)
 

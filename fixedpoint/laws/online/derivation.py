@@ -623,8 +623,6 @@ _majorisation = _P * (1 - _P) * (_M / _C - 1) * (_x_top - _x_rest)
     source="derived here; the order itself in Marshall, Olkin and Arnold (2011)",
     cites=("marshall2011",),
     relation=">=",
-    # A smaller number is a bound as well, which no experiment can reject: with 2T or -T for T, with
-    # p in place of p², without the 1 of 1 - P, or without M/C.
     near_misses={
         "without (M/C - 1)": _P * (1 - _P) * (_x_top - _x_rest),
         "M in place of M/C - 1": _P * (1 - _P) * _M * (_x_top - _x_rest),

@@ -182,19 +182,34 @@ def uniform_rate() -> list[Experiment]:
 
 
 def majorisation() -> list[Experiment]:
-    """How fast the m most probable outcomes gain; many equal losers come near the bound."""
+    """How fast the m most probable outcomes gain; with many equal losers it is nearly the bound."""
 
     def mass(top: int) -> Any:
         return lambda logits: simplex.probabilities(logits)[..., :top].sum(-1)
 
-    return [
-        changing(mass(top), logits=logits, temperature=temperature, num_top=top)
-        for temperature, logits, top in (
-            (0.5, [1.0, 0.3, -0.4, -1.5], 1),
-            (0.5, [1.0, 0.3, -0.4, -1.5], 2),
-            (0.9, [0.5, 0.49, -1.0, -1.02], 2),
-            (0.6, [1.0, 1.0, -0.5, -0.5], 1),
-            (0.6, [1.0, 1.0, *[-1.0] * 10], 1),
-            (0.3, [2.0, *[-1.0] * 12], 1),
+    def crowded(top: int, T: float, losers: int = 300) -> Experiment:
+        """Tied leaders with half of the probability: what they gain beyond the bound is known."""
+        p, q = 0.5 / top, 0.5 / losers
+        apart, mean = p ** (1 / T - 1) - q ** (1 / T - 1), p ** (1 / T - 1) + q ** (1 / T - 1)
+        return changing(
+            mass(top),
+            0.5 * q * apart / mean + 1e-6,
+            attained=True,
+            logits=np.log([p] * top + [q] * losers),
+            temperature=T,
+            num_top=top,
         )
+
+    return [
+        crowded(1, 0.5),
+        crowded(2, 0.8),
+        *(
+            changing(mass(top), logits=logits, temperature=temperature, num_top=top)
+            for temperature, logits, top in (
+                (0.5, [1.0, 0.3, -0.4, -1.5], 1),
+                (0.5, [1.0, 0.3, -0.4, -1.5], 2),
+                (0.9, [0.5, 0.49, -1.0, -1.02], 2),
+                (0.6, [1.0, 1.0, -0.5, -0.5], 1),
+            )
+        ),
     ]
