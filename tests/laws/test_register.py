@@ -10,8 +10,6 @@ LONG = {
     "proved": [
         "accumulation.head_start",
         "accumulation.monopoly",
-        "families.cone_two_contexts",
-        "families.poisson",
         "flow.off_ray",
         "flow.relaxation_rate",
         "resampling.fixation_time",
@@ -22,7 +20,6 @@ LONG = {
         "resampling.truncation",
         "survival.transience",
         "tempering.composition",
-        "tempering.refit",
         "traces.bias",
         "traces.entropy_bias",
         "verifier.lock_in_weak",
