@@ -34,6 +34,7 @@ __all__ = [
     "check_key",
     "check_kind",
     "check_logits",
+    "check_modes",
     "check_nonnegative",
     "check_numbers",
     "check_outcomes",
@@ -378,6 +379,27 @@ def check_whole(value: Any, name: str, minimum: int = 1) -> Any:
     if wrong.size:
         raise ValueError(f"`{name}` must {rule}; got {wrong[0].item()!r}.")
     return value
+
+
+def check_modes(num_modes: Any, num_outcomes: Any) -> None:
+    """Refuse tied modes that are none, or more than the outcomes.
+
+    Args:
+        num_modes: How many outcomes share the largest logit.
+        num_outcomes: How many there are.
+
+    Raises:
+        ValueError: If a number of modes is not whole, below 1 or above the number of outcomes.
+
+    Example:
+        >>> check_modes(5, 3)
+        Traceback (most recent call last):
+        ...
+        ValueError: `num_modes` must be a whole number in [1, 3]; got 5.0.
+    """
+    known = not isinstance(num_outcomes, Tracer)
+    interval = f"[1, {np.min(num_outcomes)}]" if known else "[1, inf)"
+    check_range(num_modes, "num_modes", interval, whole=True)
 
 
 def check_numbers(value: Any, name: str) -> Any:

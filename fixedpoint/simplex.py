@@ -26,6 +26,7 @@ from . import checks
 
 __all__ = [
     "Decomposition",
+    "below",
     "centre",
     "decomposition",
     "difference",
@@ -51,6 +52,7 @@ __all__ = [
     "scalars",
     "tail_probability",
     "temper",
+    "total",
 ]
 
 Logits = Real[ArrayLike, "*#batch num_outcomes"]
@@ -184,16 +186,16 @@ def centre(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
     """
     x, _, _ = _relative(logits)
     alive = x > -jnp.inf
-    finite, count = jnp.where(alive, x, 0), _total(alive).astype(x.dtype)
-    total, largest = _total(finite), jnp.finfo(x.dtype).max
+    finite, count = jnp.where(alive, x, 0), total(alive).astype(x.dtype)
+    whole, largest = total(finite), jnp.finfo(x.dtype).max
     # Where a difference or the sum overflows, both are taken in a larger unit.
     unit = 4 * 2.0 ** x.shape[-1].bit_length()
     theta = jnp.where(alive, _floating_logits(logits), -jnp.inf)
     shrunk = jnp.where(alive, theta / unit - jnp.max(theta, -1, keepdims=True) / unit, 0)
-    shrunk = (shrunk - _total(shrunk) / count) * unit
+    shrunk = (shrunk - total(shrunk) / count) * unit
     shrunk = jnp.where(alive, jnp.clip(shrunk, -largest, largest), -jnp.inf)
-    extreme = (total == -jnp.inf) | jnp.any(x == -largest, -1, keepdims=True)
-    return jnp.where(extreme, shrunk, x - total / count)
+    extreme = (whole == -jnp.inf) | jnp.any(x == -largest, -1, keepdims=True)
+    return jnp.where(extreme, shrunk, x - whole / count)
 
 
 @checks.arguments()
@@ -320,12 +322,12 @@ def renyi_entropy(logits: Logits, order: PerDistribution) -> Float[Array, "*orde
     # Where two are equal the slope of `maximum` is their mean: that of the order at 1 is right.
     distance = jnp.maximum(d, -d)
     terms = jnp.exp(-jnp.minimum(a, 1) * surprise) * _decay_over(distance, surprise)
-    slope = _total(jnp.where(alive, terms, 0))
+    slope = total(jnp.where(alive, terms, 0))
     near = d * slope < 0.5
     by_power = slope * _log1p_over(jnp.where(near, -d * slope, 0))
     # Elsewhere: H_a = (a lse(θ) - lse(aθ)) / (a - 1).
     others = jnp.where(alive & ~first, a * jnp.where(alive, x, 0), -jnp.inf)
-    by_mode = a * jnp.log1p(excess) - jnp.log1p(_total(jnp.exp(others)))
+    by_mode = a * jnp.log1p(excess) - jnp.log1p(total(jnp.exp(others)))
     by_mode = by_mode / jnp.where(near, 1, d)
     return jnp.where(regular, jnp.where(near, by_power, by_mode), jnp.log1p(excess))[..., 0]
 
@@ -516,7 +518,7 @@ def tail_probability(logits: Logits) -> Float[Array, "*batch"]:
         2.172e-300
     """
     x, excess, _ = _relative(logits)
-    return (_total(jnp.where(x < 0, jnp.exp(x), 0)) / (1 + excess))[..., 0]
+    return (total(jnp.where(x < 0, jnp.exp(x), 0)) / (1 + excess))[..., 0]
 
 
 @checks.arguments()
@@ -750,7 +752,7 @@ def renyi_divergence(
     within = (jnp.abs(r) < _FAR) & (jnp.abs(d * r) < _FAR)
     terms = jnp.where(within, together, apart)
     unshared = jnp.exp(second) - (1 + d) / d * jnp.exp(first)
-    slope = _total(jnp.where(shared, terms, unshared))
+    slope = total(jnp.where(shared, terms, unshared))
     near = jnp.abs(d * slope) < 0.5
     by_power = slope * _log1p_over(jnp.where(near, d * slope, 0))
     by_largest = jax.nn.logsumexp(mixed, -1, keepdims=True) / d
@@ -894,35 +896,75 @@ def _decompose(theta: Array, initial: Array) -> Decomposition:
 # Broadcasting ------------------------------------------------------------------------------------
 
 
-def per_distribution(
-    logits: Logits, value: PerDistribution
-) -> tuple[Float[Array, "*joint num_outcomes"], Float[Array, "*joint 1"]]:
-    """Broadcast logits against a parameter that is a number, or one for every distribution.
+def per_distribution(logits: Logits, *values: PerDistribution) -> tuple[Float[Array, "..."], ...]:
+    """Broadcast logits against parameters that are numbers, or one for every distribution.
 
     Args:
         logits: Logits of shape ``(*batch, num_outcomes)``.
-        value: A number, or an array whose shape broadcasts with ``batch``.
+        *values: Numbers, or arrays whose shapes broadcast with ``batch``.
 
     Returns:
-        The logits, of shape ``(*joint, num_outcomes)``, and the parameter in their dtype, of shape
-        ``(*joint, 1)``, where ``joint`` is the broadcast of both batch shapes.
+        The logits, of shape ``(*joint, num_outcomes)``, and each parameter in their dtype, of shape
+        ``(*joint, 1)``, where ``joint`` is the broadcast of all batch shapes.
 
     Raises:
         ValueError: If the shapes do not broadcast.
 
     Example:
         >>> import jax.numpy as jnp
-        >>> theta, temperature = per_distribution(jnp.zeros(5), jnp.array([0.5, 1.0, 2.0]))
-        >>> theta.shape, temperature.shape
-        ((3, 5), (3, 1))
+        >>> theta, temperature, time = per_distribution(jnp.zeros(5), jnp.array([0.5, 1, 2]), 3)
+        >>> theta.shape, temperature.shape, time.shape
+        ((3, 5), (3, 1), (3, 1))
     """
     theta = _floating_logits(logits)
-    parameter = jnp.asarray(value).astype(theta.dtype)
-    joint = jnp.broadcast_shapes(theta.shape[:-1], parameter.shape)
+    parameters = [jnp.asarray(value).astype(theta.dtype) for value in values]
+    joint = jnp.broadcast_shapes(theta.shape[:-1], *(value.shape for value in parameters))
     return (
         jnp.broadcast_to(theta, (*joint, theta.shape[-1])),
-        jnp.broadcast_to(parameter, joint)[..., None],
+        *(jnp.broadcast_to(value, joint)[..., None] for value in parameters),
     )
+
+
+def below(
+    logits: Float[Array, "*batch num_outcomes"], chosen: Bool[Array, "*batch num_outcomes"]
+) -> Float[Array, "*batch num_outcomes"]:
+    """By how much each chosen logit is below the largest of them; 0 elsewhere.
+
+    A difference of finite logits that overflows is the largest number.
+
+    Args:
+        logits: Logits θ.
+        chosen: Which outcomes are meant; their logits must be finite.
+
+    Returns:
+        The differences, all of them at least 0.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> print(below(jnp.array([1.0, 5.0, 0.5]), jnp.array([True, False, True])))
+        [0.  0.  0.5]
+    """
+    top = jnp.max(jnp.where(chosen, logits, -jnp.inf), -1, keepdims=True)
+    gap = jnp.where(chosen, top, 0) - jnp.where(chosen, logits, 0)
+    largest = jnp.finfo(gap.dtype).max
+    return jnp.where(chosen, jnp.clip(gap, -largest, largest), 0)
+
+
+def total(terms: Array) -> Array:
+    """Sum over the outcomes, the axis kept.
+
+    Args:
+        terms: A number for each outcome.
+
+    Returns:
+        The sums, which broadcast with the terms.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> total(jnp.array([1.0, 2.0]))
+        Array([3.], dtype=float64)
+    """
+    return jnp.sum(terms, -1, keepdims=True)
 
 
 def scalars(*values: Real[ArrayLike, "..."]) -> tuple[Float[Array, "..."], ...]:
@@ -974,11 +1016,6 @@ def _floating_logits(logits: Logits) -> Array:
 # Sums of one sign --------------------------------------------------------------------------------
 
 
-def _total(terms: Array) -> Array:
-    """Sum over the outcomes, the axis kept."""
-    return jnp.sum(terms, -1, keepdims=True)
-
-
 def _relative(logits: Logits) -> tuple[Array, Array, Array]:
     """Logits relative to the first mode, Σ e^x over the others, and the mask of the first mode.
 
@@ -987,10 +1024,10 @@ def _relative(logits: Logits) -> tuple[Array, Array, Array]:
     """
     theta = _floating_logits(logits)
     first = jax.nn.one_hot(jnp.argmax(theta, -1), theta.shape[-1], dtype=bool)
-    x = theta - _total(jnp.where(first, theta, 0))
+    x = theta - total(jnp.where(first, theta, 0))
     # What overflows is as low as can be, but not lost.
     x = jnp.where((x == -jnp.inf) & (theta > -jnp.inf), jnp.finfo(x.dtype).min, x)
-    return x, _total(jnp.where(first, 0, jnp.exp(x))), first
+    return x, total(jnp.where(first, 0, jnp.exp(x))), first
 
 
 def _probabilities_and_complements(logits: Logits) -> tuple[Array, Array]:
@@ -1002,7 +1039,7 @@ def _probabilities_and_complements(logits: Logits) -> tuple[Array, Array]:
 
 def _expectation(p: Array, values: Array) -> Array:
     """Σ p v over the finite v (an infinite one belongs to a lost outcome), the axis kept."""
-    return _total(p * jnp.where(jnp.isfinite(values), values, 0))
+    return total(p * jnp.where(jnp.isfinite(values), values, 0))
 
 
 def _log_ratios(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array, Array]:
@@ -1017,10 +1054,10 @@ def _log_ratios(logits: Logits, logits_other: OtherLogits) -> tuple[Array, Array
     alive_p, alive_q = log_p > -jnp.inf, log_q > -jnp.inf
     shared = alive_p & alive_q
     difference = jnp.where(shared, _relative_difference(theta, phi, shared), 0)
-    only_p = _total(jnp.where(alive_q, 0, jnp.exp(log_p)))
-    only_q = _total(jnp.where(alive_p, 0, jnp.exp(log_q)))
+    only_p = total(jnp.where(alive_q, 0, jnp.exp(log_p)))
+    only_q = total(jnp.where(alive_p, 0, jnp.exp(log_q)))
     top = min(50.0, math.log(float(jnp.finfo(log_p.dtype).max)) / 2)
-    growth = _total(jnp.exp(log_q) * jnp.expm1(jnp.minimum(difference, top)))
+    growth = total(jnp.exp(log_q) * jnp.expm1(jnp.minimum(difference, top)))
     near = (only_p < 0.5) & (only_q < 0.5) & (jnp.max(difference, -1, keepdims=True) < top)
     only_p, only_q = jnp.where(near, only_p, 0), jnp.where(near, only_q, 0)
     growth = growth / (1 - only_q)
@@ -1044,7 +1081,7 @@ def _relative_difference(theta: Array, phi: Array, shared: Array) -> Array:
 
     def relative(values: Array) -> tuple[Array, Array]:
         values = jnp.where(shared, values, 0)
-        level = _total(jnp.where(anchor, values, 0))
+        level = total(jnp.where(anchor, values, 0))
         gap = values - level
         back = gap - values
         error = (values - (gap - back)) - (level + back)
@@ -1106,7 +1143,7 @@ def _divergence(log_p: Array, log_q: Array, ratio: Array) -> Array:
 
 def _lost(log_p: Array, kept: Array) -> Array:
     """-log p(kept), accurate whether little or nearly everything is lost; the axis kept."""
-    gone = _total(jnp.where(kept, 0, jnp.exp(log_p)))
+    gone = total(jnp.where(kept, 0, jnp.exp(log_p)))
     few = gone < 0.5
     by_kept = -jax.nn.logsumexp(jnp.where(kept, log_p, -jnp.inf), -1, keepdims=True)
     return jnp.where(few, -jnp.log1p(-jnp.where(few, gone, 0)), by_kept)
@@ -1149,7 +1186,7 @@ def _log_odds(log_p: Array, x: Array, width: Array) -> tuple[Array, Array]:
     log_v = jax.nn.logsumexp(log_p + jnp.log(1 + y), -1, keepdims=True)
     deviation = jnp.where(log_u < log_v, y + jnp.exp(log_u), (1 + y) - jnp.exp(log_v))
     terms = jnp.exp(log_p + 2 * jnp.log(jnp.abs(deviation)) - jnp.minimum(log_u, log_v))
-    return log_v - log_gap, _total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
+    return log_v - log_gap, total(terms) / jnp.exp(jnp.maximum(log_u, log_v))
 
 
 def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
@@ -1196,7 +1233,7 @@ def _inverse_temperature(logits: Array, logits_initial: Array) -> Array:
     infinite = jnp.full_like(width, jnp.inf)
     b = jax.lax.while_loop(unsolved, improve, (width, -infinite, infinite, infinite, 0))[0] / width
     p, p_b = probabilities(logits), jnp.exp(log_probabilities_at(b, x))
-    mean = jax.lax.stop_gradient(_total(p_b * x))
-    variance = jax.lax.stop_gradient(_total((jnp.sqrt(p_b) * (x - mean)) ** 2))
-    change = (_total(p * x) - _total(p_b * x)) / jnp.where(variance > 0, variance, 1)
+    mean = jax.lax.stop_gradient(total(p_b * x))
+    variance = jax.lax.stop_gradient(total((jnp.sqrt(p_b) * (x - mean)) ** 2))
+    change = (total(p * x) - total(p_b * x)) / jnp.where(variance > 0, variance, 1)
     return jnp.where(flat, 1, b + change - jax.lax.stop_gradient(change))

@@ -18,10 +18,13 @@ __all__ = [
     "euler_product",
     "gamma_quotient",
     "increasing_root",
+    "inverse_minus_one",
     "lambertw",
     "lambertw_exp",
+    "log1mexp",
     "log1p_expm1",
     "log_gamma_quotient",
+    "negligible",
     "phi2",
     "power",
     "power_of_complement",
@@ -156,6 +159,54 @@ def log1p_expm1(
     # Where eˣ is that large, 1 - a counts only where it is 1.
     far = jax.nn.softplus(jnp.log(jnp.where(a > 0, a, 1)) + jnp.where(x > top, x, 0))
     return jnp.where((x > top) & (a > 0), far, near)
+
+
+def log1mexp(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Stable log(1 - e⁻ˣ), the logarithm of what an exponential decay has taken away.
+
+    Args:
+        x: A positive number; 0 gives -inf.
+
+    Validity:
+        Relative error of a few machine epsilons, times x where x > 1 (`tests/test_special.py`).
+
+    Example:
+        >>> print(f"{log1mexp(1e-20):.10f} {log1mexp(50.0):.10e}")
+        -46.0517018599 -1.9287498480e-22
+    """
+    x = _floating(x)
+    return jnp.where(x < 0.7, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
+
+
+def inverse_minus_one(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
+    """Stable 1/x - 1, the excess of an inverse temperature over 1.
+
+    Args:
+        x: A positive number, inf included.
+
+    Validity:
+        Relative error of a few machine epsilons, near x = 1 as well (`tests/test_special.py`).
+
+    Example:
+        >>> print(inverse_minus_one(0.25), inverse_minus_one(jnp.inf))
+        3.0 -1.0
+    """
+    x = _floating(x)
+    finite = jnp.where(x < jnp.inf, x, 1)
+    return jnp.where(x < jnp.inf, (1 - finite) / finite, -1)
+
+
+def negligible(like: Float[Array, "..."]) -> Float[Array, ""]:
+    """A number negligible against 1 whose square does not underflow, in the dtype of an array.
+
+    Args:
+        like: An array of floats.
+
+    Example:
+        >>> print(f"{negligible(jnp.zeros(2)):.1e}")
+        3.6e-139
+    """
+    return jnp.asarray(float(jnp.finfo(like.dtype).tiny) ** 0.45, like.dtype)
 
 
 _SHIFT = 16
