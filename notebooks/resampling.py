@@ -175,7 +175,7 @@ display(register["resampling.fixation_time_expansion"])
 # **The words**, simulated. The cost of a generation follows the words that are left:
 
 # %%
-runs = fp.run_resampling(
+runs = fp.run(
     loop(corpus),
     words,
     1000,

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Pooled, Target, logarithm
 from fixedpoint.loop.enumeration import all_counts
-from fixedpoint.loop.run import Loop
+from fixedpoint.loop.generation import Loop
 
 __all__ = ["Chain", "binomial", "drawn_probabilities", "from_loop"]
 

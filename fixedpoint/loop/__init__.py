@@ -5,8 +5,7 @@
 ```
 
 `samplers` say what is drawn, `corpora` what is trained on, `learners` how; `run` iterates them,
-`flow` follows them in continuous time. `run_resampling` and `run_traces` are `run` for two kinds of
-loop, many times faster.
+`flow` follows them in continuous time.
 """
 
 from .corpora import Accumulated as Accumulated
@@ -19,19 +18,18 @@ from .corpora import Pooled as Pooled
 from .corpora import Target as Target
 from .flow import Flow as Flow
 from .flow import flow as flow
+from .generation import Loop as Loop
 from .learners import FinalAnswer as FinalAnswer
 from .learners import GradientFlow as GradientFlow
 from .learners import GradientSteps as GradientSteps
 from .learners import Learner as Learner
 from .learners import MixtureStep as MixtureStep
 from .learners import Refit as Refit
-from .resampling import run_resampling as run_resampling
-from .run import Loop as Loop
 from .run import Trajectory as Trajectory
+from .run import logarithmic_generations as logarithmic_generations
 from .run import run as run
 from .samplers import MinP as MinP
 from .samplers import Nucleus as Nucleus
 from .samplers import Sampler as Sampler
 from .samplers import Temperature as Temperature
 from .samplers import TopK as TopK
-from .traces import run_traces as run_traces

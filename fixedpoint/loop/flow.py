@@ -31,6 +31,7 @@ from fixedpoint import checks, potential, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.ensemble import integrate
 from fixedpoint.loop.corpora import Accumulated, Corpus, Exact
+from fixedpoint.loop.generation import Loop
 from fixedpoint.loop.learners import (
     FinalAnswer,
     GradientFlow,
@@ -38,7 +39,6 @@ from fixedpoint.loop.learners import (
     Learner,
     MixtureStep,
 )
-from fixedpoint.loop.run import Loop
 from fixedpoint.loop.samplers import Temperature, floating
 
 if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used

@@ -1,8 +1,8 @@
 """Refits to finitely many samples, fast: the cost of a generation follows the surviving outcomes.
 
-`run` carries any loop; a refit to n samples is a Markov chain on counts that loses outcomes for
-ever, and most of what `run` does is spent on outcomes that are long lost. `run_resampling` runs the
-same loop on counts and looks, at generations 1, 2, 4, 8, … (1, 2, 3, 4, 6, 9, … where NumPy draws),
+A refit to n samples is a Markov chain on counts that loses outcomes for ever, and most of what the
+general engine does is spent on outcomes that are long lost. This one runs the loop on counts and
+looks, at generations 1, 2, 4, 8, … (1, 2, 3, 4, 6, 9, … where NumPy draws),
 at what is left of each replicate:
 
 - *one outcome*: it is absorbed, nothing remains to be done;
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,19 +26,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, PyTree, Real
+from jaxtyping import Array, Float, PyTree
 
-from fixedpoint import checks
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.resampling import alias_tables, thermometer, walk
-from fixedpoint.loop.corpora import Fresh, branch
-from fixedpoint.loop.learners import Refit
-from fixedpoint.loop.run import Loop, Trajectory
-from fixedpoint.loop.samplers import MinP, Nucleus, Sampler, Temperature, TopK
-from fixedpoint.loop.traces import _itself, logarithmic_generations
+from fixedpoint.loop import kind
+from fixedpoint.loop.corpora import branch
+from fixedpoint.loop.engines import State, Task
+from fixedpoint.loop.generation import Loop
+from fixedpoint.loop.samplers import Sampler, Temperature
 
-__all__ = ["run_resampling"]
+__all__ = ["obstacle", "run"]
 
 _WALK, _THERMOMETER = 10_000, 256
 """The largest number of samples for which each of the kernels is the fastest (measured)."""
@@ -58,128 +57,53 @@ def _tile(kernel: Callable[..., Any], num_samples: int) -> int:
     return 64 if num_samples <= 112 else 32 if num_samples <= 220 else 128
 
 
-def run_resampling(
-    loop: Loop,
-    logits: Real[Array, " outcomes"],
-    num_generations: int,
-    *,
-    key: Array,
-    num_replicates: int,
-    observe: PyTree[Callable[[Array], PyTree]] = None,
-    save_at: Sequence[int] | None = None,
-    devices: Sequence[Any] | None = None,
-) -> Trajectory:
-    """Run a loop that refits to n fresh samples, for many replicates or generations or outcomes.
+def obstacle(loop: Loop, logits: Array) -> str | None:
+    """What this engine would need that it does not find; None if it takes the loop."""
+    found = kind.refits(loop)
+    if found is None:
+        return "Loop(samplers, Fresh(n), Refit()), samplers of this package, no pseudo-counts"
+    if found.num_samples > LARGEST:
+        return f"at most {LARGEST:,} samples"
+    if logits.ndim != 1 or logits.dtype != jnp.float64:
+        return "one model, logits of shape (num_outcomes,) in float64"
+    return None
 
-    One generation counts n draws from the sampler's distribution and becomes the counts' shares,
 
-        N ~ Multinomial(n, sampler(p)),    p' = N/n.
-
-    The same law as `run` with the same arguments, from other random numbers. Use it where `run`
-    takes too long; `run` for every other corpus or learner, under transformations, and where the
-    numbers must come from `jax.random` alone.
-
-    Args:
-        loop: `Loop(samplers, Fresh(n), Refit())`; the samplers Temperature, TopK, Nucleus, MinP.
-        logits: The initial model, shape (num_outcomes,); -inf is a lost outcome.
-        num_generations: How many generations, at least 0.
-        key: A random key.
-        num_replicates: How many independent runs.
-        observe: What to save of the logits (of one replicate): a function, or a tuple, list or
-            dict of functions, as for `run`. None saves the logits.
-        save_at: The generations to save, increasing; by default about nine per decade
-            (`logarithmic_generations`).
-        devices: The devices that share the replicates where a kernel runs them; by default all
-            local ones. NumPy's part runs on all cores.
-
-    Returns:
-        The saved generations and values, of shape (S, num_replicates, ...).
-
-    Raises:
-        ValueError: If the loop is not of that form, an argument is out of its range (n is at most
-            10¹²), or float64 is not enabled.
-
-    Validity:
-        Draws are exact up to the resolution of the probabilities: 2⁻³² for n ≤ 256, 2⁻³⁸ of a
-        column of the alias tables for two outcomes, 2⁻⁵³ elsewhere. A lost outcome stays lost,
-        exactly, and truncation has the same borders as in `run` (`fixedpoint.loop.samplers`).
-        Replicate r depends on the key and r (and on the versions of NumPy and JAX) alone; not on
-        the number of replicates or the saved generations, and but for the rounding of
-        probabilities not on the devices, for whose number XLA may compile otherwise. Memory grows
-        neither with the generations nor with n. Tests against the exact chain and all histories:
-        `tests/loop/test_resampling.py`.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> import fixedpoint as fp
-        >>> loop = fp.Loop(fp.Temperature(1.0), fp.Fresh(num_samples=50), fp.Refit())
-        >>> runs = fp.run_resampling(
-        ...     loop, jnp.zeros(1000), 10_000, key=jax.random.key(0), num_replicates=3,
-        ...     observe=fp.simplex.num_surviving, save_at=[0, 10_000],
-        ... )
-        >>> runs.value.tolist()
-        [[1000, 1000, 1000], [1, 1, 1]]
-    """
-    checks.check_concrete("run_resampling", loop=loop, logits=logits, key=key)
-    samplers, num_samples = _parts(loop)
-    if num_samples > LARGEST:
-        raise ValueError(
-            f"`num_samples` must be at most {LARGEST:,} for `run_resampling` (`run` takes any that "
-            f"float64 can count); got {num_samples:,}."
-        )
-    checks.check_logits(logits)
-    checks.check_key(key)
-    checks.check_functions(observe)
-    checks.check_devices(devices)
-    start = jnp.asarray(logits, jnp.result_type(float))
-    checks.check_concrete("run_resampling", logits=start + 0)  # inside jax.jit all is traced
-    if start.ndim != 1:
-        raise ValueError(f"`logits` must have the shape (num_outcomes,); got {start.shape}.")
-    if start.dtype != jnp.float64:
-        raise ValueError("`jax_enable_x64` must be on for `run_resampling`; got float32.")
-    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
-    num_replicates = checks.check_count(num_replicates, "num_replicates")
-    every = logarithmic_generations(num_generations)
-    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
-    devices = tuple(jax.local_devices() if devices is None else devices)
-    engine = _Engine(samplers, num_samples, start, key, devices)
-    functions, structure = jax.tree.flatten(observe or _itself, is_leaf=callable)
+def run(task: Task) -> tuple[PyTree, State]:
+    """Run refits to n samples."""
+    found = kind.refits(task.loop)
+    assert found is not None
+    assert task.key is not None
+    engine = _Engine(found.samplers, found.num_samples, task.logits, task.key, task.devices)
+    functions, structure = jax.tree.flatten(task.observe or _itself, is_leaf=callable)
     observed = functools.partial(_observed, tuple(functions), structure)
+    number = task.num_replicates or 1
+    saved = np.union1d(task.saved, task.last)
     parts = []
     # A block of replicates at a time, so that the memory is that of some millions of counts.
-    size = max(1, 2**23 // len(start) // engine.group) * engine.group
+    size = max(1, 2**23 // len(task.logits) // engine.group) * engine.group
     with ThreadPoolExecutor(_num_cores()) as pool:
-        for first in range(0, num_replicates, size):
-            number = min(size, num_replicates - first)
+        for first in range(0, number, size):
+            each = min(size, number - first)
             series = [
-                jax.tree.map(np.asarray, observed(logits[:number]))
-                for logits in engine.run(first, number, saved, pool)
+                (jax.tree.map(np.asarray, observed(logits[:each])), np.asarray(logits[:each]))
+                for logits in engine.run(first, each, saved, pool)
             ]
-            parts.append(jax.tree.map(lambda *leaves: np.stack(leaves), *series))
-    value = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves, 1)), *parts)
-    return Trajectory(generation=jnp.asarray(saved), value=value)
-
-
-def _parts(loop: Loop) -> tuple[tuple[Sampler, ...], int]:
-    """Samplers and number of samples of a loop that refits to fresh samples."""
-    checks.check_kind(loop, Loop, "loop", "a Loop")
-    # Samplers that look at an outcome's number would not allow the lost ones to be left out.
-    known = all(type(one) in (Temperature, TopK, Nucleus, MinP) for one in loop.samplers)
-    corpus, learner = loop.corpus, loop.learner
-    known &= all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(loop))
-    refit = type(corpus) is Fresh and type(learner) is Refit and not np.any(learner.pseudo_counts)
-    if not (known and refit):
-        raise ValueError(
-            "`loop` must be Loop(samplers, Fresh(n), Refit()) with the samplers of this package "
-            f"and without pseudo-counts; `run` takes every loop. Got {loop}."
-        )
-    return loop.samplers, corpus.num_samples  # type: ignore[union-attr]
+            values = [value for value, _ in series][: len(task.saved)]
+            parts.append((jax.tree.map(lambda *leaves: np.stack(leaves), *values), series[-1][1]))
+    values, logits = zip(*parts, strict=True)
+    value = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves, 1)), *values)
+    return value, State(jnp.concatenate(logits), None, None)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _observed(functions: tuple[Callable[..., Any], ...], parts: Any, logits: Array) -> Any:
     """What is observed of each replicate."""
     return jax.tree.unflatten(parts, [jax.vmap(function)(logits) for function in functions])
+
+
+def _itself(logits: Array) -> Array:
+    return logits
 
 
 def _num_cores() -> int:

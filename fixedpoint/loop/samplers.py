@@ -6,7 +6,7 @@ the logit `-inf` and is never drawn.
 
 **Borders.** A sampler that cuts compares computed numbers: the logarithm of a share 3/10 is
 rounded, and so are sums of shares. What agrees to a few units in the last place is equal
-(`simplex.rounding`), so that no rounding decides, and all that run a loop (`run`, `run_resampling`,
+(`simplex.rounding`), so that no rounding decides, and all that run a loop (the engines of `run`,
 the exact chain) cut alike:
 
 | sampler | keeps | on the border |

@@ -16,9 +16,8 @@ from jaxtyping import Array
 
 from fixedpoint import simplex
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import Fresh, GradientSteps, Loop, Target, Temperature
+from fixedpoint.loop import Fresh, GradientSteps, Loop, Target, Temperature, run
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
-from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
 
 START = (1.0, 0.2, -1.2)
@@ -146,7 +145,7 @@ def absorption() -> list[Observation]:
     """The losers' median probability, late in a simulation at T = 1/2."""
     observations = []
     for start, step_size, num_generations in (((0.3, -0.3), 1.0, 20_000), (START, 0.5, 30_000)):
-        runs = run_traces(
+        runs = run(
             trace_loop(step_size, temperature=0.5),
             jnp.array(start),
             num_generations,
@@ -269,7 +268,7 @@ def mean_square(
     """Mean |θ|² of 1024 replicates at T > 1, between two multiples of the linear memory time."""
     memory = num_outcomes / (step_size * (1 - 1 / temperature))
     saved = np.linspace(*periods, 60) * memory
-    runs = run_traces(
+    runs = run(
         trace_loop(step_size, num_samples, temperature),
         jnp.zeros(num_outcomes),
         int(saved[-1]),

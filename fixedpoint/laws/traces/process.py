@@ -1,7 +1,7 @@
 """The single-trace loops themselves: listed history by history, simulated, or followed exactly.
 
 Short loops are listed (`enumerate_histories`), so that expectations are exact; long ones are
-simulated (`run_traces`), with standard errors that are known beforehand.
+simulated (`run`), with standard errors that are known beforehand.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import numpy as np
 
 from fixedpoint import simplex
 from fixedpoint.laws.observation import Observation, Refinement
-from fixedpoint.loop import Fresh, GradientSteps, Loop, MixtureStep, Target, Temperature
+from fixedpoint.loop import Fresh, GradientSteps, Loop, MixtureStep, Target, Temperature, run
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
-from fixedpoint.loop.traces import run_traces
 
 START = (1.0, 0.2, -1.2)
 """An asymmetric model."""
@@ -69,7 +68,7 @@ def martingale() -> list[Observation]:
             )
         )
     num_generations, num_replicates = 1000, 4096
-    runs = run_traces(
+    runs = run(
         trace_loop(0.5),
         jnp.array(START),
         num_generations,
@@ -240,7 +239,7 @@ def envelope() -> list[Observation]:
     observations = []
     num_generations, num_replicates = 20_000, 8192
     for step_size in (0.5, 2.0):
-        runs = run_traces(
+        runs = run(
             trace_loop(step_size),
             jnp.array([0.3, -0.3]),
             num_generations,

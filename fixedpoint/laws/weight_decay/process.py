@@ -14,9 +14,8 @@ import numpy as np
 
 from fixedpoint import simplex
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import Fresh, GradientSteps, Loop, Target, Temperature
+from fixedpoint.loop import Fresh, GradientSteps, Loop, Target, Temperature, run
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
-from fixedpoint.loop.traces import run_traces
 
 START = (1.0, 0.2, -1.2)
 """An asymmetric model."""
@@ -58,7 +57,7 @@ def weight_decay() -> list[Observation]:
     # deviation is below the last number, since |g|² < 2, Var θ·g ≤ |θ|²/2B and E|θ|² < 2. The
     # balance divides it by 1 − (1 − ηλ)².
     for step_size, decay, num_samples, deviation in ((1.0, 0.5, 2, 2), (1.4, 0.3, 1, 4)):
-        runs = run_traces(
+        runs = run(
             trace_loop(step_size, num_samples, weight_decay=decay),
             jnp.array(START),
             num_generations,
@@ -114,7 +113,7 @@ def decay_density() -> list[Observation]:
     for ratio, num_samples, step_size, gaps in ((2.0, 1, 0.05, (1.0, 2.0)), (8.0, 2, 0.1, (2.5,))):
         decay = step_size / (ratio * num_samples)
         saved = np.linspace(6, 36, 150) / (step_size * decay)
-        runs = run_traces(
+        runs = run(
             trace_loop(step_size, num_samples, weight_decay=decay),
             jnp.zeros(2),
             int(saved[-1]),

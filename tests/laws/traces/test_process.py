@@ -9,7 +9,6 @@ from fixedpoint import simplex
 from fixedpoint.laws import survival, weight_decay
 from fixedpoint.laws.survival import process as survival_process
 from fixedpoint.laws.traces import process
-from fixedpoint.loop.traces import run_traces
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +38,7 @@ def test_the_winner_is_most_open_at_moderate_steps():
 
 def test_losing_chance_is_that_of_the_simulation():
     step_size, temperature, gap, replicates = 0.4, 0.5, 0.5, 8192
-    runs = run_traces(
+    runs = fp.run(
         process.trace_loop(step_size, temperature=temperature),
         jnp.array([gap / 2, -gap / 2]),
         3000,
@@ -59,7 +58,7 @@ def test_extrapolation_finds_the_limit_of_a_series():
 
 
 def test_losers_share_equally_below_temperature_one():
-    runs = run_traces(
+    runs = fp.run(
         process.trace_loop(0.5, temperature=0.5),
         jnp.array([1.0, 0.3, -0.2, -1.1]),
         20_000,
@@ -75,7 +74,7 @@ def test_losers_share_equally_below_temperature_one():
 @pytest.mark.parametrize(("step_size", "holds"), [(1.9, True), (4.0, False)])
 def test_the_floor_of_weight_decay_needs_small_steps(step_size, holds):
     # The condition is η(λ + 1/2) ≤ 1. At η = 4 gaps reach 5.14, past the 3.91 of the floor.
-    runs = run_traces(
+    runs = fp.run(
         process.trace_loop(step_size, weight_decay=0.01),
         jnp.zeros(2),
         3000,
