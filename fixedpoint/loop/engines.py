@@ -41,7 +41,8 @@ class Task(NamedTuple):
         loop: The process.
         logits: The model at generation 0, shape (..., num_outcomes).
         key: A random key; None if the loop draws nothing.
-        num_replicates: How many independent runs; None is one, without a replicate axis.
+        num_replicates: How many independent runs; None is one, without a replicate axis, which the
+            general engine alone is given.
         observe: A tree of functions of one replicate's logits; None is the logits themselves.
         saved: The generations to save, increasing, from `first` to `last`.
         first: The generation to begin at.

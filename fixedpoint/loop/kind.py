@@ -91,10 +91,10 @@ def refits(loop: Loop) -> Refits | None:
     plain = type(loop) is Loop and _has_single_numbers(loop)
     # Samplers that look at an outcome's number would not allow the lost ones to be left out.
     plain = plain and all(type(sampler) in _SAMPLERS for sampler in loop.samplers)
-    if plain and type(corpus) is Fresh and type(learner) is Refit:
-        if is_number(learner.pseudo_counts, 0):
-            return Refits(loop.samplers, corpus.num_samples)
-    return None
+    if not plain or type(corpus) is not Fresh or type(learner) is not Refit:
+        return None
+    smoothed = not is_number(learner.pseudo_counts, 0)
+    return None if smoothed else Refits(loop.samplers, corpus.num_samples)
 
 
 def single_traces(loop: Loop) -> SingleTraces | None:

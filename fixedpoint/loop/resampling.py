@@ -77,7 +77,8 @@ def run(task: Task) -> tuple[PyTree, State]:
     engine = _Engine(found.samplers, found.num_samples, task.logits, task.key, task.devices)
     functions, structure = jax.tree.flatten(task.observe or _itself, is_leaf=callable)
     observed = functools.partial(_observed, tuple(functions), structure)
-    number = task.num_replicates or 1
+    number = task.num_replicates
+    assert number is not None
     saved = np.union1d(task.saved, task.last)
     parts = []
     # A block of replicates at a time, so that the memory is that of some millions of counts.

@@ -3,7 +3,7 @@
 | engine | loops | how |
 |---|---|---|
 | `"refits"` | `Loop(samplers, Fresh(n), Refit())` | counts of the surviving outcomes alone |
-| `"traces"` | `Loop(Temperature(T), Fresh(B), GradientSteps(η))` | one kernel over all generations |
+| `"traces"` | `Loop(Temperature(T), Fresh(B), GradientSteps(η))` | one kernel for all |
 | `"general"` | every loop | calls the loop, generation by generation |
 
 All have the law of the loop. Which one runs is decided by the loop, the model and the kind of
@@ -61,7 +61,8 @@ class Trajectory(eqx.Module):
     @property
     def logits(self) -> Array:
         """The models at the generation reached, shape ([num_replicates,] ..., num_outcomes)."""
-        return self.state.logits
+        logits = self.state.logits
+        return logits[0] if self.num_replicates is None and self.engine in ENGINES else logits
 
     @property
     def memory(self) -> PyTree:
@@ -170,13 +171,16 @@ def run(
     everywhere = tuple(jax.local_devices() if devices is None else devices)
     traced = kind.is_traced((loop, logits, key, state))
     engine = _chosen(engine, loop, logits, everywhere, traced)
-    task = Task(
-        loop, logits, key, num_replicates, observe, saved, first, last, state, progress, everywhere
-    )
+    number = num_replicates
+    if number is None and engine in ENGINES:
+        number = 1
+    task = Task(loop, logits, key, number, observe, saved, first, last, state, progress, everywhere)
     if traced:
         value, state = general.run_traced(task)
     else:
         value, state = ENGINES.get(engine, general).run(task)
+    if number != num_replicates:
+        value = jax.tree.map(lambda leaf: leaf[:, 0], value)
     origin = loop, logits, key
     return Trajectory(jnp.asarray(saved), value, engine, last, state, origin, num_replicates)
 

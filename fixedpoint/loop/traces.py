@@ -77,7 +77,8 @@ def obstacle(loop: Loop, logits: Array) -> str | None:
 
 def run(task: Task) -> tuple[PyTree, State]:
     """Run single traces."""
-    number = 1 if task.num_replicates is None else task.num_replicates
+    number = task.num_replicates
+    assert number is not None
     start = simplex.centre(task.logits)
     level = float(jnp.mean(task.logits))
     in_pieces = shown(task.progress) and (task.last - task.first) * number * len(start) >= _LONG
@@ -102,8 +103,6 @@ def run(task: Task) -> tuple[PyTree, State]:
     if len(values) > 1:
         value = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *values)
     logits = state.logits + level * decay**task.last
-    if task.num_replicates is None:
-        value, logits = jax.tree.map(lambda leaf: leaf[:, 0], value), logits[0]
     return value, State(logits, None, state.carried)
 
 

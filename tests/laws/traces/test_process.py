@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import survival, weight_decay
 from fixedpoint.laws.survival import process as survival_process
