@@ -21,7 +21,7 @@ from fixedpoint.chain import Chain, absorption, from_loop
 from fixedpoint.kernels import sweep
 from fixedpoint.laws import resampling
 from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
-from fixedpoint.loop import Fresh, Loop, Temperature, run
+from fixedpoint.loop import Loop, kind, run
 
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
 """The figures that describe one model."""
@@ -188,8 +188,9 @@ def seconds(
     *contexts, outcomes = logits.shape
     models = math.prod(contexts) * float(num_replicates or 1)
     drawn, each = outcomes, 2e-3
-    if isinstance(loop.corpus, Fresh):
-        drawn, each = outcomes + min(loop.corpus.num_samples, 64 * outcomes), 5e-5
+    num_samples = kind.num_samples(loop.corpus)
+    if num_samples is not None:
+        drawn, each = outcomes + min(num_samples, 64 * outcomes), 5e-5
     elif _is_closed(loop, logits):
         return 0.0
     observing = len(reported_generations(num_generations)) * (each + 2e-6 * models * outcomes)
@@ -245,7 +246,7 @@ def predict(
         >>> found.law, found.figures["mode_probability"].round(12).tolist()
         ('tempering.logits', [0.75, 0.9])
     """
-    sampled = isinstance(loop.corpus, Fresh)
+    sampled = kind.num_samples(loop.corpus) is not None
     if sampled != (num_replicates is not None):
         raise ValueError(
             "`num_replicates` must be given with a sampled corpus, and only there; "
@@ -400,9 +401,10 @@ def _sample(
 ) -> tuple[dict[str, np.ndarray], Limit]:
     """The sampled loop, in replicates."""
     parts = []
-    assert isinstance(loop.corpus, Fresh)
+    num_samples = kind.num_samples(loop.corpus)
+    assert num_samples is not None
     # Beyond 64 samples per outcome the counts are drawn outcome by outcome, in no more memory.
-    drawn = min(loop.corpus.num_samples, 64 * rows.shape[1])
+    drawn = min(num_samples, 64 * rows.shape[1])
     blocks = _blocks(rows, num_replicates * max(rows.shape[1], drawn))
     bar = _progress_bar(len(blocks) if len(blocks) > 1 else 0, "block of contexts")
     for number, start in enumerate(blocks):
@@ -446,10 +448,10 @@ def ending(loop: Loop, rows: np.ndarray) -> Ending:
         >>> print(f"{found.fixation.value:.6f}")  # exactly 749/145
         5.165517
     """
-    assert isinstance(loop.corpus, Fresh)
-    n = loop.corpus.num_samples
+    n = kind.num_samples(loop.corpus)
+    assert n is not None
     losses, fixations = _by_chains(loop, rows)
-    if all(isinstance(s, Temperature) and float(s.temperature) == 1 for s in loop.samplers):
+    if kind.draws_itself(loop):
         if rows.size > LARGEST_TABLE:
             unknown = MeanTime(None, note=f"not computed beyond {LARGEST_TABLE:,} logits")
             return Ending(_average(losses, unknown), _average(fixations, unknown))
@@ -483,8 +485,8 @@ def _average(times: list[MeanTime], otherwise: MeanTime | None = None) -> MeanTi
 
 def _by_chains(loop: Loop, rows: np.ndarray) -> tuple[list[MeanTime], list[MeanTime]]:
     """What exact chains know of the times to the first loss and to fixation of each model."""
-    assert isinstance(loop.corpus, Fresh)
-    n = loop.corpus.num_samples
+    n = kind.num_samples(loop.corpus)
+    assert n is not None
     chains: dict[int, tuple[Chain, np.ndarray, np.ndarray]] = {}
     losses, fixations = [], []
     for row in rows:

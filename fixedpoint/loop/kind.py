@@ -183,6 +183,22 @@ def layers(corpus: Corpus) -> tuple[Corpus, ...]:
     return tuple(found)
 
 
+def on(corpus: Corpus, inner: Corpus, **changes: Any) -> Corpus:
+    """The same corpus, wrapped about another one, with other parameters if any are named."""
+    return dataclasses.replace(corpus, corpus=inner, **changes)  # type: ignore[call-arg]
+
+
+def num_real(corpus: Corpus) -> int | None:
+    """How many real samples a generation mixes in; None if none are drawn."""
+    return corpus.num_real if isinstance(corpus, Mixed) else None
+
+
+def real(corpus: Corpus) -> Array:
+    """The distribution of the real data of a corpus that has some."""
+    assert isinstance(corpus, Mixed | Pooled)
+    return corpus.real
+
+
 # --- Learners -------------------------------------------------------------------------------------
 
 
@@ -202,13 +218,23 @@ def is_refit_to_samples(learner: Learner) -> bool:
     )
 
 
-def is_plain_step(learner: Learner) -> bool:
-    """Whether a generation is one gradient step from the last model, without weight decay."""
-    return (
+def plain_step(learner: Learner) -> GradientSteps | None:
+    """The learner if a generation is one gradient step from the last model, without weight decay.
+
+    None if it is another.
+    """
+    plain = (
         type(learner) is GradientSteps
         and (learner.num_steps, learner.start) == (1, "last")
         and is_number(learner.weight_decay, 0)
     )
+    return learner if plain else None  # pyright: ignore[reportReturnType]
+
+
+def finite_flow(learner: Learner) -> Array | None:
+    """The time of gradient flow from the last model; None if the learner does something else."""
+    flows = type(learner) is GradientFlow and learner.start == "last"
+    return learner.time if flows else None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def rests(learner: Learner) -> bool:
