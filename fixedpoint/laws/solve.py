@@ -11,6 +11,7 @@ from fixedpoint import simplex
 from fixedpoint.checks import check_kind, check_logits
 from fixedpoint.laws import families, flow, resampling, tempering, traces
 from fixedpoint.loop import Learner, Loop, Sampler, kind
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import floating
 
 
@@ -18,7 +19,7 @@ class NoClosedForm(ValueError):  # noqa: N818 - it names a fact of the theory, n
     """No law in the register covers this loop; the message says why and what to call instead."""
 
 
-class Solution(eqx.Module):
+class Solution(Part):
     """What `solve` finds; each kind of law says what it can, and refuses the rest with a reason.
 
     Attributes:

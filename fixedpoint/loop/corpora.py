@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.kernels.multinomial import by_binomials, by_bisection
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import number
 
 
@@ -37,7 +38,7 @@ class Target(NamedTuple):
     size: ArrayLike
 
 
-class Corpus(eqx.Module):
+class Corpus(Part):
     """What every corpus is: an initial memory and a map (drawn, memory, key) ↦ (Target, memory)."""
 
     @property

@@ -93,7 +93,14 @@ def observed(observe: PyTree[Callable[[Array], PyTree]], logits: Array) -> PyTre
     """What is observed of one replicate's logits: themselves, unless there are functions."""
     if observe is None:
         return logits
-    return jax.tree.map(lambda function: function(logits), observe, is_leaf=callable)
+    values = jax.tree.map(lambda function: function(logits), observe, is_leaf=callable)
+    for leaf in jax.tree.leaves(values):
+        if not isinstance(leaf, jax.Array | np.ndarray | np.generic | float | int):
+            raise ValueError(
+                "`observe` must return numbers or arrays, or a tree of them; got "
+                f"{type(leaf).__name__} from logits of shape {logits.shape}."
+            )
+    return values
 
 
 def shown(progress: bool | None) -> bool:

@@ -10,10 +10,11 @@ from jaxtyping import Array, Float
 from fixedpoint import checks
 from fixedpoint.loop.corpora import Corpus, Exact, branch
 from fixedpoint.loop.learners import Learner, Refit
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import Sampler, Temperature
 
 
-class Loop(eqx.Module):
+class Loop(Part):
     """A model that is sampled and trained on its samples: sampler + corpus + learner.
 
     Args:

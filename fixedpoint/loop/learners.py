@@ -27,6 +27,7 @@ from jaxtyping import Array, ArrayLike, Float
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Target, branch, count_draws, logarithm, mixture, needed
 from fixedpoint.loop.integrate import gradient_flow
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import floating, number
 
 Start = Literal["last", "initial"]
@@ -38,7 +39,7 @@ def _check_start(value: Start) -> Start:
     return value
 
 
-class Learner(eqx.Module):
+class Learner(Part):
     """What every learner is: a map (logits, target, key) ↦ logits."""
 
     @property

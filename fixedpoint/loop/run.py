@@ -25,6 +25,7 @@ from jaxtyping import Array, ArrayLike, Int, PyTree, Real
 from fixedpoint import checks
 from fixedpoint.loop import general, kind, resampling, traces
 from fixedpoint.loop.engines import Task, observed
+from fixedpoint.loop.fits import check_fits
 from fixedpoint.loop.generation import Loop
 from fixedpoint.loop.samplers import floating
 
@@ -159,7 +160,7 @@ def run(
         )
     checks.check_functions(observe)
     checks.check_devices(devices)
-    _check_shapes(loop, logits, key)
+    check_fits(loop, logits, key)
     last = first + num_generations
     if save_at is None:
         # What goes on has saved the generation that it begins at.
@@ -295,53 +296,3 @@ def _check_size(number: int, logits: Array, num_replicates: int | None, observe:
             "default; `save_at=[last]` saves one, `fixedpoint.loop.logarithmic_generations` nine "
             "a decade, and `observe` a few numbers of each.)"
         )
-
-
-def _check_shapes(loop: Loop, logits: Array, key: Array | None) -> None:
-    """Whether a generation leads from models of this shape to models of this shape.
-
-    Looked at where it is not so by construction: parts with several numbers, or of a user's own.
-    """
-
-    def returned(what: object, result: Any) -> ValueError:
-        shape = f"shape {result.shape} and type {result.dtype}" if _is_array(result) else result
-        return ValueError(
-            f"`loop` must lead from logits of shape {logits.shape} to floats of this shape; "
-            f"{what} returns {shape}. (One parameter for each model of a batch goes with logits of "
-            "shape (models, outcomes), or with jax.vmap over the loop.)"
-        )
-
-    def fits(result: Any) -> bool:
-        floats = _is_array(result) and jnp.issubdtype(result.dtype, jnp.floating)
-        return floats and result.shape == logits.shape
-
-    def look(what: object, parts: tuple[Any, ...], function: Callable[[], Any]) -> None:
-        if all(map(_is_plain, parts)):
-            return
-        try:
-            result = eqx.filter_eval_shape(function)
-        except (TypeError, ValueError) as error:
-            # Whoever wrote a part sees their own error, and where; ours say what they must.
-            if str(error).startswith("`") or not all(map(_is_ours, parts)):
-                raise
-            raise returned(what, f"no shape ({' '.join(str(error).split())[:100]})") from None
-        if not fits(result):
-            raise returned(what, result)
-
-    for sampler in loop.samplers:
-        look(sampler, (sampler,), lambda sampler=sampler: sampler(logits))
-    training = loop.corpus, loop.learner
-    look(f"{loop.learner} on {loop.corpus}", training, lambda: loop.generation(logits, key=key)[0])
-
-
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _is_ours(part: Any) -> bool:
-    return type(part).__module__.startswith(__name__.partition(".")[0] + ".")
-
-
-def _is_plain(part: Any) -> bool:
-    """Whether a part is of this package and has no parameters but single numbers."""
-    return _is_ours(part) and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(part))

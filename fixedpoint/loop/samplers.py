@@ -34,6 +34,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
+from fixedpoint.loop.parts import Part
 from fixedpoint.simplex import rounding
 
 
@@ -78,7 +79,7 @@ def _highest(
     return jnp.where(kept, logits, -jnp.inf)
 
 
-class Sampler(eqx.Module):
+class Sampler(Part):
     """What every sampler is: a map from logits to logits along the last axis."""
 
     @abc.abstractmethod
