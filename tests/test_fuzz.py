@@ -38,7 +38,7 @@ import fixedpoint as fp
 from fixedpoint import chain, citations, cli, kernels, potential, simplex
 from fixedpoint.laws import CHAPTERS
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
-from fixedpoint.loop.traces import logarithmic_generations
+from fixedpoint.loop.run import logarithmic_generations
 from fixedpoint.loop.vertex import run_events
 
 INF, NAN = np.inf, np.nan
@@ -254,33 +254,21 @@ RUNS = {
             "num_replicates": [None, 2],
             "observe": TREES,
             "save_at": [None, [0, 3], np.array([1, 2])],
+            "engine": [None, "general"],
             "devices": [None],
         },
     ),
-    "run_traces": (
-        fp.run_traces,
+    "run, further": (
+        fp.run,
         {
             "loop": [TRACES],
-            "logits": FEW,
-            "num_generations": [20],
-            "key": KEYS,
-            "num_replicates": [2],
-            "observe": OBSERVE,
-            "save_at": [[0, 20]],
-            "leap": [None],
-            "devices": [None],
-        },
-    ),
-    "run_resampling": (
-        fp.run_resampling,
-        {
-            "loop": [REFITS],
-            "logits": FEW,
-            "num_generations": [20],
-            "key": KEYS,
-            "num_replicates": [2],
-            "observe": OBSERVE,
-            "save_at": [[0, 20]],
+            "logits": [fp.run(TRACES, LOGITS, 3, key=KEY, num_replicates=2)],
+            "num_generations": [0, 3],
+            "key": [None, KEY],
+            "num_replicates": [None, 2],
+            "observe": TREES,
+            "save_at": [None, [3]],
+            "engine": [None, "traces"],
             "devices": [None],
         },
     ),
@@ -376,6 +364,7 @@ DOCUMENTED = {
     "cite": (KeyError,),
     "flow": (RuntimeError,),
     "run": (FloatingPointError,),
+    "run, further": (FloatingPointError,),
     "absorption": (FloatingPointError,),
     "quasi_stationary": (FloatingPointError,),
     "traces_mean": (FloatingPointError,),
