@@ -145,6 +145,7 @@ def run(
         num_replicates = checks.check_count(num_replicates, "num_replicates")
     if key is not None:
         checks.check_key(key)
+    _check_engine(engine)
     first, state = 0, None
     if isinstance(logits, Trajectory):
         before = logits
@@ -214,9 +215,6 @@ def _chosen(
     engine: str | None, loop: Loop, logits: Array, devices: tuple[Any, ...], traced: bool
 ) -> str:
     """The engine that is asked for, if it can; the fastest, if none is."""
-    names = ("general", *ENGINES)
-    if engine is not None and not (isinstance(engine, str) and engine in names):
-        raise ValueError(f"`engine` must be one of {', '.join(map(repr, names))}; got {engine!r}.")
     if engine == "general":
         return engine
     local = {device.process_index for device in devices} == {jax.process_index()}
@@ -240,6 +238,13 @@ def _chosen(
 
 
 # --- Checks ---------------------------------------------------------------------------------------
+
+
+def _check_engine(engine: Any) -> None:
+    names = ("general", *ENGINES)
+    if engine is not None and not (isinstance(engine, str) and engine in names):
+        shown = " ".join(repr(engine).split())[:80]
+        raise ValueError(f"`engine` must be one of {', '.join(map(repr, names))}; got {shown}.")
 
 
 def _check_goes_on(
