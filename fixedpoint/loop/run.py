@@ -110,14 +110,21 @@ def run(
         devices: The devices that share the replicates; by default all local ones. Several
             processes (`jax.distributed`) pass `jax.devices()`.
 
+    Returns:
+        What was saved, which engine ran, and where it stopped.
+
+    Raises:
+        ValueError: If an argument is out of its range, or a part does not fit.
+        FloatingPointError: If a model is not a distribution any more: nothing survived curation or
+            truncation.
+
     Validity:
         What the loop's parts say, and `fixedpoint.loop.traces` and `fixedpoint.loop.resampling` of
         their draws. Memory grows with what is saved, not with the number of generations. Compiled
         once for given shapes, `observe` and static parameters; numbers (generations, temperatures,
         step sizes, fractions) may change at no cost. Works inside `jax.jit`, `jax.vmap` and
         `jax.grad`; then without progress bar, on one device, and reverse-mode keeps all generations
-        in memory. A model that is no distribution any more (nothing survived curation or
-        truncation) is a FloatingPointError.
+        in memory.
 
     Example:
         >>> import jax, jax.numpy as jnp

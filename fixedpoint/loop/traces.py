@@ -177,8 +177,8 @@ def _advanced(
 
 def _observing(kernel: Callable[..., Any], observer: Observer, *arguments: Any) -> Any:
     """A kernel, handed the function to observe a tile of replicates with."""
-    *arguments, arrays = arguments
-    return kernel(jax.vmap(lambda logits: observer.observed(arrays, logits)), *arguments)
+    arrays = arguments[-1]
+    return kernel(jax.vmap(lambda logits: observer.observed(arrays, logits)), *arguments[:-1])
 
 
 def _tile(each: int, least: int, most: int) -> int:
