@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
@@ -20,18 +19,18 @@ from fixedpoint.loop.generation import Loop
 __all__ = ["Observer", "State", "Task", "observed", "progress_bar", "shown"]
 
 
-class State(eqx.Module):
-    """Where a run stopped: all that its next generations depend on.
+class State(Protocol):
+    """Where a run stopped: all that its next generations depend on, in the engine's own form."""
 
-    Attributes:
-        logits: The models, shape ([num_replicates,] ..., num_outcomes).
-        memory: The memory of the corpus.
-        carried: What the engine keeps besides, to go on with the same numbers.
-    """
+    @property
+    def logits(self) -> Array:
+        """The models, shape ([num_replicates,] ..., num_outcomes)."""
+        ...
 
-    logits: Float[Array, "*replicates outcomes"]
-    memory: PyTree = None
-    carried: PyTree = None
+    @property
+    def memory(self) -> PyTree:
+        """The memory of the corpus; None if it has none."""
+        ...
 
 
 class Task(NamedTuple):

@@ -18,12 +18,24 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from fixedpoint.loop.corpora import branch
-from fixedpoint.loop.engines import State, Task, observed, progress_bar
+from fixedpoint.loop.engines import Task, observed, progress_bar
 from fixedpoint.loop.generation import Loop
 
 __all__ = ["run", "run_traced"]
 
 AXIS = "replicates"
+
+
+class Stopped(eqx.Module):
+    """Where a run stopped.
+
+    Attributes:
+        logits: The models, shape ([num_replicates,] ..., num_outcomes).
+        memory: The memory of the corpus.
+    """
+
+    logits: Array
+    memory: PyTree
 
 
 class _Carry(eqx.Module):
@@ -115,17 +127,17 @@ def _left(task: Task) -> Any:
     return None if task.state is None else (task.state.logits, task.state.memory)
 
 
-def run_traced(task: Task) -> tuple[PyTree, State]:
+def run_traced(task: Task) -> tuple[PyTree, Stopped]:
     """Run within a transformation of JAX's: no progress, one device."""
     process = _process(task)
     replicates = None if task.num_replicates is None else jnp.arange(task.num_replicates)
     carry = process.start(replicates, _left(task), task.first)
     carry = process.advance(replicates, carry, task.first, task.last)
     values = eqx.error_if(carry.values, ~_alive(carry.logits), _DEAD)
-    return values, State(carry.logits, carry.memory)
+    return values, Stopped(carry.logits, carry.memory)
 
 
-def run(task: Task) -> tuple[PyTree, State]:
+def run(task: Task) -> tuple[PyTree, Stopped]:
     """Run any loop."""
     process, number, left = _process(task), task.num_replicates, _left(task)
     mesh, replicates = None, None
@@ -150,7 +162,7 @@ def run(task: Task) -> tuple[PyTree, State]:
             if not bar.disable:
                 jax.block_until_ready(carry.logits)
                 bar.update(until - first)
-    values, state = carry.values, State(carry.logits, carry.memory)
+    values, state = carry.values, Stopped(carry.logits, carry.memory)
     if replicates is not None and replicates.size != number:
         state = jax.tree.map(lambda leaf: leaf[:number], state)
         values = jax.tree.map(lambda value: value[:, :number], values)

@@ -33,7 +33,8 @@ from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.resampling import alias_tables, thermometer, walk
 from fixedpoint.loop import kind
 from fixedpoint.loop.corpora import branch
-from fixedpoint.loop.engines import State, Task
+from fixedpoint.loop.engines import Task
+from fixedpoint.loop.general import Stopped
 from fixedpoint.loop.generation import Loop
 from fixedpoint.loop.samplers import Sampler, Temperature
 
@@ -69,7 +70,7 @@ def obstacle(loop: Loop, logits: Array) -> str | None:
     return None
 
 
-def run(task: Task) -> tuple[PyTree, State]:
+def run(task: Task) -> tuple[PyTree, Any]:
     """Run refits to n samples."""
     found = kind.refits(task.loop)
     assert found is not None
@@ -94,7 +95,7 @@ def run(task: Task) -> tuple[PyTree, State]:
             parts.append((jax.tree.map(lambda *leaves: np.stack(leaves), *values), series[-1][1]))
     values, logits = zip(*parts, strict=True)
     value = jax.tree.map(lambda *leaves: jnp.asarray(np.concatenate(leaves, 1)), *values)
-    return value, State(jnp.concatenate(logits), None, None)
+    return value, Stopped(jnp.concatenate(logits), None)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

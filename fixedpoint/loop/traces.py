@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,7 +46,7 @@ from fixedpoint.kernels.lazy import TABLE, blocks
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.traces import simulate, uses_library
 from fixedpoint.loop import kind
-from fixedpoint.loop.engines import Observer, State, Task, progress_bar, shown
+from fixedpoint.loop.engines import Observer, Task, progress_bar, shown
 from fixedpoint.loop.generation import Loop
 
 __all__ = ["obstacle", "run"]
@@ -75,7 +76,7 @@ def obstacle(loop: Loop, logits: Array) -> str | None:
     return None
 
 
-def run(task: Task) -> tuple[PyTree, State]:
+def run(task: Task) -> tuple[PyTree, Stopped]:
     """Run single traces."""
     number = task.num_replicates
     assert number is not None
@@ -102,8 +103,35 @@ def run(task: Task) -> tuple[PyTree, State]:
     value = values[0]
     if len(values) > 1:
         value = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *values)
-    logits = state.logits + level * decay**task.last
-    return value, State(logits, None, state.carried)
+    return value, eqx.tree_at(lambda left: left.level, state, level * decay**task.last)
+
+
+class Stopped(eqx.Module):
+    """Where a run stopped, as the kernel hands it back: every array (1, num_replicates, ...).
+
+    Attributes:
+        centred: The models, centred logits.
+        level: The mean of their logits.
+        carried: What the kernel goes on with.
+    """
+
+    centred: Array
+    level: float
+    carried: PyTree
+
+    @property
+    def logits(self) -> Array:
+        """The models."""
+        return self.centred[0] + self.level
+
+    @property
+    def memory(self) -> None:
+        """None: fresh samples leave none."""
+        return
+
+    def rows(self) -> PyTree:
+        """What the kernel goes on with, the replicates first."""
+        return jax.tree.map(lambda leaf: leaf[0], self.carried)
 
 
 def _decay(loop: Loop) -> float:
@@ -129,7 +157,7 @@ def _advanced(
     first: int,
     stops: np.ndarray,
     levels: np.ndarray,
-) -> tuple[PyTree, State]:
+) -> tuple[PyTree, Stopped]:
     """Go on to each of the stops in turn: what is observed there, and where that leaves the run."""
     numbers = kind.check_single_traces(task.loop)
     step_size, weight_decay, temperature = (
@@ -156,7 +184,7 @@ def _advanced(
     lengths = np.diff(stops, prepend=first)
     values, logits, carried = driver.run(
         _observing,
-        [words, None if state is None else state.carried],
+        [words, None if state is None else state.rows()],
         [
             start,
             jnp.asarray(lengths),
@@ -171,8 +199,7 @@ def _advanced(
         library=library,
         devices=task.devices,
     )
-    rows = jax.tree.map(lambda leaf: leaf[0], (logits, carried))
-    return values, State(rows[0], None, rows[1])
+    return values, Stopped(logits, float(levels[-1]), carried)
 
 
 def _observing(kernel: Callable[..., Any], observer: Observer, *arguments: Any) -> Any:

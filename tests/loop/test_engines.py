@@ -129,7 +129,10 @@ def test_the_comparison_tells_engines_of_other_laws_apart(key):
 
 ENGINES = {
     "general": (REMEMBERING, THREE),
-    "general, a batch": (fp.Loop(corpus=fp.Pooled(np.array([0.3, 0.7]), 0.1, fp.Fresh(5))), -TWO[None]),
+    "general, a batch": (
+        fp.Loop(corpus=fp.Pooled(np.array([0.3, 0.7]), 0.1, fp.Fresh(5))),
+        -TWO[None],
+    ),
     "general, exact": (fp.Loop(fp.Temperature(0.9), learner=fp.MixtureStep(0.1)), THREE),
     "traces, a gap": (TRACES, TWO),
     "traces, weights": (FINE, THREE),
