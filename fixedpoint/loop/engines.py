@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from fixedpoint.loop.generation import Loop
 
-__all__ = ["Observer", "State", "Task", "observed", "progress_bar", "shown"]
+__all__ = ["Observer", "State", "Task", "checked", "observed", "progress_bar", "shown"]
 
 
 class State(Protocol):
@@ -92,12 +92,16 @@ def observed(observe: PyTree[Callable[[Array], PyTree]], logits: Array) -> PyTre
     """What is observed of one replicate's logits: themselves, unless there are functions."""
     if observe is None:
         return logits
-    values = jax.tree.map(lambda function: function(logits), observe, is_leaf=callable)
+    return jax.tree.map(lambda function: checked(function(logits)), observe, is_leaf=callable)
+
+
+def checked(values: PyTree) -> PyTree:
+    """What a function to observe has returned, if that can be saved."""
     for leaf in jax.tree.leaves(values):
         if not isinstance(leaf, jax.Array | np.ndarray | np.generic | float | int):
             raise ValueError(
-                "`observe` must return numbers or arrays, or a tree of them; got "
-                f"{type(leaf).__name__} from logits of shape {logits.shape}."
+                "`observe` must return numbers or arrays, or a tree of them; got a "
+                f"{type(leaf).__name__}."
             )
     return values
 
