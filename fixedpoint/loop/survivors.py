@@ -45,6 +45,10 @@ _TILE = 2**14
 """Logits of survivors that are read together, and stay in the cache."""
 
 
+_PIECE = 2**18
+"""Logits of survivors that are handed over at once."""
+
+
 class Survivors(NamedTuple):
     """One model by the outcomes that it has not lost; all other places have -inf for both logits.
 
@@ -119,7 +123,6 @@ class Reading:
         part: Part,
         outcomes: Int[np.ndarray, "contexts replicates width"],
         counts: Int[np.ndarray, "contexts replicates width"],
-        capacity: int,
     ) -> None:
         """Read a later generation off counts.
 
@@ -127,8 +130,6 @@ class Reading:
             part: which part of the values they are for.
             outcomes: what the counts are of.
             counts: of n samples; 0 where an outcome is lost, and where a row has no outcome.
-            capacity: how many rows are read, the surplus for nothing: blocks of several sizes are
-                served by one compiled program.
         """
         *shape, _ = counts.shape
         logits = self._logits(counts)
@@ -140,12 +141,10 @@ class Reading:
             num_lost = (log_p > -np.inf).sum(-1)[:, None] - (counts > 0).sum(-1)
 
         def rows(array: np.ndarray) -> np.ndarray:
-            flat = array.reshape(-1, *array.shape[2:])
-            return flat if len(flat) == capacity else np.resize(flat, (capacity, *flat.shape[1:]))
+            return array.reshape(-1, *array.shape[2:])
 
         def table(leaf: np.ndarray) -> np.ndarray:
-            leaf = leaf[: shape[0] * shape[1]].reshape(*shape, *leaf.shape[1:])
-            return np.moveaxis(leaf, 0, 1)
+            return leaf.reshape(*shape, *leaf.shape[1:]).swapaxes(0, 1)
 
         of_rows = self._read_rows(rows(logits), rows(initial), rows(num_lost))
         of_models = self._read_all(outcomes, counts, logits) if self.joint else []
@@ -199,18 +198,26 @@ class Reading:
     def _read_rows(
         self, logits: np.ndarray, initial: np.ndarray, num_lost: np.ndarray
     ) -> list[PyTree]:
+        """In pieces of one size, the last one filled up, so that one program serves all."""
         if not any(self.by_row):
             return []
-        static, arrays = self.of_rows
-        values = driver.run(
-            read_survivors,
-            [logits, initial, num_lost],
-            [arrays],
-            tile=max(1, _TILE // logits.shape[1]),
-            static=(static,),
-            devices=self.devices,
-        )
-        return jax.tree.map(np.asarray, values)
+        (static, arrays), (num_rows, width) = self.of_rows, logits.shape
+        tile = _power_of_two(min(_TILE // width, -(-num_rows // len(self.devices))))
+        turn = tile * len(self.devices)
+        size = turn * _power_of_two(min(_PIECE // (turn * width), -(-num_rows // turn)))
+        pieces = []
+        for first in range(0, num_rows, size):
+            part = slice(first, first + size)
+            piece = driver.run(
+                read_survivors,
+                [_filled(rows[part], size) for rows in (logits, initial, num_lost)],
+                [arrays],
+                tile=tile,
+                static=(static,),
+                devices=self.devices,
+            )
+            pieces.append(piece)
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves)[:num_rows], *pieces)
 
     def _read_all(
         self, outcomes: np.ndarray, counts: np.ndarray, logits: np.ndarray
@@ -275,6 +282,16 @@ def _hashable(functions: list[Callable[..., Any]]) -> tuple[Any, Any]:
 def _functions(static: Any, arrays: Any) -> list[Callable[..., Any]]:
     leaves, structure = static
     return eqx.combine(arrays, jax.tree.unflatten(structure, leaves))
+
+
+def _power_of_two(number: int) -> int:
+    """The least that is not smaller, and 1 at least."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+def _filled(rows: np.ndarray, size: int) -> np.ndarray:
+    """As many rows as that, by repetition."""
+    return rows if len(rows) == size else np.resize(rows, (size, *rows.shape[1:]))
 
 
 def _put(place: Any, array: np.ndarray, values: np.ndarray) -> None:

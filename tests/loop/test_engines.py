@@ -27,6 +27,10 @@ REMEMBERING = fp.Loop(
     ("loop", "logits", "engine"),
     [
         (REFITS, THREE, "refits"),
+        (REFITS, jnp.stack([THREE, -THREE]), "refits"),
+        (REFITS, THREE.astype(jnp.float32), "refits"),
+        (REFITS, THREE.astype(jnp.bfloat16), "general"),
+        (REFITS, jnp.array([0.0, -jnp.inf, 1.0]), "refits"),
         (fp.Loop((fp.TopK(2), fp.MinP(0.1)), fp.Fresh(4)), THREE, "refits"),
         (fp.Loop(corpus=fp.Fresh(4), learner=fp.Refit(pseudo_counts=0.1)), THREE, "general"),
         (fp.Loop(corpus=fp.Fresh(4), learner=fp.MixtureStep(0.5)), THREE, "general"),
@@ -143,6 +147,7 @@ ENGINES = {
     "traces, hundreds": (FINE, -jnp.log(jnp.arange(1.0, 601))),
     "refits": (REFITS, jnp.linspace(1.0, -2.0, 9)),
     "refits, many samples": (fp.Loop(fp.Temperature(1.2), fp.Fresh(3000)), jnp.zeros(40)),
+    "refits, a batch": (REFITS, jnp.linspace(1.0, -3.0, 60).reshape(2, 3, 10)),
     "refits, two": (fp.Loop(corpus=fp.Fresh(300)), TWO),
 }
 QUICK = {"general", "traces, a gap", "traces, weights", "refits"}
@@ -256,7 +261,7 @@ def test_an_observable_with_arrays_is_compiled_once(key):
             traced.append(logits)
             return jnp.abs(simplex.probabilities(logits) - self.centre).sum()
 
-    for loop in (TRACES, REMEMBERING):
+    for loop in (TRACES, REMEMBERING, REFITS):
         given, numbers = {"key": key, "num_replicates": 3}, []
         for centre in (jnp.array([0.1, 0.5, 0.4]), jnp.array([0.2, 0.5, 0.3])):
             runs = fp.run(loop, THREE, 4, observe=Distance(centre), **given)

@@ -12,7 +12,7 @@ from jax.scipy.special import gammaincc
 import fixedpoint as fp
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.resampling import draw_binomials, thermometer
-from fixedpoint.loop import resampling
+from fixedpoint.loop import resampling, rows
 from fixedpoint.loop.enumeration import all_counts
 
 run = functools.partial(fp.run, engine="refits")
@@ -75,8 +75,8 @@ def slow_but(few, every):
 
 @pytest.mark.parametrize(("engine", "temperature"), slow_but(FEW, ALL))
 def test_law_of_two_outcomes_is_the_exact_chains(key, monkeypatch, engine, temperature):
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     assert min(compare((7, fp.Temperature(temperature)), TWO, [1, 3, 10], key)) > 1e-6
 
 
@@ -84,8 +84,8 @@ def test_law_of_two_outcomes_is_the_exact_chains(key, monkeypatch, engine, tempe
 @pytest.mark.parametrize("engine", ["thermometer", "NumPy", "all"])
 @pytest.mark.parametrize("samplers", [(0.6,), (1.7,), (1.7, fp.TopK(2))])
 def test_law_of_three_outcomes_is_the_exact_chains(key, monkeypatch, engine, samplers):
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     loop_of = (6, fp.Temperature(samplers[0]), *samplers[1:])
     assert min(compare(loop_of, THREE, [2, 6], key)) > 1e-6
 
@@ -136,7 +136,7 @@ def test_all_engines_cut_the_same_on_every_border(name):
     # The walk's tables and NumPy's weights.
     leaves, parts = jax.tree.flatten((sampler,))
     for given in (logits, logits + np.log(n)):
-        found = np.asarray(resampling._tempered(parts, leaves, given))
+        found = np.asarray(rows._tempered(parts, leaves, given))
         np.testing.assert_array_equal(found > 0, kept)
     # The kernel of a few samples, 24 times from every state: all that is left is drawn once.
     states = np.repeat(counts, 24, axis=0).astype(np.int32)
@@ -162,8 +162,8 @@ def test_all_engines_cut_the_same_on_every_border(name):
 )
 def test_law_on_a_border_is_the_exact_chains(key, monkeypatch, engine, sampler):
     """Six of eight samples are 0.75 exactly, and two a third of six."""
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     assert min(compare((8, sampler), TWO, [1, 3, 10], key)) > 1e-6
 
 
