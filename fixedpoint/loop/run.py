@@ -296,9 +296,8 @@ def _same(one: Any, other: Any) -> bool:
 
 def _check_size(number: int, logits: Array, num_replicates: int | None, observe: PyTree) -> None:
     """Refuse to fill the memory with what is saved."""
-    each = number * (num_replicates or 1) * logits.dtype.itemsize
-    if each * logits.size <= LARGEST and each * logits.size * logits.shape[-1] <= LARGEST:
-        return  # also of a matrix
+    if number * (num_replicates or 1) * logits.nbytes <= LARGEST:
+        return  # what is observed is seldom larger, and to trace it takes time
     sizes = jax.tree.leaves(eqx.filter_eval_shape(observed, observe, logits))
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in sizes) * (num_replicates or 1)
     if number * max(each, 8) > LARGEST:
