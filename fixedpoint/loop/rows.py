@@ -129,7 +129,7 @@ class Draws:
         """1/T where a count's weight depends on the count alone."""
         if len(self.samplers) != 1 or not kind.is_temperature(self.samplers[0]):
             return None
-        temperature = float(self.samplers[0].temperature)
+        temperature = float(kind.temperature(self.samplers))
         if temperature * 280 < np.log2(self.n) + 1:  # weights would come near underflow
             return None
         return 1 / temperature
