@@ -351,7 +351,8 @@ def effective_corpus(corpus: Corpus, learner: Learner, model: Model) -> Corpus:
         return effective_corpus(corpus.corpus, learner, model)  # type: ignore
     if type(corpus) is Curated and _keeps_all(corpus, model):
         return effective_corpus(corpus.corpus, learner, model)
-    if type(corpus) is Accumulated and model.is_own_teacher and rests(learner):
+    resting = model.is_own_teacher and rests(learner)
+    if type(corpus) is Accumulated and corpus.initial_samples is None and resting:
         # While nothing moves, the average over all generations is each of them.
         inner = effective_corpus(corpus.corpus, learner, model)
         return inner if type(inner) is Exact else corpus
