@@ -356,7 +356,9 @@ _REAL_DATA = (
 _CORPUS_ADVICE = {
     "Mixed": _REAL_DATA,
     "Pooled": _REAL_DATA,
-    "Accumulated": "keeps all earlier data: see fixedpoint.laws.accumulation or call fixedpoint.run.",
+    "Accumulated": (
+        "keeps all earlier data: see fixedpoint.laws.accumulation or call fixedpoint.run."
+    ),
     "Curated": (
         "selects what is kept; call fixedpoint.run, or fixedpoint.laws.verifier.verifier for two "
         "answers."
