@@ -195,9 +195,6 @@ class Fresh(Corpus):
     Args:
         num_samples: n, how many samples a generation draws, at least 1.
 
-    Raises:
-        ValueError: If `num_samples` is not a positive integer.
-
     Validity:
         See `count_draws`. Counts are constants to `jax.grad`.
 
@@ -250,9 +247,6 @@ class Mixed(Corpus):
         fraction: a, the fraction of real data, 0 ≤ a ≤ 1.
         corpus: The other data; `Exact()` by default.
         num_real: How many real samples a generation draws; None takes q itself.
-
-    Raises:
-        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
 
     Validity:
         Added as logarithms: no term underflows, exact zeros stay. With `num_real` the fraction is
@@ -312,9 +306,6 @@ class Pooled(Corpus):
         fraction: a, the fraction of the pool that is real, 0 ≤ a ≤ 1.
         corpus: What counts the samples; `Exact()` by default, where it is the same as `Mixed`.
 
-    Raises:
-        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
-
     Validity:
         Added as logarithms: no term underflows, exact zeros stay.
 
@@ -370,9 +361,6 @@ class Accumulated(Corpus):
             generation is trained on these alone. None takes the initial model itself.
         window: How many generations are kept, the initial data (generation 0) among them; None
             keeps all.
-
-    Raises:
-        ValueError: If `initial_weight` is not positive, or a number is not a positive integer.
 
     Validity:
         Exact up to rounding. The memory is one distribution, however many generations there are;
@@ -477,9 +465,6 @@ class Curated(Corpus):
             a reward, a filter). Only their ratios matter. w = 0 kills the outcome for good.
         corpus: What counts the survivors; `Exact()` by default. `Fresh(n)` draws until n
             samples have survived.
-
-    Raises:
-        ValueError: If a weight is negative or all of them are 0.
 
     Validity:
         Exact. A drawn distribution of which nothing survives is an error in `run`.
