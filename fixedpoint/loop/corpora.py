@@ -143,9 +143,6 @@ def count_draws(
         distribution function, many draws per outcome use one binomial variate an outcome
         (`kernels.multinomial`). Exact up to rounding of the probabilities to the dtype: an outcome
         of probability 1e-12 is drawn as often as it should, in float32 as well, wherever it stands.
-
-    Raises:
-        ValueError: If the dtype cannot hold the counts exactly.
     """
     dtype = logits.dtype
     if num_samples > 1 / jnp.finfo(dtype).eps:
