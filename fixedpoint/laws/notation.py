@@ -63,6 +63,7 @@ entropies = Argument(
 exponent = Argument("exponent", sp.Symbol("alpha", positive=True), "α > 0, of a power law")
 gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "z₀, the gap at generation 0")
 gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "z*, the gap of the target")
+gap_real = Argument("gap_real", sp.Symbol("g", real=True), "g, the gap of the real data")
 heterozygosity = Argument(
     "heterozygosity", sp.Symbol("h", positive=True), "h = 1 - Σp², of a model"
 )

@@ -331,6 +331,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "fraction": FRACTION,
     "gap": (NAN,),
     "gap_initial": REAL,
+    "gap_real": FROM_ZERO,
     "gap_target": REAL,
     "generation": (-1, NAN),
     "heterozygosities": FRACTION,
