@@ -203,8 +203,10 @@ def _alive(logits: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if theta.ndim != 1:
         raise ValueError(f"`logits` must have shape (num_outcomes,); got {theta.shape}.")
     different, number = np.unique(theta[theta > -np.inf], return_counts=True)
-    weights = number * np.exp(different - different[-1])
-    log_p = different - different[-1] - np.log(weights.sum())
+    with np.errstate(over="ignore"):  # to -inf, which is what e^ makes of it
+        below = different - different[-1]
+    weights = number * np.exp(below)
+    log_p = below - np.log(weights.sum())
     # One of the most probable outcomes may have all but 1e-300: the others are added up.
     rest = np.append(weights[:-1], number[-1] - 1.0).sum() / weights.sum()
     with np.errstate(divide="ignore"):
