@@ -10,8 +10,6 @@ LONG = {
     "proved": [
         "accumulation.head_start",
         "accumulation.monopoly",
-        "families.cone_two_contexts",
-        "families.poisson",
         "flow.finite_training",
         "flow.frozen_uniform_target",
         "flow.mixture_frozen",
@@ -31,7 +29,6 @@ LONG = {
         "resampling.truncation",
         "survival.transience",
         "tempering.composition",
-        "tempering.refit",
         "traces.bias",
         "traces.entropy_bias",
         "verifier.lock_in_weak",

@@ -340,10 +340,14 @@ def hot() -> list[Experiment]:
     return [
         exact(
             logits=[3.0, 0.0, -2.0],
-            logits_real=[0.2, 1.5, -0.4],
+            logits_real=real,
             fraction=share,
             temperature=temperature,
             generation=2000,
         )
-        for share, temperature in ((0.1, 1.5), (0.4, 1.2), (0.05, 3.0))
+        for real, share, temperature in (
+            ([0.2, 1.5, -0.4], 0.1, 1.5),
+            ([0.2, 1.5, -0.4], 0.4, 1.2),
+            ([-1.0, 0.0, 2.0], 0.05, 3.0),
+        )
     ]
