@@ -11,8 +11,6 @@ The theory, one module of `fixedpoint.laws` per law:
 The process: a `Loop` is a sampler, a corpus and a learner.
 
     run, flow           simulate it, in generations or in continuous time
-    run_resampling,     ... faster, over long horizons and in large ensembles: refits to n samples,
-    run_traces          and gradient steps on a few samples
     solve               finds the law that governs a loop, or says what stands in the way
     chain               where there is no formula: the exact Markov chain of a loop with n samples
     symbolic            one generation of a loop in SymPy: exact means over it, as formulas
@@ -54,8 +52,6 @@ from fixedpoint.loop import (
     Trajectory,
     flow,
     run,
-    run_resampling,
-    run_traces,
 )
 
 if TYPE_CHECKING:
@@ -89,8 +85,6 @@ __all__ = [
     "laws",
     "potential",
     "run",
-    "run_resampling",
-    "run_traces",
     "simplex",
     "solve",
     "symbolic",

@@ -660,12 +660,15 @@ def _raw_key_shape() -> tuple[int, ...]:
     return jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
 
 
-def check_generations(save_at: Any, num_generations: int, name: str = "save_at") -> np.ndarray:
+def check_generations(
+    save_at: Any, num_generations: int, earliest: int = 0, name: str = "save_at"
+) -> np.ndarray:
     """Check which generations are to be saved.
 
     Args:
         save_at: The generations, increasing.
         num_generations: The last one possible.
+        earliest: The first one possible.
         name: Name of the argument, for the message.
 
     Returns:
@@ -686,9 +689,10 @@ def check_generations(save_at: Any, num_generations: int, name: str = "save_at")
     saved = _array(save_at, name, rule)
     if saved.ndim != 1 or saved.size == 0 or not np.issubdtype(saved.dtype, np.integer):
         raise ValueError(f"`{name}` must {rule}; got {_shown(save_at)}.")
-    if saved[0] < 0 or saved[-1] > num_generations or np.any(saved[1:] <= saved[:-1]):
+    if saved[0] < earliest or saved[-1] > num_generations or np.any(saved[1:] <= saved[:-1]):
         raise ValueError(
-            f"`{name}` must increase within 0..{num_generations}; got {_shown(saved.tolist())}."
+            f"`{name}` must increase within {earliest}..{num_generations}; got "
+            f"{_shown(saved.tolist())}."
         )
     return saved
 
@@ -760,7 +764,7 @@ def check_concrete(function: str, **values: Any) -> None:
         ValueError: If one of them holds a tracer.
 
     Example:
-        >>> check_concrete("run_traces", logits=[0.0, 1.0])
+        >>> check_concrete("run_events", logits=[0.0, 1.0])
     """
     for name, value in values.items():
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):

@@ -21,7 +21,7 @@ from fixedpoint.chain import Chain, absorption, from_loop
 from fixedpoint.kernels import sweep
 from fixedpoint.laws import fixation
 from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
-from fixedpoint.loop import Fresh, Loop, Temperature, run, run_resampling
+from fixedpoint.loop import Loop, kind, run
 from fixedpoint.loop.survivors import Survivors
 
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
@@ -189,11 +189,11 @@ def seconds(
     *contexts, outcomes = logits.shape
     models = math.prod(contexts) * float(num_replicates or 1)
     reported = len(reported_generations(num_generations))
-    if isinstance(loop.corpus, Fresh):
-        n = loop.corpus.num_samples
+    n = kind.num_samples(loop.corpus)
+    if n is not None:
         width = min(n, outcomes)
         survivors, busy = float(width) * num_generations, float(num_generations)
-        if all(float(getattr(one, "temperature", 1.0)) <= 1 for one in loop.samplers):
+        if float(kind.temperature(loop.samplers)) <= 1:
             # About 2n/t outcomes are left at generation t, and one after some 2n generations.
             busy = min(busy, 4.0 * n)
             survivors = min(survivors, 2.0 * n * (1 + math.log(1 + busy * width / n)))
@@ -256,7 +256,7 @@ def predict(
         >>> found.law, found.figures["mode_probability"].round(12).tolist()
         ('tempering.logits', [0.75, 0.9])
     """
-    sampled = isinstance(loop.corpus, Fresh)
+    sampled = kind.num_samples(loop.corpus) is not None
     if sampled != (num_replicates is not None):
         raise ValueError(
             "`num_replicates` must be given with a sampled corpus, and only there; "
@@ -433,7 +433,7 @@ def _sample(
     figures = {name: np.repeat(start[name][:, None], num_replicates, axis=1) for name in FIGURES}
     if len(generations) > 1:
         model = rows.astype(float)
-        runs = run_resampling(
+        runs = run(
             loop,
             model,
             int(generations[-1]),
@@ -471,10 +471,10 @@ def ending(loop: Loop, rows: np.ndarray) -> Ending:
         >>> print(f"{found.fixation.value:.6f}")  # exactly 749/145
         5.165517
     """
-    assert isinstance(loop.corpus, Fresh)
-    n = loop.corpus.num_samples
+    n = kind.num_samples(loop.corpus)
+    assert n is not None
     losses, fixations = _by_chains(loop, rows)
-    if all(isinstance(s, Temperature) and float(s.temperature) == 1 for s in loop.samplers):
+    if kind.draws_itself(loop):
         if rows.size > LARGEST_TABLE:
             unknown = MeanTime(None, note=f"not computed beyond {LARGEST_TABLE:,} logits")
             return Ending(_average(losses, unknown), _average(fixations, unknown))
@@ -508,8 +508,8 @@ def _average(times: list[MeanTime], otherwise: MeanTime | None = None) -> MeanTi
 
 def _by_chains(loop: Loop, rows: np.ndarray) -> tuple[list[MeanTime], list[MeanTime]]:
     """What exact chains know of the times to the first loss and to fixation of each model."""
-    assert isinstance(loop.corpus, Fresh)
-    n = loop.corpus.num_samples
+    n = kind.num_samples(loop.corpus)
+    assert n is not None
     chains: dict[int, tuple[Chain, np.ndarray, np.ndarray]] = {}
     losses, fixations = [], []
     for row in rows:

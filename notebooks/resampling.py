@@ -182,7 +182,7 @@ display(register["fixation.fixation_time_expansion"])
 # **The words**, simulated. The cost of a generation follows the words that are left:
 
 # %%
-runs = fp.run_resampling(
+runs = fp.run(
     loop(corpus),
     words,
     1000,

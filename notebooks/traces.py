@@ -40,7 +40,6 @@ from fixedpoint import confront, simplex
 from fixedpoint.inputs import character_counts
 from fixedpoint.laws import survival, traces
 from fixedpoint.laws.equation import equations
-from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
 from paper import data as texts
 from paper import press
@@ -223,7 +222,7 @@ rms = {}
 for T in (1.0, 0.8):
     for step_size in (0.08, 0.02, 0.005):
         generations = round(20 / step_size)
-        runs = run_traces(
+        runs = fp.run(
             loop(step_size, T),
             play,
             generations,
@@ -321,7 +320,7 @@ for label in (
 # %%
 won = {}
 for step_size in (0.1, 0.5, 2.0, 20.0):
-    runs = run_traces(
+    runs = fp.run(
         loop(step_size, 0.8),
         jnp.array([0.25, -0.25]),
         5000,

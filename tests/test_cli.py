@@ -298,7 +298,10 @@ BAD = {
     "standard input": (["predict", "-", *ENDING], "For a text: words:- or text:-"),
     "span": (["predict", "span.npy", *ENDING], "`INPUT` span.npy: logits must be within 1e"),
     "contexts": (["predict", "many.npy", *ENDING, "--generations", "1000"], "have .* figures"),
-    "a day": ([*COIN, "--samples", "9", "--generations", "1e12"], "less than a day; .* years"),
+    "a day": (
+        [*COIN, "--samples", "9", "--temperature", "2", "--generations", "1e14"],
+        "less than a day; .* years",
+    ),
     "a week": ([*COIN, "--top-k", "1", "--generations", "1e10"], "would take about . days"),
     "no input": (["predict"], "arguments are required: INPUT, --temperature, --generations"),
     "missing file": (["predict", "none.npy", *ENDING], "`INPUT` none.npy: No such file"),

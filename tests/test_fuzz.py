@@ -38,7 +38,7 @@ import fixedpoint as fp
 from fixedpoint import chain, citations, cli, kernels, potential, simplex
 from fixedpoint.laws import CHAPTERS
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
-from fixedpoint.loop.traces import logarithmic_generations
+from fixedpoint.loop.run import logarithmic_generations
 from fixedpoint.loop.vertex import run_events
 
 INF, NAN = np.inf, np.nan
@@ -107,7 +107,7 @@ POOLS: dict[str, list[Any]] = {
     ">= 0": [0, 1, 2, 7, 1000],
     ">= 1": [1, 2, 5, 100, 10**6],
     ">= 2": [2, 3, 100],
-    ">= 3": [3, 4, 100],
+    ">= 3": [3, 5, 100],
 }
 NAMED: dict[str, list[Any]] = {  # arguments without a rule, or with one that says too little
     "answers": [["a", "b", "a"], [0, 1, 1]],
@@ -261,33 +261,21 @@ RUNS = {
             "num_replicates": [None, 2],
             "observe": TREES,
             "save_at": [None, [0, 3], np.array([1, 2])],
+            "engine": [None, "general"],
             "devices": [None],
         },
     ),
-    "run_traces": (
-        fp.run_traces,
+    "run, further": (
+        fp.run,
         {
             "loop": [TRACES],
-            "logits": FEW,
-            "num_generations": [20],
-            "key": KEYS,
-            "num_replicates": [2],
-            "observe": OBSERVE,
-            "save_at": [[0, 20]],
-            "leap": [None],
-            "devices": [None],
-        },
-    ),
-    "run_resampling": (
-        fp.run_resampling,
-        {
-            "loop": [REFITS],
-            "logits": FEW,
-            "num_generations": [20],
-            "key": KEYS,
-            "num_replicates": [2],
-            "observe": OBSERVE,
-            "save_at": [[0, 20]],
+            "logits": [fp.run(TRACES, LOGITS, 3, key=KEY, num_replicates=2)],
+            "num_generations": [0, 3],
+            "key": [None, KEY],
+            "num_replicates": [None, 2],
+            "observe": TREES,
+            "save_at": [None, [3]],
+            "engine": [None, "traces"],
             "devices": [None],
         },
     ),
@@ -374,6 +362,7 @@ DOCUMENTED = {
     "cite": (KeyError,),
     "flow": (RuntimeError,),
     "run": (FloatingPointError,),
+    "run, further": (FloatingPointError,),
     "absorption": (FloatingPointError,),
     "quasi_stationary": (FloatingPointError,),
     "traces_mean": (FloatingPointError,),

@@ -113,6 +113,70 @@ def test_the_rule_checker_can_fail():
     assert matches("fixedpoint.loop", "fixedpoint.")
 
 
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circles(folder: str) -> list[set[str]]:
+    """Modules of a folder that import each other, at any depth of the code, not by its package."""
+    paths = {module(path): path for path in (PACKAGE / folder).rglob("*.py")}
+    paths = {name: path for name, path in paths.items() if path.stem != "__init__"}
+    seen = {name: imported(path) & set(paths) for name, path in paths.items()}
+    while True:
+        further = {name: names.union(*(seen[n] for n in names)) for name, names in seen.items()}
+        if further == seen:
+            break
+        seen = further
+    found = [frozenset({n for n in seen if n in seen[m] and m in seen[n]}) for m in seen]
+    return [set(circle) for circle in set(found) if circle]
+
+
+@pytest.mark.parametrize("folder", ["loop", "kernels", "chain", "symbolic"])
+def test_no_modules_import_each_other_in_a_circle(folder):
+    assert not circles(folder)
+
+
+PARTS = {
+    name
+    for name, part in vars(fixedpoint.loop).items()
+    if isinstance(part, type)
+    and issubclass(part, (fixedpoint.loop.Sampler, fixedpoint.loop.Corpus, fixedpoint.loop.Learner))
+}
+LOOP = sorted((PACKAGE / "loop").glob("*.py"))
+ASKING = [
+    *LOOP,
+    *(PACKAGE / "chain").glob("*.py"),
+    PACKAGE / "laws" / "solve.py",
+    PACKAGE / "laws" / "experiment.py",
+    PACKAGE / "prediction.py",
+]
+
+
+def looks_at_a_part(node: ast.AST) -> bool:
+    """Whether the code asks for the class of something and a part of a loop is the answer."""
+    names = {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in ("isinstance", "issubclass") and bool(names & PARTS)
+    return isinstance(node, ast.Compare) and "type" in names and bool(names & PARTS)
+
+
+def test_kind_alone_looks_at_the_parts_of_a_loop_by_type():
+    parts = {"samplers", "corpora", "learners"}
+    for path in ASKING:
+        looking = [n for n in ast.walk(ast.parse(path.read_text())) if looks_at_a_part(n)]
+        if path.stem == "kind":
+            assert looking
+        elif path.stem not in parts:
+            lines = [node.lineno for node in looking]  # type: ignore[attr-defined]
+            assert not lines, f"{path.relative_to(ROOT)} looks at a part's type: lines {lines}"
+
+
+def test_no_file_of_the_loop_is_too_long():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in LOOP}
+    assert {name: number for name, number in lengths.items() if number > 500} == {}
+
+
 def test_each_law_has_the_same_three_files():
     laws = [path for path in (PACKAGE / "laws").iterdir() if (path / "__init__.py").exists()]
     assert laws

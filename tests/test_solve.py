@@ -390,3 +390,11 @@ def test_single_steps_on_own_samples_wander():
 def test_bad_logits_are_named():
     with pytest.raises(ValueError, match="`logits`"):
         fp.solve(fp.Loop(), jnp.array([0.0, np.nan]))
+
+
+def test_sampled_initial_data_move_a_model_that_would_rest():
+    logits = jnp.array([0.3, 1.0])
+    resting = fp.solve(fp.Loop(corpus=fp.Accumulated(window=3)), logits)
+    assert resting.law == "tempering.logits"
+    with pytest.raises(fp.NoClosedForm, match="`corpus` Accumulated keeps all earlier data"):
+        fp.solve(fp.Loop(corpus=fp.Accumulated(initial_samples=3)), logits)

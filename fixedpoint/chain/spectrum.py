@@ -19,7 +19,7 @@ from jaxtyping import Complex, Float
 
 from fixedpoint import checks
 from fixedpoint.chain.states import Chain, binomial, drawn_probabilities
-from fixedpoint.loop.run import Loop
+from fixedpoint.loop.generation import Loop
 
 __all__ = ["Spectrum", "leading_spectrum", "spectrum"]
 

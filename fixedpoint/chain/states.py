@@ -14,9 +14,10 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from fixedpoint import checks, simplex
-from fixedpoint.loop.corpora import Corpus, Curated, Exact, Fresh, Mixed, Pooled, Target, logarithm
+from fixedpoint.loop import kind
+from fixedpoint.loop.corpora import Corpus, Exact, Target, logarithm
 from fixedpoint.loop.enumeration import all_counts
-from fixedpoint.loop.run import Loop
+from fixedpoint.loop.generation import Loop
 
 __all__ = ["Chain", "binomial", "drawn_probabilities", "from_loop"]
 
@@ -281,11 +282,9 @@ def _check_size(
 def _check_models(corpus: Corpus, num_outcomes: int, each: int) -> None:
     """Refuse so many samples of real data that the models which they lead to take too long."""
     most, number, num_real = LARGEST_WORK // each, 1, 0
-    while isinstance(corpus, Mixed | Pooled | Curated):
-        if isinstance(corpus, Mixed) and corpus.num_real is not None:
-            num_real = max(num_real, corpus.num_real)
-            number *= _num_counts(corpus.num_real, num_outcomes, most)
-        corpus = corpus.corpus
+    for sampled in filter(None, map(kind.num_real, kind.layers(corpus))):
+        num_real = max(num_real, sampled)
+        number *= _num_counts(sampled, num_outcomes, most)
     if number > most:
         raise ValueError(
             f"`num_real` must leave at most {most:,} different samples of the real data for a "
@@ -367,15 +366,15 @@ def _check_markov(loop: Loop, initial: object) -> int:
 
     checks.check_kind(loop, Loop, "loop", "a Loop")
     run = "`fixedpoint.run` simulates it, `loop.enumeration` lists a few generations exactly"
-    corpus = loop.corpus
-    while not isinstance(corpus, Fresh):
-        if isinstance(corpus, Exact):
-            raise refuse(
-                "it draws no samples", "`fixedpoint.run` follows it exactly, without chance"
-            )
-        if not isinstance(corpus, Mixed | Pooled | Curated):
+    *wrappers, inner = kind.layers(loop.corpus)
+    for corpus in wrappers:
+        if kind.name(corpus) not in ("Mixed", "Pooled", "Curated"):
             raise refuse(f"{type(corpus).__name__} remembers more than the last samples", run)
-        corpus = corpus.corpus
+    num_samples = kind.num_samples(inner)
+    if kind.name(inner) == "Exact":
+        raise refuse("it draws no samples", "`fixedpoint.run` follows it exactly, without chance")
+    if num_samples is None:
+        raise refuse(f"{type(inner).__name__} may do anything with them", run)
     learner = loop.learner
     if learner.stochastic:
         raise refuse(f"{type(learner).__name__} draws batches of its own", run)
@@ -385,14 +384,14 @@ def _check_markov(loop: Loop, initial: object) -> int:
             "got None."
         )
     if not learner.from_initial:
-        data = Target(jnp.log(jnp.array([0.3, 0.7])), corpus.num_samples)
+        data = Target(jnp.log(jnp.array([0.3, 0.7])), num_samples)
         origins = jnp.log(jnp.array([[0.5, 0.5], [0.9, 0.1]]))
         learnt = [simplex.probabilities(learner(origin, data, None)) for origin in origins]
         if np.abs(learnt[0] - learnt[1]).max() > 1e-12:
             raise refuse(
                 f"{type(learner).__name__} starts from the last model, which no counts tell", run
             )
-    return corpus.num_samples
+    return num_samples
 
 
 def _drawn(
@@ -421,40 +420,39 @@ def _parts(loop: Loop) -> Loop:
 
 def _curation(corpus: Corpus) -> tuple[Corpus, ...]:
     """The curations and pools that act on what is drawn before it is counted, outermost first."""
-    if isinstance(corpus, Curated):
-        return (Curated(corpus.weights), *_curation(corpus.corpus))
-    if isinstance(corpus, Pooled):
-        return (Pooled(corpus.real, corpus.fraction), *_curation(corpus.corpus))
-    return _curation(corpus.corpus) if isinstance(corpus, Mixed) else ()
+    acting = (layer for layer in kind.layers(corpus) if kind.name(layer) in ("Curated", "Pooled"))
+    return tuple(kind.on(layer, Exact()) for layer in acting)
 
 
 def _assembled(corpus: Corpus, counts: Array) -> Iterator[tuple[float, Corpus, int]]:
     """The corpus with the given samples in place of the drawn ones: probability, corpus, size."""
-    if isinstance(corpus, Fresh):
-        yield 1.0, _Given(counts, jnp.asarray(float(corpus.num_samples))), corpus.num_samples
-    elif isinstance(corpus, Curated | Pooled):
-        yield from _assembled(corpus.corpus, counts)
-    elif isinstance(corpus, Mixed):
-        for weight, inner, size in _assembled(corpus.corpus, counts):
-            if corpus.num_real is None:
-                yield weight, Mixed(corpus.real, corpus.fraction, inner), size
-                continue
-            size += corpus.num_real
-            sized = eqx.tree_at(_size_of, inner, jnp.asarray(float(size)))
-            real_counts = all_counts(counts.shape[1], corpus.num_real)
-            real = np.asarray(logarithm(jnp.broadcast_to(corpus.real, counts.shape[1:])))
-            chances = _multinomial(real[None], real_counts)[0]
-            for chance, drawn in zip(chances, real_counts / corpus.num_real, strict=True):
-                if chance > 0:
-                    mixed = Mixed(jnp.asarray(drawn), corpus.fraction, sized)
-                    yield weight * float(chance), mixed, size
+    num_samples, num_real = kind.num_samples(corpus), kind.num_real(corpus)
+    if num_samples is not None:
+        yield 1.0, _Given(counts, jnp.asarray(float(num_samples))), num_samples
+        return
+    inside = _assembled(kind.layers(corpus)[1], counts)
+    if kind.name(corpus) in ("Curated", "Pooled"):  # which have acted on what was drawn
+        yield from inside
+        return
+    for weight, inner, size in inside:
+        if num_real is None:
+            yield weight, kind.on(corpus, inner), size
+            continue
+        size += num_real
+        sized = eqx.tree_at(_size_of, inner, jnp.asarray(float(size)))
+        real_counts = all_counts(counts.shape[1], num_real)
+        real = np.asarray(logarithm(jnp.broadcast_to(kind.real(corpus), counts.shape[1:])))
+        chances = _multinomial(real[None], real_counts)[0]
+        for chance, drawn in zip(chances, real_counts / num_real, strict=True):
+            if chance > 0:
+                mixed = kind.on(corpus, sized, real=jnp.asarray(drawn), num_real=None)
+                yield weight * float(chance), mixed, size
 
 
 def _size_of(corpus: Corpus) -> Array:
-    while isinstance(corpus, Mixed):
-        corpus = corpus.corpus
-    assert isinstance(corpus, _Given)
-    return corpus.size
+    given = kind.layers(corpus)[-1]
+    assert isinstance(given, _Given)
+    return given.size
 
 
 @eqx.filter_jit

@@ -27,8 +27,8 @@ from numpy.typing import ArrayLike
 
 from fixedpoint import checks
 from fixedpoint.chain.states import binomial
-from fixedpoint.loop.run import Loop
-from fixedpoint.loop.traces import parts
+from fixedpoint.loop import kind
+from fixedpoint.loop.generation import Loop
 
 __all__ = ["TracesMean", "traces_mean"]
 
@@ -97,16 +97,16 @@ def traces_mean(
     References:
         Trefethen (2013), Approximation theory and approximation practice (Chebyshev nodes).
     """
-    sampler, corpus, learner = parts(loop)
+    numbers = kind.check_single_traces(loop)
     if not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
         raise ValueError(
             "`jax_enable_x64` must be on to hold 10 digits "
             '(jax.config.update("jax_enable_x64", True)); got False.'
         )
-    if corpus.num_samples > LARGEST:
+    if numbers.num_samples > LARGEST:
         raise ValueError(
-            f"`num_samples` must be at most {LARGEST:,} (`fixedpoint.run_traces` simulates any "
-            f"number); got {corpus.num_samples:,}."
+            f"`num_samples` must be at most {LARGEST:,} (`fixedpoint.run` simulates any "
+            f"number); got {numbers.num_samples:,}."
         )
     checks.check_logits(logits)
     theta = np.asarray(logits, float)
@@ -121,10 +121,10 @@ def traces_mean(
     if (number[1:] <= number[:-1]).any():
         raise ValueError(f"`generations` must increase; got {number.tolist()}.")
     process = _Gap(
-        float(sampler.temperature),
-        corpus.num_samples,
-        float(learner.step_size),
-        float(learner.weight_decay),
+        float(numbers.temperature),
+        numbers.num_samples,
+        float(numbers.step_size),
+        float(numbers.weight_decay),
     )
     previous, error = None, np.inf
     for nodes in NODES:

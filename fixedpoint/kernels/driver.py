@@ -66,7 +66,7 @@ _refused: set[frozenset[tuple[str, Any]]] = set()
 
 def run(
     kernel: Callable[..., Any],
-    split: Sequence[Array | np.ndarray],
+    split: Sequence[Any],
     whole: Sequence[Any] = (),
     *,
     tile: int,
@@ -81,8 +81,8 @@ def run(
     Args:
         kernel: `kernel(*static, *split, *whole)`, a function of the module's top level (compiled
             programs are kept for it), handed a tile of each of `split`.
-        split: arrays with the rows as leading axis.
-        whole: arrays and numbers that every tile is given as they are.
+        split: arrays, or trees of arrays, with the rows as leading axis.
+        whole: arrays and numbers, or trees of them, that every tile is given as they are.
         tile: how many rows a tile has.
         static: what the program is compiled for.
         axis: where the kernel's results have the axis of rows.
@@ -99,7 +99,7 @@ def run(
         (1e-15 was seen).
     """
     devices = tuple(jax.local_devices() if devices is None else devices)
-    num_rows = len(split[0])
+    num_rows = _num_rows(split)
     options = {**VECTORS, **(REASSOCIATION if reassociate else {})}
     if not library and makes_one_function(devices):
         options |= WITHOUT_LIBRARY
@@ -111,8 +111,11 @@ def run(
 
     def part(first: int) -> Any:
         # Straight to the devices: an array of NumPy's would else be copied to one of them first.
-        rows = [array[first : first + size] if size < num_rows else array for array in split]
-        arrays = [jax.device_put(_pad(array, size), share) for array in rows]
+        def put(array: Any) -> Array:
+            rows = array[first : first + size] if size < num_rows else array
+            return jax.device_put(_pad(rows, size), share)
+
+        arrays = [jax.tree.map(put, tree) for tree in split]
         return _tuned(program, frozenset(options.items()), *arrays, *whole)
 
     results = [part(first) for first in range(0, max(num_rows, 1), size)]
@@ -126,24 +129,30 @@ def run(
     return jax.tree.map(join, *results)
 
 
-def _part(split: Sequence[Array | np.ndarray], multiple: int) -> int:
+def _num_rows(split: Sequence[Any]) -> int:
+    return len(jax.tree.leaves(split)[0])
+
+
+def _part(split: Sequence[Any], multiple: int) -> int:
     """How many rows are run at once: while a part of a large table is, the next is copied."""
-    copied = sum(array.nbytes for array in split if isinstance(array, np.ndarray))
+    copied = sum(leaf.nbytes for leaf in jax.tree.leaves(split) if isinstance(leaf, np.ndarray))
     parts = 1 << max(0, int(copied // _COPIED).bit_length() - 1)
-    return max(1, -(-len(split[0]) // (parts * multiple))) * multiple
+    return max(1, -(-_num_rows(split) // (parts * multiple))) * multiple
 
 
 def tiled(
     kernel: Callable[..., Any],
-    split: Sequence[Array],
+    split: Sequence[Any],
     whole: Sequence[Any] = (),
     *,
     tile: int,
     axis: int = 0,
 ) -> Any:
     """Apply a kernel tile by tile, as `run` does, and no more: for use within a transformation."""
-    num_rows = len(split[0])
-    tiles = tuple(_pad(array, tile).reshape(-1, tile, *array.shape[1:]) for array in split)
+    num_rows = _num_rows(split)
+    tiles = jax.tree.map(
+        lambda array: _pad(array, tile).reshape(-1, tile, *array.shape[1:]), tuple(split)
+    )
     results = lax.map(lambda tile: kernel(*tile, *whole), tiles)
 
     def join(leaf: Array) -> Array:  # (tiles, ..., tile, ...) → (..., rows, ...)

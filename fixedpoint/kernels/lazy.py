@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -66,14 +67,17 @@ def blocks(
     num_heavy: int,
     is_one: bool,
     reach: float,
-    words: Array,
+    words: Array | None,
+    carried: Any,
     start: Array,
     lengths: Array,
+    levels: Array,
+    first: Array,
     step_size: Array,
     temperature: Array,
     room: Array,
     table: Array,
-) -> Any:
+) -> tuple[Any, Array, Any]:
     """Run a replicate and observe it between stretches of generations.
 
     Its blocks end where its history ends them: they do not depend on what is observed.
@@ -83,9 +87,13 @@ def blocks(
         num_heavy: how many outcomes are carried one by one, a multiple of 8, fewer than all.
         is_one: whether the temperature is 1, which saves an exponential.
         reach: a bound of η and η/T.
-        words: the generator's state, shape (1, 2): a tile is one replicate.
+        words: the generator's state at generation 0, shape (1, 2): a tile is one replicate; None
+            where a run goes on.
+        carried: where it stopped, as it was handed back; None at generation 0.
         start: the logits at generation 0, shape (num_outcomes,).
         lengths: how many generations pass before each observation.
+        levels: what is added to the logits that are observed, shape (S,).
+        first: the generation at which the run begins or goes on.
         step_size: η, with η e^{room + FALL} < FALL (num_heavy + 1).
         temperature: T.
         room: by how much the logit of a light outcome may grow in a block; more than η, or else
@@ -93,7 +101,8 @@ def blocks(
         table: `TABLE`.
 
     Returns:
-        What was observed, shape (S, 1, ...).
+        What was observed, shape (S, 1, ...); the logits in the end, (1, 1, num_outcomes); and the
+        state with which the run goes on, every array (1, 1, ...).
 
     Validity:
         The samples have the law of the generation they are drawn in, up to the resolution of the
@@ -117,15 +126,23 @@ def blocks(
         block, _, saved = carry
         return block.generation < saved
 
-    def until_saved(carry: Any, length: Array) -> Any:
-        block, theta, saved = carry
+    def until_saved(carry: Any, entry: Any) -> Any:
+        (block, theta, saved), (length, level) = carry, entry
         carry = lax.while_loop(unfinished, until_ended, (block, theta, saved + length))
-        return carry, observe(carry[1].reshape(1, -1)[:, :num_outcomes])
+        return carry, observe(logits(carry[1]) + level)
 
-    theta = jnp.pad(start, (0, -num_outcomes % _WIDTH), constant_values=-jnp.inf)
-    theta = theta.reshape(-1, _WIDTH)
-    none = jnp.zeros_like(lengths[0])
-    return lax.scan(until_saved, (model.before(theta, words[0], none), theta, none), lengths)[1]
+    def logits(theta: Array) -> Array:
+        return theta.reshape(1, -1)[:, :num_outcomes]
+
+    if words is None:
+        block, theta = jax.tree.map(lambda leaf: leaf[0], carried)
+    else:
+        theta = jnp.pad(start, (0, -num_outcomes % _WIDTH), constant_values=-jnp.inf)
+        theta = theta.reshape(-1, _WIDTH)
+        block = model.before(theta, words[0], first)
+    (block, theta, _), values = lax.scan(until_saved, (block, theta, first), (lengths, levels))
+    left = jax.tree.map(lambda leaf: leaf[None, None], (block, theta))
+    return values, logits(theta)[None], left
 
 
 class _Block(NamedTuple):

@@ -13,6 +13,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
@@ -20,9 +21,9 @@ from jaxtyping import Array
 
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.exponential import exponential
-from fixedpoint.kernels.random import mixed_words, next_uniform, next_word, uniform_near_0
+from fixedpoint.kernels.random import next_uniform, next_word, uniform_near_0
 
-__all__ = ["decay_polynomial", "leaps", "simulate", "uses_library"]
+__all__ = ["decay_polynomial", "simulate", "uses_library"]
 
 
 def simulate(
@@ -30,13 +31,16 @@ def simulate(
     num_samples: int,
     is_one: bool,
     reach: float,
-    words: Array,
+    words: Array | None,
+    carried: Any,
     start: Array,
     lengths: Array,
+    levels: Array,
+    first: Array,
     step_size: Array,
     weight_decay: Array,
     temperature: Array,
-) -> Any:
+) -> tuple[Any, Array, Any]:
     """Run a tile of replicates and observe each between stretches of generations.
 
     Args:
@@ -45,15 +49,19 @@ def simulate(
         is_one: whether the temperature is 1, which saves an exponential.
         reach: a bound of η and η/T up to which the weights themselves are carried (for one sample
             without weight decay); 0 carries the logits.
-        words: the generators' states, shape (tile, 2).
+        words: the generators' states at generation 0, shape (tile, 2); None where a run goes on.
+        carried: where it stopped, as it was handed back; None at generation 0.
         start: the logits at generation 0, shape (num_outcomes,).
         lengths: how many generations pass before each observation.
+        levels: what is added to the logits that are observed, shape (S,).
+        first: the generation at which the run begins or goes on.
         step_size: η.
         weight_decay: λ.
         temperature: T.
 
     Returns:
-        What was observed, shape (S, tile, ...).
+        What was observed, shape (S, tile, ...); the logits in the end, (1, tile, num_outcomes); and
+        the state with which the run goes on, every array (1, tile, ...).
     """
     parameters, num_outcomes = (step_size, weight_decay, temperature), len(start)
     if num_outcomes == 2:
@@ -63,7 +71,9 @@ def simulate(
     else:
         model = _Logits(parameters, num_samples, is_one, num_outcomes)
 
-    def until_saved(carry: Any, length: Array) -> Any:
+    def until_saved(carry: Any, entry: Any) -> Any:
+        length, level = entry
+
         # The state is refreshed at fixed generations, whatever is saved in between.
         def generations(number: Array, state: Any) -> Any:
             return lax.fori_loop(0, number, lambda _, state: model.generation(state), state)
@@ -80,10 +90,15 @@ def simulate(
             return state, passed, left - now
 
         state, passed, _ = lax.while_loop(lambda carry: carry[2] > 0, stretch, (*carry, length))
-        return (state, passed), observe(model.logits(state))
+        return (state, passed), observe(model.logits(state) + level)
 
-    state = model.initial(start, (*words.T,))
-    return lax.scan(until_saved, (state, jnp.zeros_like(lengths[0])), lengths)[1]
+    if words is None:
+        state = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -1), carried)
+    else:
+        state = model.initial(start, (*words.T,))
+    (state, _), values = lax.scan(until_saved, (state, first), (lengths, levels))
+    left = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 0)[None], state)
+    return values, model.logits(state)[None], left
 
 
 _REFRESH = 1024
@@ -424,68 +439,3 @@ class _Units:
         nowhere = jnp.zeros(target[0].shape, int)
         (_, chosen, start, _), _ = lax.scan(row, (zero, nowhere, zero, 0), tuple(words))
         return chosen, start
-
-
-def leaps(
-    observe: Callable[[Array], Any],
-    most: int,
-    words: Array,
-    start: Array,
-    lengths: Array,
-    step_size: Array,
-    temperature: Array,
-    largest: Array,
-) -> Any:
-    """Run a replicate by leaps of several generations, each with the model it begins with.
-
-    A leap of B generations draws all its samples from one model and takes their steps together,
-    θ' = θ + η (counts − B p). Its length is the largest at which no logit is expected to move by
-    more than `largest` on account of its samples or of its decay, η B max(p, q) ≤ largest, where q
-    is drawn from; one generation, which is exact, where even that moves more.
-
-    Args:
-        observe: a function of the logits, shape (tile, num_outcomes).
-        most: the generations of a leap at most.
-        words: the generator's state, shape (1, 2): a tile is one replicate.
-        start: the logits at generation 0, shape (num_outcomes,).
-        lengths: how many generations pass before each observation.
-        step_size: η.
-        temperature: T.
-        largest: the bound of a leap's changes.
-
-    Returns:
-        What was observed, shape (S, 1, ...).
-    """
-    num_outcomes = len(start)
-    size = int(np.ceil(np.sqrt(num_outcomes)))
-    padding = -num_outcomes % size
-    padded = jnp.pad(start, (0, padding), constant_values=-jnp.inf).reshape(-1, size)
-    above = jnp.asarray(np.triu(np.ones((size, size))))
-    above_blocks = jnp.asarray(np.triu(np.ones((len(padded), len(padded)))))
-
-    def weights(theta: Array) -> Array:
-        return jnp.exp(theta - theta.max())
-
-    def leap(carry: Any) -> Any:
-        theta, state, left = carry
-        a, b = weights(theta), weights(theta / temperature)
-        p, blocks = a / a.sum(), b.sum(1)
-        rate = step_size * jnp.maximum(p.max(), b.max() / blocks.sum())
-        longest = jnp.clip(largest / rate, 1, most).astype(left.dtype)
-        length = jnp.minimum(longest, left)
-        drawn, state = mixed_words(state, most)
-        # One block each, then one outcome of the block: C(i-1) ≤ point < C(i).
-        cumulative = blocks @ above_blocks
-        point = (drawn[:, 0] >> np.uint64(11)) * 2.0**-53 * cumulative[-1]
-        block = jnp.minimum((cumulative[None] <= point[:, None]).sum(1), len(padded) - 1)
-        point = point - jnp.where(block > 0, cumulative[block - 1], 0)
-        inside = b[block] @ above
-        place = jnp.minimum((inside <= point[:, None]).sum(1), size - 1)
-        count = jnp.zeros_like(theta).at[block, place].add((jnp.arange(most) < length) * 1.0)
-        return theta + step_size * (count - length * p), state, left - length
-
-    def until_saved(carry: Any, length: Array) -> Any:
-        theta, state, _ = lax.while_loop(lambda carry: carry[2] > 0, leap, (*carry, length))
-        return (theta, state), observe(theta.reshape(1, -1)[:, :num_outcomes])
-
-    return lax.scan(until_saved, (padded, words[:, 0]), lengths)[1]

@@ -33,7 +33,6 @@ from fixedpoint import chain, simplex
 from fixedpoint import loop as loops
 from fixedpoint.laws.observation import Observation, Refinement
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
-from fixedpoint.loop.traces import run_traces
 
 ROUNDING = 1e-12
 """What summing a few thousand floats can lose."""
@@ -273,7 +272,7 @@ def replicated(
     loop: Any, start: Any, save_at: Sequence[int], num_replicates: int, observe: Any
 ) -> Any:
     """The observed numbers of many single traces at the saved generations."""
-    runs = run_traces(
+    runs = loops.run(
         loop,
         jnp.asarray(start, float),
         max(save_at),

@@ -1,39 +1,17 @@
 """Find the law that governs a loop."""
 
-import dataclasses
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
-from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Bool, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import simplex
 from fixedpoint.checks import check_kind, check_logits
 from fixedpoint.laws import families, fixation, flow, resampling, tempering, traces
-from fixedpoint.loop import (
-    Accumulated,
-    Corpus,
-    Curated,
-    Exact,
-    FinalAnswer,
-    Fresh,
-    GradientFlow,
-    GradientSteps,
-    Learner,
-    Loop,
-    MinP,
-    Mixed,
-    MixtureStep,
-    Nucleus,
-    Pooled,
-    Refit,
-    Sampler,
-    Temperature,
-    TopK,
-)
+from fixedpoint.loop import Learner, Loop, Sampler, kind
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import floating
 
 
@@ -41,7 +19,7 @@ class NoClosedForm(ValueError):  # noqa: N818 - it names a fact of the theory, n
     """No law in the register covers this loop; the message says why and what to call instead."""
 
 
-class Solution(eqx.Module):
+class Solution(Part):
     """What `solve` finds; each kind of law says what it can, and refuses the rest with a reason.
 
     Attributes:
@@ -269,241 +247,83 @@ def solve(loop: Loop, logits: Float[ArrayLike, "*batch num_outcomes"]) -> Soluti
         raise ValueError(f"`loop` must be a Loop (a subclass may do anything); got {loop!r}.")
     check_logits(logits)
     initial = floating(logits)
-    temperature = _temperature(loop.samplers)
-    model = _facts(initial, temperature)
-    learner = _effective_learner(loop.learner, model)
-    if _is_idle(learner):
+    temperature = kind.temperature(loop.samplers)
+    model = kind.model(initial, temperature)
+    learner = kind.effective_learner(loop.learner, model)
+    if kind.is_idle(learner):
         raise NoClosedForm(
             f"`learner` {_name(learner)} does not train (its time or step size is 0): every "
             "generation is the initial model."
         )
-    corpus = _effective_corpus(loop.corpus, learner, model)
+    corpus = kind.effective_corpus(loop.corpus, learner, model)
+    num_samples = kind.num_samples(corpus)
     # Once it has acted on what is refitted to samples, no more than k outcomes are left.
-    cut_once = type(corpus) is Fresh and _is_refit_to_samples(learner)
-    _check_samplers(loop.samplers, model, cut_once)
-    if type(corpus) is Fresh:
-        return _of_samples(loop, corpus.num_samples, learner, initial, temperature)
-    if type(corpus) is not Exact:
+    refitted = num_samples is not None and kind.is_refit_to_samples(learner)
+    cut = kind.first_cut(loop.samplers, model, refitted)
+    if cut is not None:
+        raise NoClosedForm(f"`sampler` {_name(cut)} {_cut_advice(cut)}")
+    if num_samples is not None:
+        return _of_samples(loop, num_samples, learner, initial, temperature)
+    if kind.name(corpus) != "Exact":
         raise NoClosedForm(f"`corpus` {_name(corpus)} {_advice(_CORPUS_ADVICE, corpus)}")
-    if _is_full(learner):
+    if kind.is_full(learner):
         return Tempered("tempering.logits", initial, temperature)
-    if type(learner) is FinalAnswer and _is_full(learner.learner):
-        return Answered("families.final_answer", initial, temperature, learner.answers)
-    if model.is_own_teacher and _rests(learner):
+    mover = kind.mover(learner) if kind.name(learner) == "FinalAnswer" else learner
+    if mover is not learner and kind.is_full(mover):
+        answers: Any = learner
+        return Answered("families.final_answer", initial, temperature, answers.answers)
+    if model.is_own_teacher and kind.rests(learner):
         return Tempered("tempering.fixed_point", initial, jnp.ones(()))
-    if _is(temperature, 1):
+    if kind.is_number(temperature, 1):
         # The data are the model's own, so that the reasonings are as it would impute them.
-        learner = learner.learner if type(learner) is FinalAnswer else learner
-        if type(learner) is GradientSteps and learner.batch_size and _is_plain_step(learner):
-            return Wandering("traces.martingale", initial, learner.step_size, learner.batch_size)
-    elif type(learner) is GradientFlow and learner.start == "last":
-        law = _frozen_teacher(initial, temperature, model)
-        if law:
-            return Flowed(law, initial, temperature, learner.time)
-    if type(learner) is FinalAnswer and type(learner.learner) not in _LEARNER_ADVICE:
-        learner = learner.learner
-    raise NoClosedForm(f"`learner` {_name(learner)} {_learner_advice(learner, temperature)}")
-
-
-# --- what is known of the loop before it runs -----------------------------------------------------
-
-
-class _Facts(NamedTuple):
-    """What `solve` needs to know of the initial model; of a traced one, as little as is safe."""
-
-    num_surviving: int
-    """The most outcomes that a row has left."""
-    drawable: Bool[np.ndarray, "*batch num_outcomes"]
-    """Which outcomes are ever drawn."""
-    is_certain: bool
-    """Whether one outcome alone is ever drawn, so that samples are what they are drawn from."""
-    is_own_teacher: bool
-    """Whether what is drawn is the model itself: T = 1, or all outcomes are alike."""
-
-
-def _temperature(samplers: tuple[Sampler, ...]) -> Array:
-    """The product of the temperatures."""
-    temperature = jnp.ones(())
-    for sampler in samplers:
-        if type(sampler) is Temperature:
-            # What 0 or inf has left, equal outcomes, no later temperature changes.
-            settled = (temperature == 0) | (temperature == jnp.inf)
-            temperature = jnp.where(settled, temperature, temperature * sampler.temperature)
-    return jnp.abs(temperature)  # -0 is 0
-
-
-def _facts(initial: Array, temperature: Array) -> _Facts:
-    if isinstance(initial, Tracer):
-        alive = modes = np.ones(initial.shape, bool)
-        uniform = initial.shape[-1] == 1
+        learner = mover
+        step = kind.plain_step(learner)
+        if step is not None and step.batch_size:
+            return Wandering("traces.martingale", initial, step.step_size, step.batch_size)
     else:
-        values = np.asarray(initial)
-        alive, modes = values > -np.inf, values == values.max(-1, keepdims=True)
-        uniform = bool((alive == modes).all())
-    is_cold = np.zeros(()) if isinstance(temperature, Tracer) else np.asarray(temperature) == 0
-    drawable = np.where(is_cold[..., None], modes, alive)
-    return _Facts(
-        num_surviving=int(alive.sum(-1).max(initial=0)),
-        drawable=drawable,
-        is_certain=bool((drawable.sum(-1) == 1).all()),
-        is_own_teacher=uniform or _is(temperature, 1),
-    )
-
-
-def _effective_learner(learner: Learner, model: _Facts) -> Learner:
-    """The learner without what does nothing: answers that all differ, batches of one outcome."""
-    if type(learner) is FinalAnswer:
-        num_outcomes = model.drawable.shape[-1]
-        if learner.answers.shape != (num_outcomes,):
-            learner.of_answers(jnp.zeros(num_outcomes))  # which says what is wrong
-        inner = _effective_learner(learner.learner, model)
-        if _is(jnp.bincount(learner.answers, length=num_outcomes), 1):
-            return inner
-        return eqx.tree_at(lambda whole: whole.learner, learner, inner)
-    if type(learner) is GradientSteps and model.is_certain:
-        return dataclasses.replace(learner, batch_size=None)
-    return learner
-
-
-def _effective_corpus(corpus: Corpus, learner: Learner, model: _Facts) -> Corpus:
-    """The corpus without what does nothing."""
-    kind = type(corpus)
-    if isinstance(corpus, Mixed | Pooled) and kind in (Mixed, Pooled) and _is(corpus.fraction, 0):
-        return _effective_corpus(corpus.corpus, learner, model)
-    if type(corpus) is Curated and _keeps_all(corpus, model):
-        return _effective_corpus(corpus.corpus, learner, model)
-    if type(corpus) is Accumulated and model.is_own_teacher and _rests(learner):
-        # While nothing moves, the average over all generations is each of them.
-        inner = _effective_corpus(corpus.corpus, learner, model)
-        return inner if type(inner) is Exact else corpus
-    if type(corpus) is Fresh and model.is_certain and not _smooths(learner):
-        return Exact()
-    return corpus
-
-
-def _keeps_all(corpus: Curated, model: _Facts) -> bool:
-    """Whether curation has the same odds for all that is ever drawn."""
-    if isinstance(corpus.weights, Tracer):
-        return False
-    shape, num_outcomes = corpus.weights.shape, model.drawable.shape[-1]
-    if shape[-1] not in (1, num_outcomes):
-        raise ValueError(
-            f"`weights` must be one for each of the {num_outcomes} outcomes; got shape {shape}."
-        )
-    weights, drawable = np.broadcast_arrays(np.asarray(corpus.weights), model.drawable)
-    largest = np.where(drawable, weights, 0).max(-1, keepdims=True)
-    return bool((~drawable | ((weights == largest) & (weights > 0))).all())
-
-
-def _check_samplers(samplers: tuple[Sampler, ...], model: _Facts, cut_once: bool) -> None:
-    """Refuse a sampler other than temperature that changes what is drawn."""
-    for index, sampler in enumerate(samplers):
-        if type(sampler) is Temperature:
-            continue
-        if not isinstance(sampler, TopK | Nucleus | MinP) or type(sampler) not in _CUTS:
-            raise NoClosedForm(f"`sampler` {_name(sampler)} {_UNKNOWN}")
-        before = _temperature(samplers[:index])
-        # All three keep the most probable outcome, whatever else they cut.
-        if model.is_certain or _cuts_nothing(sampler, model, before):
-            continue
-        if type(sampler) is TopK and cut_once:
-            continue
-        raise NoClosedForm(
-            f"`sampler` {_name(sampler)} truncates the distribution, for which `solve` has no law; "
-            "call fixedpoint.run (exact for an Exact corpus), fixedpoint.simplex.decomposition "
-            f"to see what it does, and at temperature 1 {_CUTS[type(sampler)]}"
-        )
-
-
-def _cuts_nothing(sampler: TopK | Nucleus | MinP, model: _Facts, before: Array) -> bool:
-    if isinstance(sampler, TopK):
-        return sampler.k >= model.num_surviving
-    if isinstance(sampler, Nucleus):
-        return _is(sampler.mass, 1)
-    # After a temperature of 0 or inf all that can be drawn has one and the same probability.
-    return _is(sampler.ratio, 0) or _is(before, 0) or _is(before, jnp.inf)
-
-
-# --- what the parts do ----------------------------------------------------------------------------
-
-
-def _is_full(learner: Learner) -> bool:
-    """Whether the learner reaches the minimum of its loss."""
-    return (
-        type(learner) is Refit
-        or (type(learner) is MixtureStep and _is(learner.step_size, 1))
-        or (type(learner) is GradientFlow and _is(learner.time, jnp.inf))
-    )
-
-
-def _is_refit_to_samples(learner: Learner) -> bool:
-    """Whether the model becomes the frequencies of its samples, losing all that was not drawn."""
-    return (type(learner) is Refit and _is(learner.pseudo_counts, 0)) or (
-        type(learner) is MixtureStep and _is(learner.step_size, 1)
-    )
-
-
-def _is_plain_step(learner: GradientSteps) -> bool:
-    """Whether a generation is one gradient step from the last model."""
-    return (learner.num_steps, learner.start) == (1, "last") and _is(learner.weight_decay, 0)
-
-
-def _rests(learner: Learner) -> bool:
-    """Whether the learner leaves a model alone that is shown its own distribution."""
-    if type(learner) is FinalAnswer:
-        return _rests(learner.learner)
-    if type(learner) is GradientSteps:
-        return learner.batch_size is None and _is(learner.weight_decay, 0)
-    return type(learner) in (Refit, MixtureStep, GradientFlow)
-
-
-def _is_idle(learner: Learner) -> bool:
-    """Whether the learner leaves every model alone."""
-    if type(learner) is FinalAnswer:
-        return _is_idle(learner.learner)
-    return (type(learner) is MixtureStep and _is(learner.step_size, 0)) or (
-        type(learner) is GradientFlow and _is(learner.time, 0)
-    )
-
-
-def _smooths(learner: Learner) -> bool:
-    """Whether the learner adds to the samples that it sees (one of the user's own might)."""
-    if type(learner) is FinalAnswer:
-        return _smooths(learner.learner)
-    if type(learner) is Refit:
-        return not _is(learner.pseudo_counts, 0)
-    return type(learner) not in (MixtureStep, GradientFlow, GradientSteps)
+        time = kind.finite_flow(learner)
+        law = None if time is None else _frozen_teacher(initial, temperature, model)
+        if law:
+            return Flowed(law, initial, temperature, time)
+    if mover is not learner and kind.name(mover) not in _LEARNER_ADVICE:
+        learner = mover
+    raise NoClosedForm(f"`learner` {_name(learner)} {_learner_advice(learner, temperature)}")
 
 
 def _of_samples(
     loop: Loop, num_samples: int, learner: Learner, initial: Array, temperature: Array
 ) -> Solution:
     """The law of a loop that draws n samples: exact means are known at temperature 1."""
-    if not _is(temperature, 1):
+    if not kind.is_number(temperature, 1):
         raise NoClosedForm(
             "`corpus` Fresh draws finitely many samples, so that the model is random, and its "
             "exact means are known at temperature 1 alone (full refit or one plain step); call "
             "fixedpoint.run with num_replicates, fixedpoint.chain for two outcomes, or a function "
             "of fixedpoint.laws.resampling (full refit) or fixedpoint.laws.traces (one step)."
         )
-    if _is_refit_to_samples(learner):
+    if kind.is_refit_to_samples(learner):
         drawn = loop.drawn(initial)
         return Resampled("resampling.heterozygosity", initial, drawn, num_samples)
-    if type(learner) is GradientSteps and learner.batch_size is None and _is_plain_step(learner):
-        return Wandering("traces.martingale", initial, learner.step_size, num_samples)
+    step = kind.plain_step(learner)
+    if step is not None and step.batch_size is None:
+        return Wandering("traces.martingale", initial, step.step_size, num_samples)
     raise NoClosedForm(
-        f"`learner` {_name(learner)} on finitely many samples {_sampled_advice(learner)}"
+        f"`learner` {_name(learner)} on finitely many samples {_advice(_SAMPLED_ADVICE, learner)}"
     )
 
 
-def _frozen_teacher(initial: Array, temperature: Array, model: _Facts) -> str | None:
+def _frozen_teacher(initial: Array, temperature: Array, model: kind.Model) -> str | None:
     """The law of training on a teacher that is frozen for a generation, if there is one."""
-    if _is(temperature, jnp.inf):
+    if kind.is_number(temperature, jnp.inf):
         return "flow.frozen_uniform_target"
-    if _is(temperature, 0):
+    if kind.is_number(temperature, 0):
         return "flow.frozen_one_hot_target" if model.is_certain else None
     between = (temperature > 0) & (temperature < jnp.inf)
-    if initial.shape[-1] == 2 and _is(jnp.isfinite(initial), True) and _is(between, True):
+    if (
+        initial.shape[-1] == 2
+        and kind.is_number(jnp.isfinite(initial), True)
+        and kind.is_number(between, True)
+    ):
         return "flow.frozen_two_outcomes"
     return None
 
@@ -516,16 +336,16 @@ _UNKNOWN = (
     "call fixedpoint.run."
 )
 
-_CUTS: dict[type, str] = {
-    TopK: (
+_CUTS = {
+    "TopK": (
         "fixedpoint.laws.fixation.truncation for the number of outcomes that refits to samples "
         "leave."
     ),
-    Nucleus: (
+    "Nucleus": (
         "fixedpoint.laws.truncation.nucleus_support for the number of outcomes that full training "
         "on infinitely many samples leaves, nucleus_boundary for two outcomes and many samples."
     ),
-    MinP: "fixedpoint.chain for refits to samples of two outcomes.",
+    "MinP": "fixedpoint.chain for refits to samples of two outcomes.",
 }
 
 _REAL_DATA = (
@@ -533,47 +353,89 @@ _REAL_DATA = (
     "fixedpoint.laws.real_data.immigration for the stationary covariance of refits to samples."
 )
 
-_CORPUS_ADVICE: dict[type, str] = {
-    Mixed: _REAL_DATA,
-    Pooled: _REAL_DATA,
-    Accumulated: "keeps all earlier data: see fixedpoint.laws.accumulation or call fixedpoint.run.",
-    Curated: (
+_CORPUS_ADVICE = {
+    "Mixed": _REAL_DATA,
+    "Pooled": _REAL_DATA,
+    "Accumulated": (
+        "keeps all earlier data: see fixedpoint.laws.accumulation or call fixedpoint.run."
+    ),
+    "Curated": (
         "selects what is kept; call fixedpoint.run, or fixedpoint.laws.verifier.verifier for two "
         "answers."
     ),
 }
 
-_LEARNER_ADVICE: dict[type, str] = {
-    FinalAnswer: (
+_LEARNER_ADVICE = {
+    "FinalAnswer": (
         "shows the answers alone to a learner that stops before the minimum, which no registered "
         "law covers; call fixedpoint.run or fixedpoint.flow."
     ),
-    GradientFlow: (
+    "GradientFlow": (
         "stops after a finite time, for which a law is known with two outcomes (none lost), at "
         "temperature 0 (one mode) and at infinite temperature, each generation starting from the "
         "last; else call "
         "fixedpoint.run, or fixedpoint.laws.flow.lineage for where two outcomes come to rest if "
         "each generation starts from the initial model."
     ),
-    GradientSteps: (
+    "GradientSteps": (
         "takes finitely many steps; call fixedpoint.laws.flow for tiny steps, "
         "fixedpoint.laws.traces for single samples, else fixedpoint.run."
     ),
-    MixtureStep: (
+    "MixtureStep": (
         "moves only part of the way; call fixedpoint.laws.geometry.mixture_online for tiny steps, "
         "else fixedpoint.run."
     ),
 }
 
 
+def _cut_advice(sampler: Sampler) -> str:
+    """What to call for a sampler that changes what is drawn."""
+    if kind.name(sampler) not in _CUTS:
+        return _UNKNOWN
+    return (
+        "truncates the distribution, for which `solve` has no law; call fixedpoint.run (exact for "
+        "an Exact corpus), fixedpoint.simplex.decomposition to see what it does, and at "
+        f"temperature 1 {_CUTS[kind.name(sampler)]}"
+    )
+
+
+_SAMPLED_ADVICE = {
+    "Refit": (
+        "adds pseudo-counts; call fixedpoint.run with num_replicates, or "
+        "fixedpoint.laws.real_data.immigration_pseudo for the stationary covariance."
+    ),
+    "MixtureStep": (
+        "moves only part of the way; call fixedpoint.run with num_replicates, or "
+        "fixedpoint.laws.real_data.partial_refit for the diversity lost in a generation that "
+        "starts from the last."
+    ),
+    "GradientFlow": (
+        "loses no outcome that the samples lack, however long it runs; call fixedpoint.run "
+        "with num_replicates, or take Refit for a full refit."
+    ),
+    "GradientSteps": (
+        "has a law only for one step a generation from the last model, on all of the samples "
+        "and without weight decay; call fixedpoint.run with num_replicates, or a function of "
+        "fixedpoint.laws.traces (weight_decay for the stationary spread)."
+    ),
+    "FinalAnswer": (
+        "has a law for the answers alone: with Refit these are refitted to samples; call "
+        "`solve` for their logits (fixedpoint.laws.families.answers_and_reasonings) without "
+        "FinalAnswer, or fixedpoint.run with num_replicates."
+    ),
+}
+"""What stands in the way of a law for a learner that sees samples drawn at temperature 1."""
+
+
 def _learner_advice(learner: Learner, temperature: Array) -> str:
     """What stands in the way of a law for a learner with the exact corpus."""
-    if type(learner) is GradientSteps and not _is(learner.weight_decay, 0):
+    steps, decay = kind.name(learner) == "GradientSteps", kind.weight_decay(learner)
+    if steps and not kind.is_number(decay, 0):
         return (
             "pulls the logits to 0 (`weight_decay`), so that they move at temperature 1 as well; "
             "call fixedpoint.run, or fixedpoint.laws.traces for single samples (weight_decay)."
         )
-    if type(learner) is GradientSteps and _is(temperature, 1):
+    if steps and kind.is_number(temperature, 1):
         return (  # what else but batches is left
             "sees random batches (`batch_size`), and their exact means are known alone if each "
             "generation takes one step from the last model; call fixedpoint.run with "
@@ -582,46 +444,8 @@ def _learner_advice(learner: Learner, temperature: Array) -> str:
     return _advice(_LEARNER_ADVICE, learner)
 
 
-def _sampled_advice(learner: Learner) -> str:
-    """What stands in the way of a law for a learner that sees samples drawn at temperature 1."""
-    if type(learner) is Refit:
-        return (
-            "adds pseudo-counts; call fixedpoint.run with num_replicates, or "
-            "fixedpoint.laws.real_data.immigration_pseudo for the stationary covariance."
-        )
-    if type(learner) is MixtureStep:
-        return (
-            "moves only part of the way; call fixedpoint.run with num_replicates, or "
-            "fixedpoint.laws.real_data.partial_refit for the diversity lost in a generation that "
-            "starts from the last."
-        )
-    if type(learner) is GradientFlow:
-        return (
-            "loses no outcome that the samples lack, however long it runs; call fixedpoint.run "
-            "with num_replicates, or take Refit for a full refit."
-        )
-    if type(learner) is GradientSteps:
-        return (
-            "has a law only for one step a generation from the last model, on all of the samples "
-            "and without weight decay; call fixedpoint.run with num_replicates, or a function of "
-            "fixedpoint.laws.traces (weight_decay for the stationary spread)."
-        )
-    if type(learner) is FinalAnswer:
-        return (
-            "has a law for the answers alone: with Refit these are refitted to samples; call "
-            "`solve` for their logits (fixedpoint.laws.families.answers_and_reasonings) without "
-            "FinalAnswer, or fixedpoint.run with num_replicates."
-        )
-    return _UNKNOWN
-
-
-def _advice(known: dict[type, str], part: Any) -> str:
-    return known.get(type(part), _UNKNOWN)
-
-
-def _is(value: Any, number: Any) -> bool:
-    """Whether concrete values all equal a number (traced ones cannot tell)."""
-    return not isinstance(value, Tracer) and bool((np.asarray(value) == number).all())
+def _advice(known: dict[str, str], part: Any) -> str:
+    return known.get(kind.name(part), _UNKNOWN)
 
 
 def _name(part: Any) -> str:

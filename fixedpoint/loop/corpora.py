@@ -22,6 +22,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.kernels.multinomial import by_binomials, by_bisection
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import number
 
 
@@ -37,7 +38,7 @@ class Target(NamedTuple):
     size: ArrayLike
 
 
-class Corpus(eqx.Module):
+class Corpus(Part):
     """What every corpus is: an initial memory and a map (drawn, memory, key) ↦ (Target, memory)."""
 
     @property
@@ -142,9 +143,6 @@ def count_draws(
         distribution function, many draws per outcome use one binomial variate an outcome
         (`kernels.multinomial`). Exact up to rounding of the probabilities to the dtype: an outcome
         of probability 1e-12 is drawn as often as it should, in float32 as well, wherever it stands.
-
-    Raises:
-        ValueError: If the dtype cannot hold the counts exactly.
     """
     dtype = logits.dtype
     if num_samples > 1 / jnp.finfo(dtype).eps:
@@ -193,9 +191,6 @@ class Fresh(Corpus):
 
     Args:
         num_samples: n, how many samples a generation draws, at least 1.
-
-    Raises:
-        ValueError: If `num_samples` is not a positive integer.
 
     Validity:
         See `count_draws`. Counts are constants to `jax.grad`.
@@ -249,9 +244,6 @@ class Mixed(Corpus):
         fraction: a, the fraction of real data, 0 ≤ a ≤ 1.
         corpus: The other data; `Exact()` by default.
         num_real: How many real samples a generation draws; None takes q itself.
-
-    Raises:
-        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
 
     Validity:
         Added as logarithms: no term underflows, exact zeros stay. With `num_real` the fraction is
@@ -311,9 +303,6 @@ class Pooled(Corpus):
         fraction: a, the fraction of the pool that is real, 0 ≤ a ≤ 1.
         corpus: What counts the samples; `Exact()` by default, where it is the same as `Mixed`.
 
-    Raises:
-        ValueError: If `real` is not a distribution or `fraction` is not in [0, 1].
-
     Validity:
         Added as logarithms: no term underflows, exact zeros stay.
 
@@ -369,9 +358,6 @@ class Accumulated(Corpus):
             generation is trained on these alone. None takes the initial model itself.
         window: How many generations are kept, the initial data (generation 0) among them; None
             keeps all.
-
-    Raises:
-        ValueError: If `initial_weight` is not positive, or a number is not a positive integer.
 
     Validity:
         Exact up to rounding. The memory is one distribution, however many generations there are;
@@ -476,9 +462,6 @@ class Curated(Corpus):
             a reward, a filter). Only their ratios matter. w = 0 kills the outcome for good.
         corpus: What counts the survivors; `Exact()` by default. `Fresh(n)` draws until n
             samples have survived.
-
-    Raises:
-        ValueError: If a weight is negative or all of them are 0.
 
     Validity:
         Exact. A drawn distribution of which nothing survives is an error in `run`.

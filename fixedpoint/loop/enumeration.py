@@ -16,8 +16,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from fixedpoint import checks, simplex
-from fixedpoint.loop.corpora import Fresh, Target
-from fixedpoint.loop.run import Loop
+from fixedpoint.loop import kind
+from fixedpoint.loop.corpora import Target
+from fixedpoint.loop.generation import Loop
 from fixedpoint.loop.samplers import floating
 
 __all__ = ["Histories", "all_counts", "enumerate_histories"]
@@ -113,7 +114,8 @@ def enumerate_histories(
         Array([0.75, 0.25], dtype=float64)
     """
     checks.check_kind(loop, Loop, "loop", "a Loop")
-    if not isinstance(loop.corpus, Fresh) or loop.learner.stochastic or loop.learner.from_initial:
+    num_samples = kind.num_samples(loop.corpus)
+    if num_samples is None or loop.learner.stochastic or loop.learner.from_initial:
         raise ValueError(
             "`loop` must draw a Fresh corpus and learn from it without chance, starting from the "
             f"last model; got {loop}."
@@ -122,7 +124,6 @@ def enumerate_histories(
     start = floating(checks.check_logits(logits))
     if start.ndim != 1:
         raise ValueError(f"`logits` must have the shape (num_outcomes,); got {start.shape}.")
-    num_samples = loop.corpus.num_samples
     corpora = math.comb(num_samples + len(start) - 1, len(start) - 1)
     # With logarithms: the number itself may have more digits than there is memory.
     numbers = math.log(corpora) * num_generations + math.log((num_generations + 1) * len(start))
@@ -137,7 +138,7 @@ def enumerate_histories(
     # Written in base "number of corpora", a history's number spells the corpora it drew.
     history = np.arange(len(counts) ** num_generations)
     powers = len(counts) ** np.arange(num_generations)
-    orders = math.factorial(loop.corpus.num_samples)
+    orders = math.factorial(num_samples)
     ways = [orders / math.prod(map(math.factorial, row)) for row in counts.tolist()]
     drawn_corpora = history // powers[:, None] % len(counts)
     return _follow(

@@ -1,4 +1,4 @@
-"""The loop in continuous time, and the integration behind `GradientFlow`.
+"""The loop in continuous time.
 
 Ever smaller steps on ever fresher data make a learner a differential equation, with time =
 learning rate × steps. The model is its own teacher all the while (online), unless the teacher is
@@ -25,21 +25,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, PyTree, Real
+from jaxtyping import Array, ArrayLike, PyTree, Real
 
-from fixedpoint import checks, potential, simplex
-from fixedpoint.kernels import driver
-from fixedpoint.kernels.ensemble import integrate
-from fixedpoint.loop.corpora import Accumulated, Corpus, Exact
-from fixedpoint.loop.learners import (
-    FinalAnswer,
-    GradientFlow,
-    GradientSteps,
-    Learner,
-    MixtureStep,
-)
-from fixedpoint.loop.run import Loop
-from fixedpoint.loop.samplers import Temperature, floating
+from fixedpoint import checks, simplex
+from fixedpoint.loop import kind
+from fixedpoint.loop.ensemble import side_by_side
+from fixedpoint.loop.generation import Loop
+from fixedpoint.loop.integrate import check_tolerances, pull
+from fixedpoint.loop.samplers import floating
 
 if TYPE_CHECKING:  # diffrax and optimistix take seconds to load: only where they are used
     import diffrax
@@ -152,10 +145,10 @@ def flow(
         step_size = jnp.asarray(step_size, float)  # data: another step needs no other compilation
     logits = floating(logits)
     times = _check_times(times).astype(logits.dtype)
-    tolerances = _tolerances(logits.dtype, rtol, atol)
+    tolerances = check_tolerances(logits.dtype, rtol, atol)
     level = None if event is None else (event[0], jnp.asarray(event[1], logits.dtype))
     if event is None and solver is None and step_size is None:
-        states = _side_by_side(loop, logits, times, frozen, tolerances, max_steps)
+        states = side_by_side(loop, logits, times, frozen, tolerances, max_steps)
         if states is not None:
             return _finished(states, times, observe, logits.shape[:-1])
     return _flow(
@@ -181,14 +174,11 @@ def _check_continuous(loop: Loop) -> None:
             '`loop` must learn with start="last" to have a flow: a lineage starts anew every '
             f"generation; got {loop.learner!r}."
         )
-    corpus: Corpus | None = loop.corpus
-    while corpus is not None:
-        if isinstance(corpus, Accumulated):
-            raise ValueError(
-                "`loop` must not remember: the flow of an Accumulated corpus is that of "
-                "MixtureStep in the time log(generation); got Accumulated."
-            )
-        corpus = getattr(corpus, "corpus", None)
+    if any(kind.name(layer) == "Accumulated" for layer in kind.layers(loop.corpus)):
+        raise ValueError(
+            "`loop` must not remember: the flow of an Accumulated corpus is that of "
+            "MixtureStep in the time log(generation); got Accumulated."
+        )
 
 
 def _check_times(times: Any) -> Array:
@@ -200,24 +190,6 @@ def _check_times(times: Any) -> Array:
         if not (np.all(np.diff(concrete) > 0) and concrete[0] >= 0 and concrete[-1] < np.inf):
             raise ValueError(f"`times` must increase, be >= 0 and finite; got {concrete.tolist()}.")
     return times
-
-
-def _tolerances(dtype: Any, rtol: float | None, atol: float | None) -> tuple[float, float]:
-    """The relative and the absolute tolerance, honest about what the dtype can do."""
-    double = jnp.finfo(dtype).bits >= 64
-    default = 1e-10 if double else 1e-5
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is None:
-            continue
-        checks.check_positive(value, name)
-        if np.ndim(value):
-            raise ValueError(f"`{name}` must be one number; got {value}.")
-        if not double and value < 1e-6:
-            raise ValueError(
-                f"`{name}` must be >= 1e-06 in {dtype}, which cannot give more: pass float64 "
-                f"logits (and set jax_enable_x64); got {value!r}."
-            )
-    return (default if rtol is None else rtol), (default if atol is None else atol)
 
 
 @eqx.filter_jit
@@ -239,7 +211,7 @@ def _flow(
     dtype = logits.dtype
     loop = jax.tree.map(lambda x: x.astype(dtype) if eqx.is_inexact_array(x) else x, loop)
     controller: Any = _controller(*tolerances) if step_size is None else diffrax.ConstantStepSize()
-    temperature = None if frozen else _only_temperature(loop)
+    temperature = None if frozen else kind.only_temperature(loop)
 
     def solve(theta: Array) -> tuple[Array, Array | None, Any, Array]:
         alive = theta > -jnp.inf
@@ -285,7 +257,7 @@ def _flow(
     if crossing is not None:
         crossing = crossing.reshape(batch)
     result = jax.tree.map(lambda x: x.reshape(batch), result)
-    if isinstance(_geometry(loop), MixtureStep):
+    if kind.moves_probabilities(loop.learner):
         states = eqx.error_if(
             states,
             impossible,
@@ -346,163 +318,9 @@ def _finished(states: Array, times: Array, observe: PyTree, batch: tuple[int, ..
     return Flow(times, value, None, result)
 
 
-MANY = 64
-"""From this number of models on they are integrated with the same steps."""
-
-_TILE = 40  # not a power of two, for whose multiples a cache has few places
-_LONGEST = 8.0  # beyond it the method, at the Jacobian's -1/2, is near the end of its stability
-_MOST_STEPS = 5_000  # beyond which steps that follow the solution are better than fixed ones
-
-
-def _side_by_side(
-    loop: Loop,
-    logits: Array,
-    times: Array,
-    frozen: bool,
-    tolerances: tuple[float, float],
-    max_steps: int,
-) -> Array | None:
-    """Many models of a tempering loop with the same steps; None where that is not the way.
-
-    How large an error is, is found by halving the steps: first for a few models that are likely to
-    be difficult, in search of the steps; then, after all have been solved, for those whose embedded
-    estimates (of the seventh order, too large by far) are the largest. It must be within the
-    tolerance twice over.
-    """
-    rows = logits.reshape(-1, logits.shape[-1])
-    if isinstance(rows, Tracer) or isinstance(times, Tracer) or len(rows) < MANY:
-        return None
-    temperature = _temperature_alone(loop)
-    table = np.asarray(rows)
-    fits = table.dtype == np.float64 and np.isfinite(table.max(-1)).all()
-    if temperature is None or not fits:
-        return None
-    ends = np.asarray(times)
-    if not frozen and _grows_from_rounding(table, float(temperature), ends[-1], min(tolerances)):
-        return None
-    longest = _LONGEST * (1.0 if frozen else min(1.0, float(temperature)))
-
-    def solve(rows: np.ndarray, steps: tuple[np.ndarray, ...], devices: Any = None) -> Any:
-        states, error = driver.run(
-            integrate,
-            [rows],
-            [temperature, *steps, np.asarray(tolerances)],
-            static=(frozen,),
-            tile=_TILE,
-            axis=1,
-            library=False,
-            devices=devices,
-        )
-        return states, np.asarray(error)[0]
-
-    few, one = _hardest(table, float(temperature)), jax.local_devices()[:1]
-    # Speeds are of order 1 always, so that the tolerance tells about what step to begin with.
-    step = longest * min(1, 0.29 * (min(tolerances) / 1e-8) ** (1 / 8))
-    for _ in range(8):
-        steps = _growing_steps(ends, step, longest)
-        if steps[-1].sum() > min(_MOST_STEPS, max_steps):
-            return None
-        halved = _growing_steps(ends, step / 2, longest / 2)
-        coarse, fine = (np.asarray(solve(few, each, one)[0]) for each in (steps, halved))
-        true = _in_units(coarse, fine, tolerances)
-        if 3 * true <= 1:
-            states, estimates = solve(table, steps)
-            doubtful = np.argpartition(estimates, -_TILE)[-_TILE:]
-            few = table[doubtful]
-            fine = np.asarray(solve(few, halved, one)[0])
-            true = _in_units(np.asarray(states)[:, doubtful], fine, tolerances)
-            if 2 * true <= 1:
-                return states.reshape(len(ends), *logits.shape)
-        step *= min(0.9, (4 * true) ** (-1 / 8)) if np.isfinite(true) else 0.5
-    return None
-
-
-def _grows_from_rounding(
-    rows: np.ndarray, temperature: float, duration: float, tolerance: float
-) -> bool:
-    """Whether a gap below the mode is so small that the kernel's weights e^θ hold too little of it.
-
-    Below T = 1 it grows as e^(1/T - 1)t/2 at most, until it is of order 1, and its error with it.
-    """
-    top = rows.max(-1, keepdims=True)
-    gap = top[:, 0] - np.where(rows < top, rows, -np.inf).max(-1)
-    growth = np.exp(np.clip((1 / temperature - 1) * duration / 2, 0, 700))
-    error = np.finfo(rows.dtype).eps / 2 / gap * np.minimum(1, gap * growth)
-    return bool((error > 2 * tolerance).any())
-
-
-def _hardest(rows: np.ndarray, temperature: float) -> np.ndarray:
-    """A tile of models that are likely to have the largest errors, from a sample of them.
-
-    Where T < 1 these are models that are almost even, where T > 1 those that are almost certain,
-    and the fastest everywhere; some others are added.
-    """
-    sample = rows[:: -(-len(rows) // 1024)]
-    relative = sample - sample.max(-1, keepdims=True)
-    model, drawn = np.exp(relative), np.exp(relative / temperature)
-    model, drawn = (w / w.sum(-1, keepdims=True) for w in (model, drawn))
-    certain, fast = np.argsort(model.max(-1)), np.argsort(np.abs(drawn - model).max(-1))
-    quarter = _TILE // 4
-    others = np.linspace(0, len(sample) - 1, quarter).astype(int)
-    return sample[np.concatenate([certain[:quarter], certain[-quarter:], fast[-quarter:], others])]
-
-
-def _growing_steps(ends: np.ndarray, step: float, longest: float) -> tuple[np.ndarray, ...]:
-    """First steps, factors and numbers of steps of the stretches between the ends.
-
-    A flow slows down: the steps grow in proportion to the time that is behind, from `step` at the
-    beginning to three times as much late in a long time, or to the longest.
-    """
-    edges = np.concatenate([[0.0], ends])
-    length = np.minimum(longest, step * (1 + 2 * edges / (ends[-1] + 10)))
-    duration = np.diff(edges)
-    ratio = length[1:] / length[:-1]
-    # The logarithmic mean of a stretch's first and last step, so that neither is exceeded.
-    mean = length[:-1] * np.where(ratio > 1, (ratio - 1) / np.log(np.maximum(ratio, 1 + 1e-9)), 1)
-    number = np.ceil(duration / mean).astype(int)
-    growth = ratio ** (1 / np.maximum(number - 1, 1))
-    whole = np.where(growth > 1, np.expm1(number * np.log(growth)), number)
-    first = duration * np.where(growth > 1, growth - 1, 1) / np.maximum(whole, 1e-300)
-    return first, growth, number
-
-
-def _in_units(coarse: np.ndarray, fine: np.ndarray, tolerances: tuple[float, float]) -> float:
-    """The largest difference of two solutions, in units of the tolerance."""
-    atol, rtol = tolerances
-    alive = fine > -np.inf
-    difference = np.abs(coarse[alive] - fine[alive]) / (atol + rtol * np.abs(fine[alive]))
-    return float(difference.max())
-
-
-def _only_temperature(loop: Loop) -> Array | None:
-    """T of a loop whose logits learn what is drawn at a temperature, and see nothing else."""
-    learner, samplers = loop.learner, loop.samplers
-    plain = type(loop.corpus) is Exact and not isinstance(learner, (MixtureStep, FinalAnswer))
-    if not plain or len(samplers) != 1 or type(samplers[0]) is not Temperature:
-        return None
-    return samplers[0].temperature
-
-
-def _temperature_alone(loop: Loop) -> Array | None:
-    """T of a loop that is nothing but drawing at T > 0 and learning what is drawn."""
-    if isinstance(loop.learner, GradientSteps):
-        decay = loop.learner.weight_decay
-        if isinstance(decay, Tracer) or np.any(decay):
-            return None
-    temperature = _only_temperature(loop)
-    if temperature is None or isinstance(temperature, Tracer) or np.ndim(temperature):
-        return None
-    return temperature if 0 < np.asarray(temperature) < np.inf else None
-
-
 def _target(loop: Loop, model: Array) -> Array:
     """Logits of what the learner sees of a model."""
     return loop.corpus(loop.drawn(model), loop.corpus.initial(model), None)[0].logits
-
-
-def _geometry(loop: Loop) -> Learner:
-    """The learner that moves the model, whatever it is shown."""
-    return loop.learner.learner if isinstance(loop.learner, FinalAnswer) else loop.learner
 
 
 def _velocity(
@@ -513,31 +331,14 @@ def _velocity(
     The model may be shifted, the state may not. Where all that the loop does is a temperature, it
     tells the pull more accurately than the target.
     """
-    learner = _geometry(loop)
-    if isinstance(loop.learner, FinalAnswer):
-        target = loop.learner.completed(model, target)
+    if kind.completes(loop.learner):
+        target = loop.learner.completed(model, target)  # type: ignore[attr-defined]
     alive = model > -jnp.inf
-    if isinstance(learner, MixtureStep):
+    if kind.moves_probabilities(loop.learner):
         return jnp.where(alive, jnp.expm1(simplex.log_ratio(target, model)), 0)
-    velocity = _pull(model, target, temperature)
-    if isinstance(learner, GradientSteps):
-        velocity = velocity - learner.weight_decay * jnp.where(alive, state, 0)
-    return velocity
-
-
-def _pull(model: Array, target: Array, temperature: Array | None = None) -> Array:
-    """The pull target - softmax(θ), with the target restricted to the model's outcomes.
-
-    The entries of the modes are small differences of numbers near 1/m when the model is nearly on
-    its m modes; Σ dθ/dt = 0 tells their rounding error, which is taken off them alike: θ keeps its
-    accuracy over long times, and equal logits stay equal.
-    """
-    if temperature is not None and not jnp.ndim(temperature):
-        pull = potential.gradient(model, temperature)
-    else:
-        pull = simplex.difference(jnp.where(model > -jnp.inf, target, -jnp.inf), model)
-    modes = model == jnp.max(model)
-    return pull - jnp.where(modes, jnp.sum(pull) / jnp.sum(modes), 0)
+    velocity = pull(model, target, temperature)
+    decay = kind.weight_decay(loop.learner)
+    return velocity if decay is None else velocity - decay * jnp.where(alive, state, 0)
 
 
 def _crossing(
@@ -560,50 +361,3 @@ def _crossing(
     crossed = solution.result == diffrax.RESULTS.event_occurred
     failed = ~crossed & (solution.result != diffrax.RESULTS.successful)
     return jnp.where(failed, jnp.nan, jnp.where(crossed, solution.ts[0], jnp.inf))
-
-
-def train(
-    learner: GradientFlow, logits: Float[Array, "*batch outcomes"], target: Array
-) -> Float[Array, "*batch outcomes"]:
-    """One generation of `GradientFlow`: the model after `learner.time` with a fixed target.
-
-    Args:
-        learner: The learner.
-        logits: The model that training starts from.
-        target: Logits of the training data.
-
-    Returns:
-        The logits after training.
-    """
-    import diffrax
-
-    rtol, atol = _tolerances(logits.dtype, learner.rtol, learner.atol)
-
-    def one(theta: Array, target: Array) -> Array:
-        alive = theta > -jnp.inf
-        wanted = simplex.probabilities(jnp.where(alive, target, -jnp.inf))
-
-        def field(time: Any, state: Array, args: Any) -> Array:
-            return _pull(jnp.where(alive, state, -jnp.inf), target)
-
-        def agrees(t: Array, y: Array, args: Any, **kwargs: Any) -> Array:
-            model = simplex.probabilities(jnp.where(alive, y, -jnp.inf))
-            return jnp.all(jnp.abs(model - wanted) <= 10 * rtol * jnp.where(wanted > 0, wanted, 1))
-
-        solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(field),
-            diffrax.Kvaerno5() if learner.endless else diffrax.Dopri8(),
-            t0=jnp.zeros((), theta.dtype),
-            t1=jnp.asarray(learner.time, theta.dtype),
-            dt0=None,
-            y0=jnp.where(alive, theta, 0),
-            stepsize_controller=diffrax.PIDController(rtol, atol),
-            max_steps=learner.max_steps,
-            event=diffrax.Event(agrees) if learner.endless else None,
-        )
-        last: Any = solution.ys
-        return jnp.where(alive, last[-1], -jnp.inf)
-
-    return jnp.vectorize(one, signature="(k),(k)->(k)")(
-        logits, jnp.broadcast_to(target, logits.shape)
-    )

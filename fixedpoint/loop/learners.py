@@ -26,6 +26,8 @@ from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
 from fixedpoint.loop.corpora import Target, branch, count_draws, logarithm, mixture, needed
+from fixedpoint.loop.integrate import gradient_flow
+from fixedpoint.loop.parts import Part
 from fixedpoint.loop.samplers import floating, number
 
 Start = Literal["last", "initial"]
@@ -37,7 +39,7 @@ def _check_start(value: Start) -> Start:
     return value
 
 
-class Learner(eqx.Module):
+class Learner(Part):
     """What every learner is: a map (logits, target, key) ↦ logits."""
 
     @property
@@ -292,9 +294,15 @@ class GradientFlow(Learner):
         self, logits: Float[Array, "*batch outcomes"], target: Target, key: Array | None
     ) -> Float[Array, "*batch outcomes"]:
         """The model after the flow."""
-        from fixedpoint.loop.flow import train  # which loads diffrax
-
-        return train(self, logits, target.logits)
+        return gradient_flow(
+            logits,
+            target.logits,
+            self.time,
+            rtol=self.rtol,
+            atol=self.atol,
+            max_steps=self.max_steps,
+            endless=self.endless,
+        )
 
 
 def _answers(labels: Sequence[Any] | ArrayLike) -> Array:

@@ -1,157 +1,130 @@
-"""The loop, and running it: one compiled loop over generations, many replicates, many devices."""
+"""Running a loop: one verb for every loop, which chooses its engine.
+
+| engine | loops | how |
+|---|---|---|
+| `"refits"` | `Loop(samplers, Fresh(n), Refit())` | counts of the surviving outcomes alone |
+| `"traces"` | `Loop(Temperature(T), Fresh(B), GradientSteps(η))` | one kernel for all |
+| `"general"` | every loop | calls the loop, generation by generation |
+
+All have the law of the loop. Which one runs is decided by the loop, the model and the kind of
+device alone, so that a replicate does not depend on what else is run or saved.
+"""
 
 from __future__ import annotations
 
-import itertools
-import sys
 from collections.abc import Callable, Sequence
-from functools import partial
+from types import ModuleType
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float, Int, PyTree, Real
+from jaxtyping import Array, ArrayLike, Int, PyTree, Real
 
 from fixedpoint import checks
-from fixedpoint.loop.corpora import Corpus, Exact, branch
-from fixedpoint.loop.learners import Learner, Refit
-from fixedpoint.loop.samplers import Sampler, Temperature, floating
+from fixedpoint.loop import general, kind, resampling, traces
+from fixedpoint.loop.engines import Task, observed
+from fixedpoint.loop.fits import check_fits
+from fixedpoint.loop.generation import Loop
+from fixedpoint.loop.samplers import floating
 
-AXIS = "replicates"
+ENGINES: dict[str, ModuleType] = {"refits": resampling, "traces": traces}
+"""The engines besides the general one, by the names that `run` knows them by."""
 
-
-class Loop(eqx.Module):
-    """A model that is sampled and trained on its samples: sampler + corpus + learner.
-
-    Args:
-        sampler: What is drawn from; one sampler, or a tuple of them applied in order.
-        corpus: What the learner sees of it.
-        learner: How the model moves to the corpus.
-
-    Raises:
-        ValueError: If an argument is not of its kind.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> import fixedpoint as fp
-        >>> loop = fp.Loop(sampler=fp.Temperature(0.5))
-        >>> logits, _ = loop.generation(jnp.array([0.0, 1.0]))
-        >>> fp.simplex.centre(logits)
-        Array([-1.,  1.], dtype=float64)
-    """
-
-    sampler: Sampler | tuple[Sampler, ...] = eqx.field(default_factory=lambda: Temperature(1.0))
-    corpus: Corpus = eqx.field(default_factory=Exact)
-    learner: Learner = eqx.field(default_factory=Refit)
-
-    def __check_init__(self) -> None:
-        for sampler in self.samplers:
-            checks.check_kind(sampler, Sampler, "sampler", "a sampler, or a tuple of samplers")
-        checks.check_kind(self.corpus, Corpus, "corpus", "a corpus")
-        checks.check_kind(self.learner, Learner, "learner", "a learner")
-
-    @property
-    def samplers(self) -> tuple[Sampler, ...]:
-        """The samplers as a tuple."""
-        return self.sampler if isinstance(self.sampler, tuple) else (self.sampler,)
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether a generation needs a random key."""
-        return self.corpus.stochastic or self.learner.stochastic
-
-    def drawn(self, logits: Float[Array, "*batch outcomes"]) -> Float[Array, "*batch outcomes"]:
-        """Logits of the distribution that a model with these logits is sampled from."""
-        for sampler in self.samplers:
-            logits = sampler(logits)
-        return logits
-
-    def generation(
-        self,
-        logits: Float[Array, "*batch outcomes"],
-        initial: Float[Array, "*batch outcomes"] | None = None,
-        memory: Any = None,
-        key: Array | None = None,
-    ) -> tuple[Float[Array, "*batch outcomes"], Any]:
-        """One generation: draw, assemble the corpus, learn.
-
-        Args:
-            logits: The model.
-            initial: The initial model; the model itself by default.
-            memory: The corpus's memory; before the first generation by default.
-            key: A random key; not needed by a deterministic loop.
-
-        Returns:
-            The trained model's logits and the corpus's memory.
-        """
-        initial = logits if initial is None else initial
-        memory = self.corpus.initial(initial) if memory is None else memory
-        assembling, learning = (None, None) if key is None else (branch(key, 0), branch(key, 1))
-        target, memory = self.corpus(self.drawn(logits), memory, assembling)
-        origin = initial if self.learner.from_initial else logits
-        return self.learner(origin, target, learning), memory
+LARGEST = 2**32
+"""Most bytes of saved values, 4 GiB."""
 
 
 class Trajectory(eqx.Module):
-    """What `run` saved.
+    """What `run` saved, and where it stopped: given to `run` in place of logits, the run goes on.
 
     Attributes:
         generation: The saved generations, shape (S,).
         value: What was observed there: arrays of shape (S, [num_replicates,] ...), in the
             structure of `observe`.
+        engine: The engine that ran.
+        reached: The last generation that was run, saved or not.
+        state: Where the run stopped; `logits` and `memory` are what can be read off it.
+        origin: What a run that goes on must share with this one: the loop, the model at
+            generation 0 and the key.
+        num_replicates: How many independent runs; None is one, without a replicate axis.
     """
 
     generation: Array
     value: PyTree
+    engine: str = eqx.field(static=True)
+    reached: int = eqx.field(static=True)
+    state: Any
+    origin: tuple[Loop, Array, Array | None]
+    num_replicates: int | None = eqx.field(static=True)
+
+    @property
+    def logits(self) -> Array:
+        """The models at the generation reached, shape ([num_replicates,] ..., num_outcomes)."""
+        logits = self.state.logits
+        return logits[0] if self.num_replicates is None and self.engine in ENGINES else logits
+
+    @property
+    def memory(self) -> PyTree:
+        """The memory of the corpus at the generation reached; None if it has none."""
+        return self.state.memory
 
 
 def run(
     loop: Loop,
-    logits: Real[ArrayLike, "*batch outcomes"],
+    logits: Real[ArrayLike, "*batch outcomes"] | Trajectory,
     num_generations: int,
     *,
     key: Array | None = None,
     num_replicates: int | None = None,
     observe: PyTree[Callable[[Array], PyTree]] = None,
     save_at: Sequence[int] | Int[ArrayLike, " saved"] | None = None,
+    engine: str | None = None,
     progress: bool | None = None,
     devices: Sequence[Any] | None = None,
 ) -> Trajectory:
     """Run a loop for a number of generations and save what is observed.
 
-    Replicate r's random numbers are a function of the key, r and the generation alone, so that
-    the results are the same on one device or several, and whatever else is saved or shown.
+    A fast engine has other random numbers for the same key than the general one, and the same law.
+    With each, replicate r depends on the key and r alone (and on the versions of JAX and NumPy):
+    not on the number of replicates, nor on what is saved or shown; on the number of devices to
+    rounding.
 
     Args:
         loop: The process.
-        logits: The initial model θ₀; the last axis runs over the outcomes, -inf is a lost one.
-        num_generations: How many generations, at least 0.
-        key: A random key. A deterministic loop needs none.
-        num_replicates: R, how many independent runs; None is one run without a replicate axis.
+        logits: The initial model θ₀; the last axis runs over the outcomes, -inf is a lost one. Or
+            the trajectory of this loop that is to go on: to the numbers of one long run.
+        num_generations: How many generations, at least 0; how many more, if a run goes on.
+        key: A random key. A deterministic loop needs none, a run that goes on has its own.
+        num_replicates: R, how many independent runs; None is one run without a replicate axis, and
+            as many as before if a run goes on.
         observe: What to save of the logits (of one replicate): a function, or a tuple, list or
             dict of functions, whose structure the saved value has. None saves the logits.
-        save_at: The generations to save, increasing, in 0..num_generations; all by default.
+        save_at: The generations to save, increasing, in 0..num_generations; all by default. Where
+            a run goes on they are counted from generation 0 as before.
+        engine: "general", "refits" or "traces" (see the top of this module); by default the fastest
+            that takes the loop, the model and its type: on CPUs and outside of JAX's
+            transformations one of the fast ones.
         progress: Whether to show a progress bar; by default if standard error is a terminal.
         devices: The devices that share the replicates; by default all local ones. Several
             processes (`jax.distributed`) pass `jax.devices()`.
 
     Returns:
-        The saved generations and values.
+        What was saved, which engine ran, and where it stopped.
 
     Raises:
-        ValueError: If an argument is out of its range, or a random loop has no key.
-        FloatingPointError: If a model is not a distribution any more: nothing survived curation
-            or truncation.
+        ValueError: If an argument is out of its range, or a part does not fit.
+        FloatingPointError: If a model is not a distribution any more: nothing survived curation or
+            truncation.
 
     Validity:
-        What the loop's parts say. Memory grows with what is saved, not with the number of
-        generations. Compiled once for given shapes, `observe` and static parameters; numbers
-        (generations, temperatures, step sizes, fractions) may change at no cost.
-        Works inside `jax.jit`, `jax.vmap` and `jax.grad`; then without progress bar, on one
-        device, and reverse-mode keeps all generations in memory.
+        What the loop's parts say, and `fixedpoint.loop.traces` and `fixedpoint.loop.resampling` of
+        their draws. Memory grows with what is saved, not with the number of generations. Compiled
+        once for given shapes, `observe` and static parameters; numbers (generations, temperatures,
+        step sizes, fractions) may change at no cost. Works inside `jax.jit`, `jax.vmap` and
+        `jax.grad`; then without progress bar, on one device, and reverse-mode keeps all generations
+        in memory.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -167,259 +140,170 @@ def run(
         ...     loop, jnp.zeros(3), 100, key=jax.random.key(0), num_replicates=5, save_at=[0, 100],
         ...     observe={"H": fp.simplex.heterozygosity, "alive": fp.simplex.num_surviving},
         ... )
-        >>> runs.generation, runs.value["H"].shape
-        (Array([  0, 100], dtype=int64), (2, 5))
+        >>> runs.generation, runs.value["H"].shape, runs.engine
+        (Array([  0, 100], dtype=int64), (2, 5), 'refits')
+        >>> more = fp.run(loop, runs, 400, save_at=[200, 500])  # the same replicates, further on
+        >>> more.reached, more.value.shape
+        (500, (2, 5, 3))
     """
     checks.check_kind(loop, Loop, "loop", "a Loop")
-    checks.check_logits(logits)
     num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
     if num_replicates is not None:
         num_replicates = checks.check_count(num_replicates, "num_replicates")
-    every = range(num_generations + 1)
-    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
-    checks.check_functions(observe)
-    checks.check_devices(devices)
     if key is not None:
         checks.check_key(key)
-    elif loop.stochastic:
+    _check_engine(engine)
+    first, state = 0, None
+    if isinstance(logits, Trajectory):
+        before = logits
+        _check_goes_on(before, loop, key, num_replicates, engine)
+        (_, logits, key), engine = before.origin, before.engine
+        first, state, num_replicates = before.reached, before.state, before.num_replicates
+    else:
+        checks.check_logits(logits)
+        logits = floating(logits)
+    if key is None and loop.stochastic:
         raise ValueError(
             "`key` must be given where a loop draws at random (key=jax.random.key(0)); got None."
         )
-    logits = floating(logits)
-    _check_shapes(loop, logits, key)
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((loop, logits, key))):
-        return _run_traced(loop, logits, key, num_replicates, observe, saved)
-    return _run_compiled(loop, logits, key, num_replicates, observe, saved, progress, devices)
+    checks.check_functions(observe)
+    checks.check_devices(devices)
+    check_fits(loop, logits, key)
+    last = first + num_generations
+    if save_at is None:
+        # What goes on has saved the generation that it begins at.
+        earliest = min(first + 1, last) if first else 0
+        _check_size(last + 1 - earliest, logits, num_replicates, observe)
+        save_at = range(earliest, last + 1)
+    saved = checks.check_generations(save_at, last, first)
+    _check_size(len(saved), logits, num_replicates, observe)
+    everywhere = tuple(jax.local_devices() if devices is None else devices)
+    traced = kind.is_traced((loop, logits, key, state))
+    engine = _chosen(engine, loop, logits, everywhere, traced)
+    number = num_replicates
+    if number is None and engine in ENGINES:
+        number = 1
+    task = Task(loop, logits, key, number, observe, saved, first, last, state, progress, everywhere)
+    if traced:
+        value, state = general.run_traced(task)
+    else:
+        value, state = ENGINES.get(engine, general).run(task)
+    if number != num_replicates:
+        value = jax.tree.map(lambda leaf: leaf[:, 0], value)
+    origin = loop, logits, key
+    return Trajectory(jnp.asarray(saved), value, engine, last, state, origin, num_replicates)
 
 
-def _check_shapes(loop: Loop, logits: Array, key: Array | None) -> None:
-    """Whether a generation leads from models of this shape to models of this shape.
+def logarithmic_generations(num_generations: int) -> np.ndarray:
+    """Generations 0, 1, …, 9, 10, 20, …, 90, 100, …, up to and including the last one.
 
-    Looked at where it is not so by construction: parts with several numbers, or of a user's own.
+    Args:
+        num_generations: The last one, at least 0.
+
+    Returns:
+        Increasing generations, nine per decade: what to `save_at` of a long run.
+
+    Example:
+        >>> logarithmic_generations(25).tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 25]
     """
+    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
+    decades = range(len(str(num_generations)))
+    series = [digit * 10**decade for decade in decades for digit in range(1, 10)]
+    return np.array(
+        [0, *(n for n in series if n < num_generations), *[num_generations][:num_generations]]
+    )
 
-    def returned(what: object, result: Any) -> ValueError:
-        shape = f"shape {result.shape} and type {result.dtype}" if _is_array(result) else result
-        return ValueError(
-            f"`loop` must lead from logits of shape {logits.shape} to floats of this shape; "
-            f"{what} returns {shape}. (One parameter for each model of a batch goes with logits of "
-            "shape (models, outcomes), or with jax.vmap over the loop.)"
+
+# --- Which engine ---------------------------------------------------------------------------------
+
+
+def _chosen(
+    engine: str | None, loop: Loop, logits: Array, devices: tuple[Any, ...], traced: bool
+) -> str:
+    """The engine that is asked for, if it can; the fastest, if none is."""
+    if engine == "general":
+        return engine
+    local = {device.process_index for device in devices} == {jax.process_index()}
+    if engine is None:
+        if traced or not local or devices[0].platform != "cpu":
+            return "general"
+        takes = (name for name, one in ENGINES.items() if one.obstacle(loop, logits) is None)
+        return next(takes, "general")
+    if traced:
+        needed = "to be called outside of jax.jit, jax.vmap and jax.grad"
+    elif not local:
+        needed = "devices of this process alone"
+    else:
+        needed = ENGINES[engine].obstacle(loop, logits)
+    if needed is not None:
+        raise ValueError(
+            f'`engine` must be "general" here (or None): {engine!r} needs {needed}; got {loop} '
+            f"and logits of shape {logits.shape} in {logits.dtype}."
+        )
+    return engine
+
+
+# --- Checks ---------------------------------------------------------------------------------------
+
+
+def _check_engine(engine: Any) -> None:
+    names = ("general", *ENGINES)
+    if engine is not None and not (isinstance(engine, str) and engine in names):
+        shown = " ".join(repr(engine).split())[:80]
+        raise ValueError(f"`engine` must be one of {', '.join(map(repr, names))}; got {shown}.")
+
+
+def _check_goes_on(
+    before: Trajectory, loop: Loop, key: Array | None, num_replicates: int | None, engine: Any
+) -> None:
+    """Whether the arguments are those of the run that goes on."""
+    old_loop, _, old_key = before.origin
+    if not _same(loop, old_loop):
+        raise ValueError(
+            "`loop` must be that of the trajectory which goes on (start another from its `logits`);"
+            f" got {loop} after {old_loop}."
+        )
+    if key is not None and not _same(key, old_key):
+        raise ValueError("`key` must be that of the trajectory which goes on; got another.")
+    if num_replicates not in (None, before.num_replicates):
+        raise ValueError(
+            f"`num_replicates` must be {before.num_replicates}, as in the trajectory which goes "
+            f"on; got {num_replicates}."
+        )
+    if engine not in (None, before.engine):
+        raise ValueError(
+            f"`engine` must be {before.engine!r}, that of the trajectory which goes on; got "
+            f"{engine!r}."
         )
 
-    def fits(result: Any) -> bool:
-        floats = _is_array(result) and jnp.issubdtype(result.dtype, jnp.floating)
-        return floats and result.shape == logits.shape
 
-    def look(what: object, parts: tuple[Any, ...], function: Callable[[], Any]) -> None:
-        if all(map(_is_plain, parts)):
-            return
-        try:
-            result = eqx.filter_eval_shape(function)
-        except (TypeError, ValueError) as error:
-            # Whoever wrote a part sees their own error, and where; ours say what they must.
-            if str(error).startswith("`") or not all(map(_is_ours, parts)):
-                raise
-            raise returned(what, f"no shape ({' '.join(str(error).split())[:100]})") from None
-        if not fits(result):
-            raise returned(what, result)
+def _same(one: Any, other: Any) -> bool:
+    """Whether two trees have equal leaves; of traced ones only the structure is known."""
 
-    for sampler in loop.samplers:
-        look(sampler, (sampler,), lambda sampler=sampler: sampler(logits))
-    training = loop.corpus, loop.learner
-    look(f"{loop.learner} on {loop.corpus}", training, lambda: loop.generation(logits, key=key)[0])
+    def plain(tree: Any) -> tuple[list[Any], Any]:
+        leaves, structure = jax.tree.flatten(tree)
+        keys = [jnp.issubdtype(getattr(x, "dtype", float), jax.dtypes.prng_key) for x in leaves]
+        data = jax.random.key_data
+        return [data(x) if is_key else x for x, is_key in zip(leaves, keys, strict=True)], structure
+
+    (leaves, structure), (others, other_structure) = plain(one), plain(other)
+    if structure != other_structure:
+        return False
+    pairs = zip(leaves, others, strict=True)
+    return all(kind.is_traced(pair) or np.array_equal(*pair) for pair in pairs)
 
 
-def _is_array(value: Any) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
-
-
-def _is_ours(part: Any) -> bool:
-    return type(part).__module__.startswith(__name__.partition(".")[0] + ".")
-
-
-def _is_plain(part: Any) -> bool:
-    """Whether a part is of this package and has no parameters but single numbers."""
-    return _is_ours(part) and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(part))
-
-
-class _Carry(eqx.Module):
-    """What a run carries from one generation to the next; with replicates, each has its own."""
-
-    logits: Array
-    memory: PyTree
-    values: PyTree  # what was observed, (S, [R,] ...)
-    slot: Array  # where in `values` the next observation goes
-
-
-class _Process(eqx.Module):
-    """All that a run depends on except which replicates and generations it does."""
-
-    loop: Loop
-    logits: Array
-    key: Array | None
-    observe: PyTree
-    saved: Array
-
-    def observed(self, logits: Array) -> PyTree:
-        if self.observe is None:
-            return logits
-        return jax.tree.map(lambda function: function(logits), self.observe, is_leaf=callable)
-
-    def start(self, replicates: Array | None) -> _Carry:
-        """Generation 0."""
-        each = (lambda f: f) if replicates is None else jax.vmap
-        logits = self.logits
-        if replicates is not None:
-            logits = jnp.broadcast_to(logits, (replicates.size, *logits.shape))
-        memory = each(self.loop.corpus.initial)(logits)
-        one = jax.eval_shape(each(self.observed), logits)
-        values = jax.tree.map(lambda v: jnp.zeros((self.saved.size, *v.shape), v.dtype), one)
-        return self.record(_Carry(logits, memory, values, jnp.zeros((), int)), 0, each)
-
-    def advance(self, replicates: Array | None, carry: _Carry, first: Any, last: Any) -> _Carry:
-        """Generations first + 1 to last. Integers make a scan, which has a reverse mode."""
-        each = (lambda f: f) if replicates is None else jax.vmap
-        keys = self.key
-        if keys is not None:
-            # Without replicates the only run is replicate 0.
-            keys = each(partial(branch, keys))(0 if replicates is None else replicates)
-
-        def step(logits: Array, memory: PyTree, key: Array | None, generation: Array) -> Any:
-            key = None if key is None else branch(key, generation)
-            return self.loop.generation(logits, self.logits, memory, key)
-
-        def body(index: Array, carry: _Carry) -> _Carry:
-            one = partial(step, generation=index + 1)
-            logits, memory = each(one)(carry.logits, carry.memory, keys)
-            return self.record(_Carry(logits, memory, carry.values, carry.slot), index + 1, each)
-
-        return jax.lax.fori_loop(first, last, body, carry)
-
-    def record(self, carry: _Carry, generation: Any, each: Callable[..., Any]) -> _Carry:
-        """Write the observation if this generation is to be saved."""
-
-        def write(values: PyTree, logits: Array) -> PyTree:
-            new = each(self.observed)(logits)
-            return jax.tree.map(lambda old, value: old.at[carry.slot].set(value), values, new)
-
-        hit = self.saved[carry.slot] == generation
-        values = jax.lax.cond(hit, write, lambda values, _: values, carry.values, carry.logits)
-        return _Carry(carry.logits, carry.memory, values, carry.slot + hit)
-
-
-_DEAD = (
-    "a model is not a distribution any more: no outcome has a positive probability, or a logit is "
-    "NaN. Did truncation, curation and the data leave an outcome that all three allow?"
-)
-
-
-@jax.jit
-def _alive(logits: Array) -> Array:
-    return jnp.all(jnp.isfinite(jnp.max(logits, -1)))
-
-
-def _in_dtype(process: _Process) -> _Process:
-    """The loop's parameters in the dtype of the logits, which the whole run then follows."""
-    dtype = process.logits.dtype
-
-    def cast(leaf: Any) -> Any:
-        return leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf
-
-    return eqx.tree_at(lambda p: p.loop, process, jax.tree.map(cast, process.loop))
-
-
-def _run_traced(
-    loop: Loop,
-    logits: Array,
-    key: Array | None,
-    num_replicates: int | None,
-    observe: PyTree,
-    saved: np.ndarray,
-) -> Trajectory:
-    process = _in_dtype(_Process(loop, logits, key, observe, jnp.asarray(saved)))
-    replicates = None if num_replicates is None else jnp.arange(num_replicates)
-    carry = process.advance(replicates, process.start(replicates), 0, int(saved[-1]))
-    values = eqx.error_if(carry.values, ~_alive(carry.logits), _DEAD)
-    return Trajectory(process.saved, values)
-
-
-def _run_compiled(
-    loop: Loop,
-    logits: Array,
-    key: Array | None,
-    num_replicates: int | None,
-    observe: PyTree,
-    saved: np.ndarray,
-    progress: bool | None,
-    devices: Sequence[Any] | None,
-) -> Trajectory:
-    process = _in_dtype(_Process(loop, logits, key, observe, jnp.asarray(saved)))
-    mesh, replicates = None, None
-    if num_replicates is not None:
-        devices = list(jax.local_devices() if devices is None else devices)
-        if len(devices) > 1:
-            mesh = jax.sharding.Mesh(np.array(devices), (AXIS,))
-        # Every device gets the same number: the surplus replicates are run and dropped.
-        replicates = jnp.arange(-(-num_replicates // len(devices)) * len(devices))
-    carry = _start(process, replicates, mesh)
-    last = int(saved[-1])
-    with _progress_bar(last, progress) as bar:
-        num_chunks = 1 if bar.disable else 100
-        bounds = sorted({last * i // num_chunks for i in range(num_chunks + 1)})
-        for first, until in itertools.pairwise(bounds):
-            carry = _advance(
-                process, replicates, carry, jnp.asarray(first), jnp.asarray(until), mesh
-            )
-            if not bar.disable:
-                jax.block_until_ready(carry.logits)
-                bar.update(until - first)
-    carry_logits, values = carry.logits, carry.values
-    if num_replicates is not None and replicates is not None and replicates.size != num_replicates:
-        carry_logits = carry_logits[:num_replicates]
-        values = jax.tree.map(lambda value: value[:, :num_replicates], values)
-    if not _alive(carry_logits):
-        raise FloatingPointError(_DEAD)
-    return Trajectory(process.saved, values)
-
-
-@eqx.filter_jit
-def _start(process: _Process, replicates: Array | None, mesh: Any) -> _Carry:
-    return _shared(lambda process, replicates: process.start(replicates), mesh)(process, replicates)
-
-
-@eqx.filter_jit
-def _advance(
-    process: _Process, replicates: Array | None, carry: _Carry, first: Array, last: Array, mesh: Any
-) -> _Carry:
-    def advance(process: _Process, replicates: Array | None, carry: _Carry, bounds: Any) -> _Carry:
-        return process.advance(replicates, carry, *bounds)
-
-    return _shared(advance, mesh)(process, replicates, carry, (first, last))
-
-
-def _shared(function: Callable[..., _Carry], mesh: Any) -> Callable[..., _Carry]:
-    """The function of (process, replicates, carry...), with the replicates split over the mesh."""
-    if mesh is None:
-        return function
-    one, split = jax.sharding.PartitionSpec(), jax.sharding.PartitionSpec(AXIS)
-    saved = jax.sharding.PartitionSpec(None, AXIS)
-    carried = _Carry(split, split, saved, one)  # pyright: ignore[reportArgumentType]
-
-    def shared(process: _Process, *rest: Any) -> _Carry:
-        arrays, static = eqx.partition(process, eqx.is_array)
-        return jax.shard_map(
-            lambda arrays, *rest: function(eqx.combine(arrays, static), *rest),
-            mesh=mesh,
-            in_specs=(one, split, carried, one)[: len(rest) + 1],
-            out_specs=carried,
-            check_vma=False,  # a replicate's generation involves its own shard only
-        )(arrays, *rest)
-
-    return shared
-
-
-def _progress_bar(total: int, progress: bool | None) -> Any:
-    from tqdm import tqdm  # loaded when needed: importing the package stays light
-
-    shown = sys.stderr.isatty() if progress is None else progress
-    return tqdm(total=total, disable=not shown, unit="generation")
+def _check_size(number: int, logits: Array, num_replicates: int | None, observe: PyTree) -> None:
+    """Refuse to fill the memory with what is saved."""
+    if number * (num_replicates or 1) * logits.nbytes <= LARGEST:
+        return  # what is observed is seldom larger, and to trace it takes time
+    sizes = jax.tree.leaves(eqx.filter_eval_shape(observed, observe, logits))
+    each = sum(leaf.size * leaf.dtype.itemsize for leaf in sizes) * (num_replicates or 1)
+    if number * max(each, 8) > LARGEST:
+        raise ValueError(
+            f"`save_at` must name so few generations that what is saved takes at most "
+            f"{LARGEST // 2**30} GiB; got {number:,} of {each:,} bytes each. (All are saved by "
+            "default; `save_at=[last]` saves one, `fixedpoint.loop.logarithmic_generations` nine "
+            "a decade, and `observe` a few numbers of each.)"
+        )

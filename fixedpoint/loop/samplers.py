@@ -6,7 +6,7 @@ the logit `-inf` and is never drawn.
 
 **Borders.** A sampler that cuts compares computed numbers: the logarithm of a share 3/10 is
 rounded, and so are sums of shares. What agrees to a few units in the last place is equal
-(`simplex.rounding`), so that no rounding decides, and all that run a loop (`run`, `run_resampling`,
+(`simplex.rounding`), so that no rounding decides, and all that run a loop (the engines of `run`,
 the exact chain) cut alike:
 
 | sampler | keeps | on the border |
@@ -34,6 +34,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float
 
 from fixedpoint import checks, simplex
+from fixedpoint.loop.parts import Part
 from fixedpoint.simplex import rounding
 
 
@@ -78,7 +79,7 @@ def _highest(
     return jnp.where(kept, logits, -jnp.inf)
 
 
-class Sampler(eqx.Module):
+class Sampler(Part):
     """What every sampler is: a map from logits to logits along the last axis."""
 
     @abc.abstractmethod

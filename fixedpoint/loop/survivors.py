@@ -22,6 +22,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from fixedpoint import simplex
 from fixedpoint.kernels import driver
+from fixedpoint.loop.engines import checked
 
 __all__ = ["Reading", "Survivors"]
 
@@ -250,7 +251,7 @@ def read_survivors(
     def of_row(*row: Array) -> list[PyTree]:
         survivors = Survivors(*row)
         return [
-            function(survivors.logits if _is_unchanged(function) else survivors)
+            checked(function(survivors.logits if _is_unchanged(function) else survivors))
             for function in _functions(static, arrays)
         ]
 
@@ -260,7 +261,7 @@ def read_survivors(
 @functools.partial(jax.jit, static_argnums=0)
 def _read_models(static: Any, arrays: Any, models: Array) -> list[PyTree]:
     functions = _functions(static, arrays)
-    return jax.vmap(lambda logits: [function(logits) for function in functions])(models)
+    return jax.vmap(lambda logits: [checked(function(logits)) for function in functions])(models)
 
 
 def _reads_survivors(function: Callable[..., Any]) -> bool:

@@ -1,8 +1,11 @@
-"""Single traces, fast: one gradient step per generation on a handful of fresh samples.
+"""The engine of single traces: one gradient step a generation on a handful of fresh samples.
 
-`run` carries any loop; a single-trace loop asks for a hundred thousand generations of thousands of
-replicates, where the work of one generation is a few exponentials. `run_traces` runs the same loop
-(Temperature, Fresh, one GradientSteps step) in the form that a processor likes:
+A single-trace loop asks for a hundred thousand generations of thousands of replicates, where the
+work of one generation is a few exponentials,
+
+    θ' = (1 − ηλ) θ + η (p̂ − p),    p = softmax(θ),    p̂ the frequencies of B samples.
+
+Here it has the form that a processor likes:
 
 - *Random numbers* come from a xoroshiro generator inside the loop, one per replicate, seeded with
   the key and the replicate's number alone: nothing is drawn or stored in advance.
@@ -13,166 +16,196 @@ replicates, where the work of one generation is a few exponentials. `run_traces`
   the logits are carried.) They are searched in blocks of √K.
 - *Hundreds of outcomes and more* are visited once in some hundreds of generations; in between, a
   generation touches the most probable ones and the one drawn (`fixedpoint.kernels.lazy`). Its cost
-  hardly depends on their number, and the law is the same. (On CPUs, and on the versions of jaxlib
-  on which this was tried; elsewhere all outcomes are visited.)
-- *None of them probable*: `leap` takes several generations at a time, approximately.
-- *Memory* holds the saved observables alone, whatever the number of generations.
+  hardly depends on their number, and the law is the same. (On the versions of jaxlib on which this
+  was tried; elsewhere all outcomes are visited.)
+- *Memory* holds the saved observables and the last models, whatever the number of generations.
+
+The rule holds to rounding: after t generations the logits are within about t · 1e-15 of it, for the
+same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵² in float64,
+2⁻⁴⁴ or better in float32). From 512 outcomes on (one sample a generation, no weight decay, float64,
+η ≤ min(T, 1)) what the improbable outcomes have lost is interpolated: the logits are within
+1e-9 + t · 1e-15 of the rule for the same samples, which have the law of these logits
+(`tests/kernels/test_lazy.py`). In float32 a gap of the logits stops growing near 15, where its
+increments fall below the rounding: use float64 for long horizons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
-from jaxtyping import Array, Float
+from jaxtyping import Array, PyTree
 
-from fixedpoint import checks, simplex
+from fixedpoint import simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.lazy import TABLE, blocks
 from fixedpoint.kernels.random import seeds
-from fixedpoint.kernels.traces import leaps, simulate, uses_library
-from fixedpoint.loop.corpora import Fresh
-from fixedpoint.loop.learners import GradientSteps
-from fixedpoint.loop.run import Loop, Trajectory
-from fixedpoint.loop.samplers import Temperature, floating
+from fixedpoint.kernels.traces import simulate, uses_library
+from fixedpoint.loop import kind
+from fixedpoint.loop.engines import Observer, Task, progress_bar, shown
+from fixedpoint.loop.generation import Loop
 
-__all__ = ["logarithmic_generations", "run_traces"]
+__all__ = ["obstacle", "run"]
+
+_MANY = 512
+"""Outcomes from which on not all are visited in every generation."""
+
+_NUM_HEAVY = 32
+
+_LONG = 10**8
+"""Generations × replicates × outcomes from which on progress is shown, in pieces."""
+
+_PIECES = 50
 
 
-def run_traces(
-    loop: Loop,
-    logits: Float[Array, " outcomes"],
-    num_generations: int,
-    *,
-    key: Array,
-    num_replicates: int,
-    observe: Callable[[Array], Any] | None = None,
-    save_at: Sequence[int] | None = None,
-    leap: float | None = None,
-    devices: Sequence[Any] | None = None,
-) -> Trajectory:
-    """Run a single-trace loop over a long horizon.
-
-    One generation draws B samples with frequencies p̂ from softmax(θ/T) and takes one step,
-
-        θ' = (1 − ηλ) θ + η (p̂ − p),    p = softmax(θ).
-
-    Args:
-        loop: `Loop(Temperature(T), Fresh(B), GradientSteps(step_size=η, weight_decay=λ))`.
-        logits: The initial model, finite, shape (num_outcomes,); it is centred (mean 0) first,
-            which changes the model only in how it is written.
-        num_generations: How many generations, at least 0.
-        key: A random key.
-        num_replicates: How many independent runs.
-        observe: A function of the logits, shape (..., num_outcomes), whose values are saved; by
-            default the logits themselves.
-        save_at: The generations to save, increasing; by default about nine per decade
-            (`logarithmic_generations`).
-        leap: For thousands of outcomes, none of them probable: several generations at a time, from
-            the model they begin with, as long as no logit is expected to move by more than `leap`
-            (0.02, say). Approximate, and at best twice as fast as every generation, which None
-            takes.
-        devices: The devices that share the replicates; by default all local ones.
-
-    Returns:
-        The saved generations and values, of shape (S, num_replicates, ...).
-
-    Raises:
-        ValueError: If the loop is not of that form, or an argument is out of its range.
-
-    Validity:
-        The rule to rounding: after t generations the logits are within about t · 1e-15 of it, for
-        the same samples; the samples are exact up to the resolution of the uniform numbers (2⁻⁵² in
-        float64, 2⁻⁴⁴ or better in float32). From 512 outcomes on (one sample a generation, no
-        weight decay, float64, η ≤ min(T, 1)) what the improbable outcomes have lost is
-        interpolated: the logits are within 1e-9 + t · 1e-15 of the rule for the same samples, which
-        have the law of these logits (`tests/kernels/test_lazy.py`). In float32 a gap of the logits
-        stops growing near 15, where its increments fall below the rounding: use float64 for long
-        horizons. Replicate r depends on the key and r alone; not on the other replicates or the
-        saved generations, and to rounding (1e-15 a generation) not on the devices, for whose number
-        XLA may arrange the same sums otherwise. With `leap` the law of the logits has an error of
-        the order of `leap`; compare with half of it. Leaps end at saved generations. The cost of a
-        generation is that of all outcomes divided by the generations of a leap, leap/(η max p) of
-        them, 256 at most; where an outcome is probable nothing is gained.
-
-    Example:
-        >>> import jax, jax.numpy as jnp
-        >>> import fixedpoint as fp
-        >>> loop = fp.Loop(corpus=fp.Fresh(1), learner=fp.GradientSteps(step_size=0.1))
-        >>> runs = run_traces(
-        ...     loop, jnp.zeros(2), 10_000, key=jax.random.key(0), num_replicates=3,
-        ...     observe=fp.simplex.entropy, save_at=[0, 10_000],
-        ... )
-        >>> runs.value.shape
-        (2, 3)
-    """
-    checks.check_concrete("run_traces", loop=loop, logits=logits)
-    sampler, corpus, learner = parts(loop)
-    checks.check_logits(logits)
-    checks.check_key(key)
-    checks.check_functions(observe, several=False)
-    checks.check_devices(devices)
-    start = simplex.centre(floating(logits))
-    checks.check_concrete("run_traces", logits=start)  # inside jax.jit everything is traced
-    if start.ndim != 1 or not np.all(np.isfinite(start)):
-        raise ValueError(
-            f"`logits` must be finite, of shape (num_outcomes,), without lost outcomes; "
-            f"got {logits}."
+def obstacle(loop: Loop, logits: Array) -> str | None:
+    """What this engine would need that it does not find; None if it takes the loop."""
+    if kind.single_traces(loop) is None:
+        return (
+            "Loop(Temperature(T), Fresh(B), GradientSteps(step_size)) with 0 < T < inf and one "
+            "full-batch step from the last model"
         )
-    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
-    num_replicates = checks.check_count(num_replicates, "num_replicates")
-    every = logarithmic_generations(num_generations)
-    saved = checks.check_generations(every if save_at is None else save_at, num_generations)
+    if logits.ndim != 1 or not np.all(np.isfinite(logits)):
+        return "one model, logits of shape (num_outcomes,) without lost outcomes"
+    if logits.dtype not in (jnp.float32, jnp.float64):
+        return "logits in float64 or float32"
+    return None
 
+
+def run(task: Task) -> tuple[PyTree, Stopped]:
+    """Run single traces."""
+    number = task.num_replicates
+    assert number is not None
+    start = simplex.centre(task.logits)
+    level = float(jnp.mean(task.logits))
+    in_pieces = shown(task.progress) and (task.last - task.first) * number * len(start) >= _LONG
+    points = _points(task, in_pieces)
+    decay = _decay(task.loop)
+    values, state = [], task.state
+    with progress_bar(task.last - task.first, task.progress) as bar:
+        now = task.first
+        # As many points in every piece, so that one program does them all.
+        size = -(-len(points) // _PIECES) if in_pieces else len(points)
+        for piece in range(0, len(points), size):
+            stops = points[piece : piece + size]
+            padded = np.pad(stops, (0, size - len(stops)), mode="edge")
+            levels = level * decay ** padded.astype(float)
+            found, state = _advanced(task, start, state, number, now, padded, levels)
+            kept = np.flatnonzero(np.isin(stops, task.saved))
+            whole = len(kept) == len(padded)
+            values.append(found if whole else jax.tree.map(lambda x, k=kept: x[k], found))
+            bar.update(int(stops[-1]) - now)
+            now = int(stops[-1])
+    value = values[0]
+    if len(values) > 1:
+        value = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *values)
+    return value, eqx.tree_at(lambda left: left.level, state, level * decay**task.last)
+
+
+class Stopped(eqx.Module):
+    """Where a run stopped, as the kernel hands it back: every array (1, num_replicates, ...).
+
+    Attributes:
+        centred: The models, centred logits.
+        level: The mean of their logits.
+        carried: What the kernel goes on with.
+    """
+
+    centred: Array
+    level: float
+    carried: PyTree
+
+    @property
+    def logits(self) -> Array:
+        """The models."""
+        return self.centred[0] + self.level
+
+    @property
+    def memory(self) -> None:
+        """None: fresh samples leave none."""
+        return
+
+    def rows(self) -> PyTree:
+        """What the kernel goes on with, the replicates first."""
+        return jax.tree.map(lambda leaf: leaf[0], self.carried)
+
+
+def _decay(loop: Loop) -> float:
+    """The factor of the mean of the logits in a generation."""
+    numbers = kind.check_single_traces(loop)
+    return 1 - float(numbers.step_size) * float(numbers.weight_decay)
+
+
+def _points(task: Task, in_pieces: bool) -> np.ndarray:
+    """The generations to stop at: those that are saved, the last one, and others to show."""
+    points = {*task.saved.tolist(), task.last}
+    if in_pieces:
+        length = task.last - task.first
+        points |= {task.first + length * i // _PIECES for i in range(1, _PIECES)}
+    return np.array(sorted(points))
+
+
+def _advanced(
+    task: Task,
+    start: Array,
+    state: Any,
+    number: int,
+    first: int,
+    stops: np.ndarray,
+    levels: np.ndarray,
+) -> tuple[PyTree, Stopped]:
+    """Go on to each of the stops in turn: what is observed there, and where that leaves the run."""
+    numbers = kind.check_single_traces(task.loop)
     step_size, weight_decay, temperature = (
-        jnp.asarray(number, start.dtype)
-        for number in (learner.step_size, learner.weight_decay, sampler.temperature)
+        jnp.asarray(value, start.dtype)
+        for value in (numbers.step_size, numbers.weight_decay, numbers.temperature)
     )
-    num_outcomes, is_one = len(start), float(temperature) == 1
-    reach = _reach(loop, start)
-    devices = tuple(jax.local_devices() if devices is None else devices)
-    if leap is not None:
-        checks.check_positive(leap, "leap")
-        if corpus.num_samples != 1 or float(weight_decay) or start.dtype != jnp.float64:
-            raise ValueError(
-                "`leap` needs one sample a generation, no weight decay and float64 logits; "
-                f"got {loop}, {start.dtype}."
-            )
-        kernel, static = leaps, (_LONGEST_LEAP,)
-        parameters = step_size, temperature, jnp.asarray(float(leap))
-        library, tiles = True, (1, 1)
-    elif (
-        reach
-        and num_outcomes >= _MANY
-        and driver.makes_one_function(devices)
-        and not isinstance(key, Tracer)  # whose batch would bring scatters into the one function
-    ):
+    num_outcomes, is_one = len(start), float(numbers.temperature) == 1
+    reach = _reach(numbers, start)
+    if reach and num_outcomes >= _MANY and driver.makes_one_function(task.devices):
         kernel, static = blocks, (_NUM_HEAVY, is_one, reach)
         # A light outcome's room: two or three samples, or one; every proposal pays for it.
         room = jnp.maximum(1.01 * step_size, 0.25 * jnp.minimum(temperature, 1.0))
         parameters = step_size, temperature, room, TABLE
         library, tiles = False, (1, 1)
     else:
-        kernel, static = simulate, (corpus.num_samples, is_one, reach)
+        kernel, static = simulate, (numbers.num_samples, is_one, reach)
         parameters = step_size, weight_decay, temperature
         library = uses_library(num_outcomes, reach)
         most = max(1, min(128, (2**15 if library else 2**13) // num_outcomes))
         tiles = min(16, most), most
-    value = driver.run(
-        kernel,
-        [seeds(key, start.dtype, num_replicates)],
-        [start, jnp.asarray(np.diff(saved, prepend=0)), *parameters],
-        static=(observe or _itself, *static),
-        tile=_tile(-(-num_replicates // len(devices)), *tiles),
+    observer, arrays = Observer.of(task.observe)
+    assert task.key is not None
+    words = seeds(task.key, start.dtype, number) if state is None else None
+    lengths = np.diff(stops, prepend=first)
+    values, logits, carried = driver.run(
+        _observing,
+        [words, None if state is None else state.rows()],
+        [
+            start,
+            jnp.asarray(lengths),
+            jnp.asarray(levels, start.dtype),
+            jnp.asarray(first, lengths.dtype),
+            *parameters,
+            arrays,
+        ],
+        static=(kernel, observer, *static),
+        tile=_tile(-(-number // len(task.devices)), *tiles),
         axis=1,
         library=library,
-        devices=devices,
+        devices=task.devices,
     )
-    return Trajectory(generation=jnp.asarray(saved), value=value)
+    return values, Stopped(logits, float(levels[-1]), carried)
+
+
+def _observing(kernel: Callable[..., Any], observer: Observer, *arguments: Any) -> Any:
+    """A kernel, handed the function to observe a tile of replicates with."""
+    arrays = arguments[-1]
+    return kernel(jax.vmap(lambda logits: observer.observed(arrays, logits)), *arguments[:-1])
 
 
 def _tile(each: int, least: int, most: int) -> int:
@@ -181,73 +214,14 @@ def _tile(each: int, least: int, most: int) -> int:
     return min(largest, max(least, 1 << (each - 1).bit_length()))
 
 
-_LONGEST_LEAP = 256
-
-_MANY = 512
-"""Outcomes from which on not all are visited in every generation."""
-
-_NUM_HEAVY = 32
-
-
-def logarithmic_generations(num_generations: int) -> np.ndarray:
-    """Generations 0, 1, …, 9, 10, 20, …, 90, 100, …, up to and including the last one.
-
-    Args:
-        num_generations: The last one, at least 0.
-
-    Returns:
-        Increasing generations, nine per decade.
-
-    Raises:
-        ValueError: If `num_generations` is negative.
-
-    Example:
-        >>> logarithmic_generations(25).tolist()
-        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 25]
-    """
-    num_generations = checks.check_count(num_generations, "num_generations", minimum=0)
-    decades = range(len(str(num_generations)))
-    series = [digit * 10**decade for decade in decades for digit in range(1, 10)]
-    return np.array(
-        [0, *(n for n in series if n < num_generations), *[num_generations][:num_generations]]
-    )
-
-
-def parts(loop: Loop) -> tuple[Temperature, Fresh, GradientSteps]:
-    """Sampler, corpus and learner of a single-trace loop."""
-    checks.check_kind(loop, Loop, "loop", "a Loop")
-    sampler, corpus, learner = loop.sampler, loop.corpus, loop.learner
-    if isinstance(sampler, tuple) and len(sampler) == 1:
-        (sampler,) = sampler
-    single = (
-        isinstance(sampler, Temperature)
-        and isinstance(corpus, Fresh)
-        and isinstance(learner, GradientSteps)
-        and (learner.num_steps, learner.batch_size, learner.start) == (1, None, "last")
-        and all(np.ndim(leaf) == 0 for leaf in jax.tree.leaves(loop))
-        and 0 < float(sampler.temperature) < np.inf
-    )
-    if not single:
-        raise ValueError(
-            "`loop` must be Loop(Temperature(T), Fresh(B), GradientSteps(step_size)) with "
-            f"0 < T < inf and one full-batch step; `run` takes every loop. Got {loop}."
-        )
-    return sampler, corpus, learner  # type: ignore[return-value]
-
-
-def _reach(loop: Loop, start: Array) -> float:
+def _reach(numbers: kind.SingleTraces, start: Array) -> float:
     """A bound of the changes of θ and θ/T, one of a few; 0 if weights cannot be carried."""
-    sampler, corpus, learner = parts(loop)
-    temperature, step_size = float(sampler.temperature), float(learner.step_size)
+    temperature, step_size = float(numbers.temperature), float(numbers.step_size)
     smallest = min(temperature, 1.0)
     # Logits fall by the logarithm of the generations: 40 is more than any run's.
     within = (float(jnp.abs(start).max()) + 40) / smallest < 700
-    single = corpus.num_samples == 1 and not float(learner.weight_decay)
+    single = numbers.num_samples == 1 and not float(numbers.weight_decay)
     if not (single and within and start.dtype == jnp.float64):
         return 0.0
     reaches = 1 / 32, 1 / 8, 1 / 2, 1.0
     return next((reach for reach in reaches if step_size / smallest <= reach), 0.0)
-
-
-def _itself(logits: Array) -> Array:
-    return logits

@@ -28,9 +28,9 @@ from jaxtyping import Array, Float, Int
 from fixedpoint import checks, simplex
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.random import next_uniform, seeds
-from fixedpoint.loop.run import Loop
+from fixedpoint.loop import kind
+from fixedpoint.loop.generation import Loop
 from fixedpoint.loop.samplers import floating
-from fixedpoint.loop.traces import parts
 
 __all__ = ["LongTrajectory", "run_events"]
 
@@ -94,7 +94,7 @@ def run_events(
     Validity:
         The law of the chain up to a relative error of the order of `threshold` in the pace at the
         entrance to a vertex (it falls with the leader's missing probability); the logits are a
-        martingale exactly. Agrees with `run_traces` in two-sample tests
+        martingale exactly. Agrees with `run` in two-sample tests
         (`tests/loop/test_vertex.py`). Replicate r depends on the key and r alone. Needs float64.
 
     Example:
@@ -109,8 +109,8 @@ def run_events(
         (2, 4)
     """
     checks.check_concrete("run_events", loop=loop, logits=logits, log_generations=log_generations)
-    sampler, corpus, learner = parts(loop)
-    if float(sampler.temperature) != 1 or corpus.num_samples != 1 or float(learner.weight_decay):
+    numbers = kind.check_single_traces(loop)
+    if float(numbers.temperature) != 1 or numbers.num_samples != 1 or float(numbers.weight_decay):
         raise ValueError(f"`loop` must have T = 1, one sample and no weight decay; got {loop}.")
     checks.check_logits(logits)
     checks.check_key(key)
@@ -137,7 +137,7 @@ def run_events(
         [
             start,
             jnp.rint(jnp.exp(jnp.asarray(times))),
-            learner.step_size.astype(start.dtype),
+            numbers.step_size.astype(start.dtype),
             threshold,
             level,
         ],

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import traces
-from fixedpoint.loop.traces import run_traces
 from paper import press
 
 PNG = True
@@ -67,7 +66,7 @@ def compute(num_replicates: int = 2048, every: int = 4) -> dict[str, Any]:
     num_steps = round(DIFFUSION_TIME / time_step)
     path = brownian_motion(num_steps, num_replicates, time_step, every)
     loop = fp.Loop(corpus=fp.Fresh(1), learner=fp.GradientSteps(STEP_SIZE))
-    runs = run_traces(
+    runs = fp.run(
         loop,
         jnp.zeros(2),
         num_steps,

@@ -18,7 +18,6 @@ from matplotlib.ticker import NullFormatter
 import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import traces
-from fixedpoint.loop.traces import run_traces
 from paper import press
 
 FAST = {"smallest": 6e-3, "num_replicates": 256}
@@ -46,7 +45,7 @@ def compute(smallest: float = 1e-3, num_replicates: int = 512) -> dict[str, Any]
             loop = fp.Loop(sampler, fp.Fresh(1), fp.GradientSteps(step_size))
             num_generations = round(TIME / step_size)
             saved = np.unique(np.linspace(0, num_generations, 21).round().astype(int))
-            runs = run_traces(
+            runs = fp.run(
                 loop,
                 logits0,
                 num_generations,

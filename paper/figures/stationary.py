@@ -19,7 +19,6 @@ from matplotlib.patches import Polygon
 import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.laws import survival
-from fixedpoint.loop.traces import run_traces
 from paper import press
 
 FAST = {"patience": 3}
@@ -37,7 +36,7 @@ def compute(num_replicates: int = 512, num_saved: int = 41, patience: float = 6)
         loop = fp.Loop(fp.Temperature(temperature), fp.Fresh(1), fp.GradientSteps(step_size))
         # A corner lies about v from the centre; there surprises come every e^v generations.
         end = round(patience * variance * (10 + np.exp(variance)) / step_size**2)
-        runs = run_traces(
+        runs = fp.run(
             loop,
             jnp.zeros(3),
             end,

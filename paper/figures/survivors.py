@@ -39,7 +39,7 @@ def compute(
     counts = np.array(word_counts(texts.shakespeare()[:num_characters]).counts)
     num_samples, logits0 = int(counts.sum()), jnp.log(jnp.asarray(counts, float))
     shown = generations(num_generations)
-    runs = fp.run_resampling(
+    runs = fp.run(
         fp.Loop(corpus=fp.Fresh(num_samples)),
         logits0,
         num_generations,

@@ -20,7 +20,6 @@ from fixedpoint import simplex
 from fixedpoint.laws import survival
 from fixedpoint.laws.survival import derivation
 from fixedpoint.laws.survival.process import losing_chance
-from fixedpoint.loop.traces import run_traces
 from paper import press
 
 FAST = {"num_steps": 9, "num_points": 400, "num_replicates": 512}
@@ -53,7 +52,7 @@ def compute(
         data[f"sampled {temperature}"] = float(simplex.mode_probability(tempered))
         won = []
         for number, step_size in enumerate(SIMULATED):
-            runs = run_traces(
+            runs = fp.run(
                 fp.Loop(fp.Temperature(temperature), fp.Fresh(1), fp.GradientSteps(step_size)),
                 start,
                 10_000,

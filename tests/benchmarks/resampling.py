@@ -63,7 +63,7 @@ def _contestants(sizes: Sizes) -> Iterator[Contestant]:
     start = jnp.asarray(sizes.start)
 
     def simulate() -> Answer:
-        runs = fp.run_resampling(
+        runs = fp.run(
             loop,
             start,
             sizes.num_generations,
@@ -74,7 +74,7 @@ def _contestants(sizes: Sizes) -> Iterator[Contestant]:
         )
         return {name: np.asarray(value[0]) for name, value in runs.value.items()}
 
-    yield Contestant("fixedpoint, run_resampling", simulate)
+    yield Contestant("fixedpoint, run", simulate)
     yield Contestant("NumPy, threads", lambda: _numpy(sizes, next(seeds)))
     if importlib.util.find_spec("numba") and sizes.num_outcomes == 2:
         yield Contestant("Numba, a loop over replicates", _numba(sizes, seeds))
@@ -183,7 +183,7 @@ def _contexts_contestants(sizes: Contexts) -> Iterator[Contestant]:
     start, last = sizes.start, sizes.num_generations
 
     def simulate() -> Answer:
-        runs = fp.run_resampling(
+        runs = fp.run(
             loop,
             start,
             last,
@@ -194,7 +194,7 @@ def _contexts_contestants(sizes: Contexts) -> Iterator[Contestant]:
         )
         return {name: np.asarray(value[-1]).ravel() for name, value in runs.value.items()}
 
-    yield Contestant("fixedpoint, run_resampling", simulate)
+    yield Contestant("fixedpoint, run", simulate)
     yield Contestant(
         "NumPy, survivors of each replicate, threads",
         lambda: _numpy_survivors(sizes, start, next(seeds)),
@@ -234,7 +234,7 @@ def _growth(size_name: str, grown: Sequence[Sizes], sizes: Sequence[int], rest: 
         loop = fp.Loop(fp.Temperature(now.temperature), fp.Fresh(now.num_samples))
         start, last = jnp.asarray(now.start), now.num_generations
         return lambda: np.asarray(
-            fp.run_resampling(
+            fp.run(
                 loop,
                 start,
                 last,

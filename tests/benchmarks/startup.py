@@ -76,12 +76,12 @@ def _works() -> dict[str, Callable[[], object]]:
     def single(num_outcomes: int) -> object:
         loop = fp.Loop(fp.Temperature(0.9), fp.Fresh(1), fp.GradientSteps(step_size=0.1))
         start = jnp.linspace(0.4, -0.4, num_outcomes)
-        return fp.run_traces(loop, start, 10, key=key, num_replicates=8, save_at=[10])
+        return fp.run(loop, start, 10, key=key, num_replicates=8, save_at=[10])
 
     def refits(num_outcomes: int) -> object:
         loop = fp.Loop(fp.Temperature(1.1), fp.Fresh(100))
         start = jnp.linspace(0.4, -0.4, num_outcomes)
-        return fp.run_resampling(loop, start, 10, key=key, num_replicates=8, save_at=[10])
+        return fp.run(loop, start, 10, key=key, num_replicates=8, save_at=[10])
 
     return {
         "sweep": lambda: sweep(logits, [0.5, 1.0, 2.0]),

@@ -18,7 +18,6 @@ import numpy as np
 from race import Answer, Contestant, Growth, Race, Work, kolmogorov_smirnov
 
 import fixedpoint as fp
-from fixedpoint.loop.traces import run_traces
 
 TEMPERATURE, STEP_SIZE = 0.9, 0.1
 # Replicates and generations: of thousands of outcomes, what a loop over all takes a second for.
@@ -29,7 +28,7 @@ SIZES = {
     4096: (128, 300),
     65_536: (32, 200),
 }
-MANY, LEAP = 512, 0.02
+MANY = 512
 
 
 def race(num_outcomes: int, quick: bool) -> Race:
@@ -66,15 +65,20 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
     seeds = itertools.count()
     start = jnp.asarray(logits)
 
-    def simulate(run: Callable, **where) -> Answer:
-        runs = run(loop, start, N, key=next(keys), num_replicates=R, save_at=[N], **where)
+    def simulate(engine: str) -> Answer:
+        runs = fp.run(
+            loop,
+            start,
+            N,
+            key=next(keys),
+            num_replicates=R,
+            save_at=[N],
+            engine=engine,
+            progress=False,
+        )
         return _figures(np.asarray(runs.value[0]))
 
-    yield Contestant("fixedpoint, run_traces", lambda: simulate(run_traces))
-    if len(logits) >= MANY:
-        yield Contestant(
-            f"fixedpoint, run_traces, leap={LEAP}", lambda: simulate(run_traces, leap=LEAP)
-        )
+    yield Contestant("fixedpoint, run", lambda: simulate("traces"))
     if importlib.util.find_spec("numba"):
         yield Contestant("Numba, a loop over replicates", _numba(logits, R, N, seeds))
     if len(logits) <= 4096:
@@ -82,7 +86,7 @@ def _contestants(logits: np.ndarray, R: int, N: int) -> Iterator[Contestant]:
     if importlib.util.find_spec("torch") and len(logits) == 2:
         yield Contestant("PyTorch, all replicates at once", _torch(logits, R, N, seeds))
     if len(logits) == 2:
-        yield Contestant("fixedpoint, run", lambda: simulate(fp.run, progress=False))
+        yield Contestant("fixedpoint, run, the general engine", lambda: simulate("general"))
 
 
 def _loop() -> fp.Loop:
@@ -215,7 +219,7 @@ def _growth(
         logits, (replicates, generations) = jnp.asarray(start(size)), numbers(size)
 
         def work() -> object:
-            runs = run_traces(
+            runs = fp.run(
                 _loop(),
                 logits,
                 generations,

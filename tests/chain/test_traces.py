@@ -101,7 +101,9 @@ def test_misuse_is_named():
     with pytest.raises(ValueError, match="`generations` must be a whole number"):
         traces_mean(loop, LOGITS, [-1, 1], fp.simplex.entropy)
     many = fp.Loop(corpus=fp.Fresh(10**9), learner=fp.GradientSteps(0.1))
-    with pytest.raises(ValueError, match=r"`num_samples` must be at most 10,000 .*run_traces"):
+    with pytest.raises(
+        ValueError, match=r"`num_samples` must be at most 10,000 .*`fixedpoint.run`"
+    ):
         traces_mean(many, LOGITS, 1, fp.simplex.entropy)
     with pytest.raises(ValueError, match="one full-batch step"):
         traces_mean(fp.Loop(), LOGITS, 1, fp.simplex.entropy)

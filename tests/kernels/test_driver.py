@@ -133,7 +133,7 @@ def test_the_locked_version_makes_one_function():
 def test_a_version_that_was_not_tried_visits_all_outcomes(key, monkeypatch):
     loop = fp.Loop(corpus=fp.Fresh(1), learner=fp.GradientSteps(step_size=0.1))
     run = functools.partial(
-        fp.run_traces, loop, jnp.zeros(600), 30, key=key, num_replicates=3, save_at=[0, 30]
+        fp.run, loop, jnp.zeros(600), 30, key=key, num_replicates=3, save_at=[0, 30]
     )
     monkeypatch.setattr(driver, "_TRIED", ())
     assert not driver.makes_one_function()

@@ -9,7 +9,7 @@ import pytest
 import fixedpoint as fp
 from fixedpoint.kernels import driver, ensemble
 from fixedpoint.laws.online import two_outcomes
-from fixedpoint.loop.flow import _growing_steps, _grows_from_rounding, _side_by_side
+from fixedpoint.loop.ensemble import _growing_steps, _grows_from_rounding, side_by_side
 
 TIMES = jnp.array([0.0, 0.5, 6.0])
 LATE, ONE_TWO = jnp.array([60.0]), jnp.array([1.0, 2.0])
@@ -144,7 +144,7 @@ def test_observables_and_leading_axes_are_the_same():
 )
 def test_what_is_not_the_way_is_left_to_the_adaptive_integrator(loop, logits, times):
     tolerances = (1e-10, 1e-10)
-    assert _side_by_side(loop, logits, times, False, tolerances, 100_000) is None
+    assert side_by_side(loop, logits, times, False, tolerances, 100_000) is None
 
 
 def test_a_gap_that_does_not_grow_may_be_small():

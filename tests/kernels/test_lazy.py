@@ -25,15 +25,17 @@ def probabilities(logits):
 
 def compiled(kernel, *arguments):
     *static, words, start, lengths, step_size, temperature, room = arguments
-    return driver.run(
+    levels, first = jnp.zeros(len(lengths)), jnp.zeros_like(lengths[0])
+    observed, *_ = driver.run(
         kernel,
-        [words],
-        [start, lengths, step_size, temperature, room, lazy.TABLE],
+        [words, None],
+        [start, lengths, levels, first, step_size, temperature, room, lazy.TABLE],
         static=tuple(static),
         tile=1,
         axis=1,
         library=False,
     )
+    return observed
 
 
 def simulate(

@@ -26,8 +26,8 @@ def test_what_is_observed_keeps_its_accuracy_near_a_vertex(key):
     start = jnp.array([1.0, 0.2, -1.2])
     loop = fp.Loop(fp.Temperature(0.5), fp.Fresh(1), fp.GradientSteps(step_size=0.5))
     given = {"key": key, "num_replicates": 1024, "save_at": [2000]}
-    tails = fp.run_traces(loop, start, 2000, observe=fp.simplex.tail_probability, **given).value
-    logits = fp.run_traces(loop, start, 2000, **given).value
+    tails = fp.run(loop, start, 2000, observe=fp.simplex.tail_probability, **given).value
+    logits = fp.run(loop, start, 2000, **given).value
     np.testing.assert_allclose(tails, fp.simplex.tail_probability(logits), rtol=1e-9)
 
 

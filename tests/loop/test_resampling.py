@@ -1,5 +1,6 @@
 """The fast engine for refits to few samples against the exact chain."""
 
+import functools
 from fractions import Fraction
 
 import jax
@@ -12,9 +13,10 @@ import fixedpoint as fp
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.resampling import draw_binomials, thermometer
 from fixedpoint.laws import fixation
-from fixedpoint.loop import resampling
+from fixedpoint.loop import resampling, rows
 from fixedpoint.loop.enumeration import all_counts
-from fixedpoint.loop.resampling import run_refits, run_resampling
+
+run = functools.partial(fp.run, engine="refits")
 
 REPLICATES = 20_000
 TWO, THREE = jnp.log(jnp.array([0.7, 0.3])), jnp.log(jnp.array([0.55, 0.3, 0.15]))
@@ -52,7 +54,7 @@ def exact(loop_of, num_outcomes):
 def compare(loop_of, start, generations, key):
     loop, n = resampling_loop(*loop_of), loop_of[0]
     chain = exact(loop_of, len(start))
-    runs = run_resampling(
+    runs = run(
         loop, start, max(generations), key=key, num_replicates=REPLICATES, save_at=generations
     )
     counts = np.rint(np.exp(runs.value) * n).astype(int)
@@ -74,8 +76,8 @@ def slow_but(few, every):
 
 @pytest.mark.parametrize(("engine", "temperature"), slow_but(FEW, ALL))
 def test_law_of_two_outcomes_is_the_exact_chains(key, monkeypatch, engine, temperature):
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     assert min(compare((7, fp.Temperature(temperature)), TWO, [1, 3, 10], key)) > 1e-6
 
 
@@ -83,8 +85,8 @@ def test_law_of_two_outcomes_is_the_exact_chains(key, monkeypatch, engine, tempe
 @pytest.mark.parametrize("engine", ["thermometer", "NumPy", "all"])
 @pytest.mark.parametrize("samplers", [(0.6,), (1.7,), (1.7, fp.TopK(2))])
 def test_law_of_three_outcomes_is_the_exact_chains(key, monkeypatch, engine, samplers):
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     loop_of = (6, fp.Temperature(samplers[0]), *samplers[1:])
     assert min(compare(loop_of, THREE, [2, 6], key)) > 1e-6
 
@@ -135,14 +137,14 @@ def test_all_engines_cut_the_same_on_every_border(name):
     # The walk's tables and NumPy's weights.
     leaves, parts = jax.tree.flatten((sampler,))
     for given in (logits, logits + np.log(n)):
-        found = np.asarray(resampling._tempered(parts, leaves, given))
+        found = np.asarray(rows._tempered(parts, leaves, given))
         np.testing.assert_array_equal(found > 0, kept)
     # The kernel of a few samples, 24 times from every state: all that is left is drawn once.
     states = np.repeat(counts, 24, axis=0).astype(np.int32)
     words = seeds(jax.random.key(1), jnp.float64, len(states))[:, 0]
     one = jnp.asarray(1)  # generation
-    run = jax.jit(lambda words, counts: thermometer(False, n, words, counts, one, (sampler,))[1])
-    drawn = np.asarray(run(words, states)).reshape(len(counts), 24, 3)
+    draw = jax.jit(lambda words, counts: thermometer(False, n, words, counts, one, (sampler,))[1])
+    drawn = np.asarray(draw(words, states)).reshape(len(counts), 24, 3)
     np.testing.assert_array_equal(drawn.any(1), kept)
     # The chain: a state is reached if it has no outcome that was cut.
     chain = fp.chain.from_loop(loop, 3)
@@ -161,16 +163,14 @@ def test_all_engines_cut_the_same_on_every_border(name):
 )
 def test_law_on_a_border_is_the_exact_chains(key, monkeypatch, engine, sampler):
     """Six of eight samples are 0.75 exactly, and two a third of six."""
-    monkeypatch.setattr(resampling, "_WALK", ENGINES[engine][0])
-    monkeypatch.setattr(resampling, "_THERMOMETER", ENGINES[engine][1])
+    monkeypatch.setattr(rows, "_WALK", ENGINES[engine][0])
+    monkeypatch.setattr(rows, "_THERMOMETER", ENGINES[engine][1])
     assert min(compare((8, sampler), TWO, [1, 3, 10], key)) > 1e-6
 
 
 def test_the_comparison_tells_near_misses_apart(key):
     chain = exact((7, fp.Temperature(1.0)), 2)
-    runs = run_resampling(
-        resampling_loop(7), TWO, 3, key=key, num_replicates=REPLICATES, save_at=[3]
-    )
+    runs = run(resampling_loop(7), TWO, 3, key=key, num_replicates=REPLICATES, save_at=[3])
     counts = np.rint(np.exp(runs.value[0]) * 7).astype(int)
     first = chain.first_generation(TWO)
     for wrong in (1, 3):  # one generation less or more
@@ -181,7 +181,7 @@ def test_the_comparison_tells_near_misses_apart(key):
 def test_two_outcomes_with_many_samples(key, num_samples):
     """Mean and variance at T = 1, where they are known: a martingale, 1 − (1 − 1/n)^t."""
     generation = num_samples // 4
-    runs = run_resampling(
+    runs = run(
         resampling_loop(num_samples),
         TWO,
         generation,
@@ -201,7 +201,7 @@ def test_two_outcomes_with_many_samples(key, num_samples):
 @pytest.mark.parametrize(("num_samples", "num_outcomes"), [(30, 500), (400, 60)])
 def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcomes):
     p = 1 / np.arange(1, num_outcomes + 1)
-    runs = run_resampling(
+    runs = run(
         resampling_loop(num_samples),
         jnp.log(p),
         20,
@@ -222,7 +222,7 @@ def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcom
 
 def test_a_lost_outcome_stays_lost(key):
     start = jnp.where(jnp.arange(40) % 3 == 1, -jnp.inf, jnp.linspace(1.0, -3.0, 40))
-    runs = run_resampling(resampling_loop(300), start, 60, key=key, num_replicates=8)
+    runs = run(resampling_loop(300), start, 60, key=key, num_replicates=8)
     alive = np.isfinite(runs.value)
     assert np.all(alive[1:] <= alive[:-1])
     assert alive[0].sum() == 8 * np.isfinite(start).sum()
@@ -233,7 +233,7 @@ def test_a_lost_outcome_stays_lost(key):
 def test_any_number_of_samples(key, num_samples):
     """Counts beyond 32 bits: the mean and the variance p q/n of one generation, and of two."""
     start, replicates = jnp.log(jnp.array([0.9, 0.02, 0.08])), 2_000
-    runs = run_resampling(
+    runs = run(
         resampling_loop(num_samples),
         start,
         2,
@@ -255,9 +255,7 @@ def test_tempered_counts_beyond_the_table(key):
     """Too many samples for a table of weights: T = 1/2 takes (0.6, 0.4) to 9 : 4."""
     loop = resampling_loop(3 * 10**9, fp.Temperature(0.5))
     start = jnp.log(jnp.array([0.6, 0.4]))
-    runs = run_resampling(
-        loop, start, 3, key=key, num_replicates=20, observe=jnp.exp, save_at=[1, 3]
-    )
+    runs = run(loop, start, 3, key=key, num_replicates=20, observe=jnp.exp, save_at=[1, 3])
     for power, shares in zip((2, 8), np.asarray(runs.value), strict=True):
         np.testing.assert_allclose(shares[:, 0], 1 / (1 + (2 / 3) ** power), rtol=2e-4)
 
@@ -265,9 +263,7 @@ def test_tempered_counts_beyond_the_table(key):
 def test_the_rarest_are_drawn_as_often_as_they_should(key):
     """Behind outcomes whose probabilities nearly add up to 1: n p = 3, p = 3e-12."""
     start = jnp.log(jnp.array([0.5, 0.5, 3e-12, 1e-12]))
-    runs = run_resampling(
-        resampling_loop(10**12), start, 1, key=key, num_replicates=4_000, save_at=[1]
-    )
+    runs = run(resampling_loop(10**12), start, 1, key=key, num_replicates=4_000, save_at=[1])
     counts = np.rint(np.exp(np.asarray(runs.value[0])) * 1e12)
     for place, mean in ((2, 3.0), (3, 1.0)):
         assert abs(counts[:, place].mean() - mean) < 5 * np.sqrt(mean / 4_000)
@@ -288,8 +284,8 @@ def test_numpys_leftovers_go_to_no_lost_outcome():
 @pytest.mark.parametrize("num_samples", [pytest.param(20, marks=pytest.mark.slow), 500])
 def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
     loop, start = resampling_loop(num_samples, fp.Temperature(1.2)), jnp.linspace(0.0, -2.0, 9)
-    few = run_resampling(loop, start, 40, key=key, num_replicates=3, save_at=[7, 40])
-    many = run_resampling(loop, start, 60, key=key, num_replicates=300, save_at=[0, 40, 60])
+    few = run(loop, start, 40, key=key, num_replicates=3, save_at=[7, 40])
+    many = run(loop, start, 60, key=key, num_replicates=300, save_at=[0, 40, 60])
     np.testing.assert_array_equal(few.value[1], many.value[1, :3])
     np.testing.assert_allclose(many.value[0], jnp.tile(start, (300, 1)), rtol=1e-14)
     assert len({tuple(row) for row in np.asarray(many.value[1]).tolist()}) > 100
@@ -298,31 +294,16 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loop": fp.Loop()}, "`loop` must be Loop"),
-        ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "without pseudo-counts"),
-        ({"loop": resampling_loop(10**12 + 1)}, "`num_samples` must be at most 1,000,000,000,000"),
-        ({"num_generations": -1}, "`num_generations` must be"),
-        ({"num_replicates": 0}, "`num_replicates` must be"),
-        ({"save_at": [3, 2]}, "`save_at` must increase"),
-        ({"save_at": [11]}, "`save_at` must increase"),
+        ({"loop": fp.Loop()}, r"'refits' needs Loop\(samplers, Fresh\(n\), Refit\(\)\)"),
+        ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "no pseudo-counts"),
+        ({"loop": resampling_loop(10**12 + 1)}, "at most 1,000,000,000,000 samples"),
+        ({"logits": THREE.astype(jnp.bfloat16)}, "float64 or float32"),
     ],
 )
-def test_misuse_is_named(change, message):
-    arguments = {
-        "loop": resampling_loop(5),
-        "logits": THREE,
-        "num_generations": 10,
-        "key": jax.random.key(0),
-        "num_replicates": 2,
-        **change,
-    }
+def test_what_the_engine_cannot_take_is_said(change, message):
+    given = {"loop": resampling_loop(5), "logits": THREE, "num_generations": 10} | change
     with pytest.raises(ValueError, match=message):
-        run_resampling(
-            arguments.pop("loop"),
-            arguments.pop("logits"),
-            arguments.pop("num_generations"),
-            **arguments,
-        )
+        run(**given, key=jax.random.key(0), num_replicates=2)
 
 
 # --- Many contexts --------------------------------------------------------------------------------
@@ -347,7 +328,7 @@ def all_of(function):
 @pytest.mark.parametrize("num_samples", [1, 6, 300])
 def test_each_context_has_its_exact_law(key, num_samples):
     """Means of the first probability and of the heterozygosity at T = 1, with their variances."""
-    runs = run_resampling(
+    runs = run(
         resampling_loop(num_samples),
         TABLE.reshape(2, 2, 3),
         3,
@@ -375,12 +356,12 @@ def test_contexts_and_replicates_are_drawn_each_for_itself(key, monkeypatch):
     table = jnp.asarray(np.random.default_rng(0).normal(size=(5, 40)) * 2)
     for num_samples in (20, 35, 900):
         loop = resampling_loop(num_samples, fp.Temperature(0.9))
-        whole = run_resampling(loop, table, 12, key=key, num_replicates=70, save_at=[1, 5, 12])
-        few = run_resampling(loop, table[:2], 12, key=key, num_replicates=3, save_at=[5, 12])
+        whole = run(loop, table, 12, key=key, num_replicates=70, save_at=[1, 5, 12])
+        few = run(loop, table[:2], 12, key=key, num_replicates=3, save_at=[5, 12])
         np.testing.assert_array_equal(whole.value[1:, :3, :2], few.value)
         with monkeypatch.context() as patch:
             patch.setattr(resampling, "_COUNTS", 2_000)
-            blocks = run_resampling(
+            blocks = run(
                 loop, table, 12, key=key, num_replicates=70, observe=LOCAL, save_at=[0, 5, 12]
             )
         for name, function in LOCAL.items():
@@ -402,7 +383,7 @@ def test_what_is_read_off_survivors_is_what_all_logits_give(key, num_samples, dt
         "joint": lambda logits: fp.simplex.entropy(logits).mean(),
         "index": fp.simplex.mode,
     }
-    runs = run_resampling(
+    runs = run(
         resampling_loop(num_samples),
         table,
         4,
@@ -425,24 +406,25 @@ def test_what_is_read_off_survivors_is_what_all_logits_give(key, num_samples, dt
 @pytest.mark.parametrize("num_samples", [1, 2, 100, 3_000])
 def test_a_run_goes_on_as_one_long_run(key, num_samples):
     table = jnp.asarray(np.random.default_rng(2).normal(size=(2, 3, 30)))
-    settings = {"key": key, "num_replicates": 5, "observe": None}
+    given = {"key": key, "num_replicates": 5}
     loop = resampling_loop(num_samples, fp.Temperature(1.1))
     for stop in (0, 1, 4, 7):
-        value, whole = run_refits(loop, table, saved=np.array([stop, 20]), **settings)
-        early, state = run_refits(loop, table, saved=np.array([stop]), **settings)
-        late, end = run_refits(loop, table, saved=np.array([20]), state=state, **settings)
-        np.testing.assert_array_equal(value, np.concatenate([early, late]))
-        assert (state.generation, end.generation) == (stop, 20)
-        assert end.counts.shape[:3] == (5, 2, 3)
-        np.testing.assert_array_equal(whole.counts.sum(-1), num_samples)
+        whole = run(loop, table, 20, save_at=[stop, 20], **given)
+        early = run(loop, table, stop, save_at=[stop], **given)
+        late = run(loop, early, 20 - stop, save_at=[20])
+        np.testing.assert_array_equal(whole.value, np.concatenate([early.value, late.value]))
+        np.testing.assert_array_equal(whole.logits, late.logits)
+        assert early.state.layouts.generation == stop
+        if stop:
+            np.testing.assert_array_equal(early.state.layouts.counts.sum(-1), num_samples)
 
 
 def test_one_outcome_and_ties_and_fifty_thousand(key):
     loop = resampling_loop(10, fp.Temperature(0.0))
-    runs = run_resampling(loop, jnp.zeros((2, 1)), 3, key=key, num_replicates=2)
+    runs = run(loop, jnp.zeros((2, 1)), 3, key=key, num_replicates=2)
     np.testing.assert_array_equal(runs.value, 0)
     table = jnp.zeros((2, 50_000)).at[1, 7].set(1.0)
-    runs = run_resampling(loop, table, 1, key=key, num_replicates=50, observe=LOCAL, save_at=[1])
+    runs = run(loop, table, 1, key=key, num_replicates=50, observe=LOCAL, save_at=[1])
     # Ten draws among 50,000 equals, one pair of which is the same with chance 1e-3; and the mode.
     assert np.mean(runs.value["alive"][0, :, 0] < 10) < 0.1
     np.testing.assert_array_equal(runs.value["alive"][0, :, 1], 1)

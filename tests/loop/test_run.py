@@ -191,12 +191,12 @@ def test_one_compilation_per_shape(key):
 
 def test_memory_does_not_grow_with_the_number_of_generations(key):
     """The compiled loop takes the number of generations as data."""
-    from fixedpoint.loop.run import _advance, _Process, _start
+    from fixedpoint.loop.general import _advance, _Process, _start
 
     loop = fp.Loop(corpus=fp.Fresh(6))
     process = _Process(loop, THETA, key, simplex.entropy, jnp.array([0, 5]))
     replicates = jnp.arange(3)
-    carry = _start(process, replicates, None)
+    carry = _start(process, replicates, None, jnp.asarray(0), None)
     sizes = [leaf.size for leaf in jax.tree.leaves(carry)]
     for last in (5, 5000):
         carry = _advance(process, replicates, carry, jnp.asarray(0), jnp.asarray(last), None)
@@ -235,7 +235,7 @@ def test_gradients_and_batches_of_parameters():
 @pytest.mark.long
 def test_traced_random_runs_equal_compiled_ones(key):
     loop = fp.Loop(corpus=fp.Fresh(20))
-    runs = fp.run(loop, THETA, 5, key=key, num_replicates=3)
+    runs = fp.run(loop, THETA, 5, key=key, num_replicates=3, engine="general")
     traced = jax.jit(lambda theta: fp.run(loop, theta, 5, key=key, num_replicates=3).value)(THETA)
     np.testing.assert_array_equal(runs.value, traced)
 

@@ -1,5 +1,7 @@
 """The fast engine for single traces against the exact law of short runs and the general loop."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,9 +10,11 @@ import pytest
 import fixedpoint as fp
 from fixedpoint.loop import traces
 from fixedpoint.loop.enumeration import all_counts, enumerate_histories
-from fixedpoint.loop.traces import logarithmic_generations, run_traces
+from fixedpoint.loop.run import logarithmic_generations
 
 pytestmark = pytest.mark.slow
+
+run = functools.partial(fp.run, engine="traces")
 
 MODELS = {
     2: jnp.array([0.7, -0.7]),
@@ -38,9 +42,7 @@ def test_moments_are_those_of_all_histories(
     loop = trace_loop(0.8, num_samples, temperature, decay)
     start, replicates = MODELS[num_outcomes], 20_000
     histories = enumerate_histories(loop, start, generations)
-    runs = run_traces(
-        loop, start, generations, key=key, num_replicates=replicates, save_at=[generations]
-    )
+    runs = run(loop, start, generations, key=key, num_replicates=replicates, save_at=[generations])
     for observe in (lambda x: x, lambda x: x**2, fp.simplex.probabilities):
         values = observe(histories.logits[-1])
         mean = histories.mean(values)
@@ -68,25 +70,25 @@ def test_a_history_is_one_of_the_general_loop(key):
     # One sample of one outcome leaves no choice: both must take the same steps.
     loop = trace_loop(weight_decay=0.5)
     lonely = jnp.array([2.0])
-    runs = run_traces(loop, lonely, 3, key=key, num_replicates=2, save_at=[3])
-    np.testing.assert_allclose(runs.value, 0, atol=1e-15)
+    runs = run(loop, lonely, 3, key=key, num_replicates=2, save_at=[3])
+    np.testing.assert_allclose(runs.value, 2 * 0.6**3, rtol=1e-14)
     histories = enumerate_histories(loop, lonely, 3)
-    general = fp.run(loop, lonely, 3, key=key, save_at=[3])
+    general = fp.run(loop, lonely, 3, key=key, save_at=[3], engine="general")
     np.testing.assert_allclose(histories.logits[-1], general.value, rtol=1e-14)
 
 
 @pytest.mark.parametrize("num_outcomes", [2, 5])
 def test_replicates_depend_on_the_key_and_their_number_alone(key, num_outcomes):
     loop, start = trace_loop(), MODELS[num_outcomes]
-    few = run_traces(loop, start, 50, key=key, num_replicates=3, save_at=[7, 50])
-    many = run_traces(loop, start, 50, key=key, num_replicates=700, save_at=[0, 50])
+    few = run(loop, start, 50, key=key, num_replicates=3, save_at=[7, 50])
+    many = run(loop, start, 50, key=key, num_replicates=700, save_at=[0, 50])
     np.testing.assert_array_equal(few.value[1], many.value[1, :3])
     np.testing.assert_allclose(many.value[0], jnp.tile(start, (700, 1)), rtol=1e-14)
     assert len({tuple(row) for row in np.asarray(many.value[1]).tolist()}) > 300
 
 
 def test_logits_keep_their_sum(key):
-    runs = run_traces(trace_loop(), MODELS[5], 200, key=key, num_replicates=8)
+    runs = run(trace_loop(), MODELS[5], 200, key=key, num_replicates=8)
     np.testing.assert_allclose(runs.value.sum(-1), 0, atol=1e-12)
     assert runs.generation[-1] == 200
 
@@ -95,7 +97,7 @@ def test_many_outcomes_fill_their_blocks(key):
     # 7 outcomes need padding to blocks of 3: the padding must never be drawn.
     start = jnp.linspace(1.0, -1.0, 7)
     histories = enumerate_histories(trace_loop(), start, 1)
-    runs = run_traces(trace_loop(), start, 1, key=key, num_replicates=7000, save_at=[1])
+    runs = run(trace_loop(), start, 1, key=key, num_replicates=7000, save_at=[1])
     drawn = jnp.argmax(runs.value[0] - start[None], -1)
     share = jnp.bincount(drawn, length=7) / 7000
     p = fp.simplex.probabilities(start)
@@ -104,7 +106,7 @@ def test_many_outcomes_fill_their_blocks(key):
 
 
 def test_single_precision_stays_single(key):
-    runs = run_traces(
+    runs = run(
         trace_loop(), MODELS[3].astype(jnp.float32), 20, key=key, num_replicates=2000, save_at=[20]
     )
     assert runs.value.dtype == jnp.float32
@@ -120,55 +122,10 @@ def test_carried_weights_take_the_steps_of_carried_logits(
 ):
     """The same samples: 1,100 generations, beyond a refreshment of the weights."""
     arguments = (trace_loop(step_size, 1, temperature), jnp.linspace(0.6, -0.6, num_outcomes), 1100)
-    weights = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
+    weights = run(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
     monkeypatch.setattr(traces, "_reach", lambda *_: 0.0)
-    logits = run_traces(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
+    logits = run(*arguments, key=key, num_replicates=32, save_at=[1, 1024, 1100])
     np.testing.assert_allclose(weights.value, logits.value, atol=2e-12)
-
-
-def test_leaps_have_the_law_and_long_ones_have_not(key):
-    """The collision probability of 40 outcomes: exact, in small leaps and in far too large ones."""
-    start, generation, replicates = jnp.linspace(0.5, -0.5, 40), 400, 4000
-    loop = trace_loop(0.3, 1, 0.8)
-
-    def collisions(leap, key):
-        runs = run_traces(
-            loop,
-            start,
-            generation,
-            key=key,
-            num_replicates=replicates,
-            observe=lambda logits: (fp.simplex.probabilities(logits) ** 2).sum(-1),
-            save_at=[generation],
-            leap=leap,
-        )
-        return np.asarray(runs.value[0])
-
-    exact = collisions(None, jax.random.fold_in(key, 0))
-
-    def z(leap):
-        leaping = collisions(leap, jax.random.fold_in(key, 1))
-        error = np.sqrt((exact.var() + leaping.var()) / replicates)
-        return abs(leaping.mean() - exact.mean()) / error
-
-    assert z(1e-9) < 4.5  # every leap is one generation
-    assert z(0.05) < 4.5
-    assert z(2.0) > 6
-
-
-def test_a_leap_is_as_many_generations_as_it_says(key):
-    """T = ∞ in effect: samples are uniform whatever the model, and leaps add up exactly."""
-    start = jnp.linspace(0.1, -0.1, 300)
-    runs = run_traces(
-        trace_loop(1e-3), start, 1000, key=key, num_replicates=3, save_at=[0, 77, 1000], leap=0.02
-    )
-    np.testing.assert_allclose(runs.value[0], jnp.tile(start, (3, 1)), atol=1e-12)
-    # With p nearly constant, θ − θ₀ = η (counts − t p): the counts are whole numbers.
-    for index, generation in ((1, 77), (2, 1000)):
-        p = fp.simplex.probabilities(start)
-        counts = (runs.value[index] - start[None]) / 1e-3 + generation * p[None]
-        np.testing.assert_allclose(counts, np.rint(counts), atol=0.05)
-        np.testing.assert_allclose(np.rint(counts).sum(-1), generation)
 
 
 @pytest.mark.parametrize(
@@ -187,13 +144,14 @@ def test_a_leap_is_as_many_generations_as_it_says(key):
 def test_many_outcomes_are_run_in_blocks(monkeypatch, key, num_outcomes, loop, dtype, kernel):
     chosen = []
 
-    def run(kernel, split, whole, *, static, **_):
-        chosen.append(kernel.__name__)
-        return jnp.zeros((1, 2, num_outcomes))
+    def compiled(_, split, whole, *, static, **options):
+        chosen.append(static[0].__name__)
+        logits = jnp.zeros((1, 2, num_outcomes))
+        return logits, logits, ()
 
-    monkeypatch.setattr(traces.driver, "run", run)
+    monkeypatch.setattr(traces.driver, "run", compiled)
     start = jnp.linspace(0.5, -0.5, num_outcomes, dtype=dtype)
-    run_traces(loop, start, 10, key=key, num_replicates=2, save_at=[10])
+    run(loop, start, 10, key=key, num_replicates=2, save_at=[10])
     assert chosen == [kernel]
 
 
@@ -203,13 +161,13 @@ def test_blocks_have_the_law_of_carried_weights(key, monkeypatch, temperature):
     start, loop = -jnp.log(jnp.arange(1.0, 601)), trace_loop(0.3, 1, temperature)
 
     def figures(key):
-        runs = run_traces(
+        runs = run(
             loop,
             start,
             150,
             key=key,
             num_replicates=1500,
-            observe=lambda logits: jnp.sort(fp.simplex.probabilities(logits))[:, -64:],
+            observe=lambda logits: jnp.sort(fp.simplex.probabilities(logits))[-64:],
             save_at=[150],
         )
         p = np.asarray(runs.value[0])
@@ -227,12 +185,11 @@ def test_blocks_have_the_law_of_carried_weights(key, monkeypatch, temperature):
 
 def test_blocks_depend_on_the_key_and_the_replicate_alone(key):
     start, loop = -jnp.log(jnp.arange(1.0, 701)), trace_loop(0.1, 1, 0.9)
-    few = run_traces(loop, start, 700, key=key, num_replicates=3, save_at=[700])
-    many = run_traces(loop, start, 700, key=key, num_replicates=130, save_at=[0, 33, 700])
+    few = run(loop, start, 700, key=key, num_replicates=3, save_at=[700])
+    many = run(loop, start, 700, key=key, num_replicates=130, save_at=[0, 33, 700])
     np.testing.assert_array_equal(few.value[0], many.value[2, :3])
-    centred = start - start.mean()
-    np.testing.assert_allclose(many.value[0], jnp.tile(centred, (130, 1)), rtol=1e-13)
-    np.testing.assert_allclose(many.value.sum(-1), 0, atol=1e-9)
+    np.testing.assert_allclose(many.value[0], jnp.tile(start, (130, 1)), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(many.value.sum(-1), start.sum(), atol=1e-9)
 
 
 def test_logarithmic_generations():
@@ -245,68 +202,26 @@ def test_logarithmic_generations():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loop": fp.Loop()}, "`loop` must be Loop"),
+        ({"loop": fp.Loop()}, r"'traces' needs Loop\(Temperature\(T\)"),
         ({"loop": trace_loop(temperature=0.0)}, "0 < T < inf"),
-        ({"logits": jnp.array([0.0, -jnp.inf])}, "`logits` must be finite"),
-        ({"num_generations": -1}, "`num_generations` must be"),
-        ({"num_replicates": 0}, "`num_replicates` must be"),
-        ({"save_at": [3, 2]}, "`save_at` must increase"),
-        ({"save_at": [11]}, "`save_at` must increase"),
-        ({"leap": -0.1}, "`leap` must be"),
-        ({"leap": 0.1, "loop": trace_loop(num_samples=2)}, "`leap` needs one sample"),
+        ({"logits": jnp.array([0.0, -jnp.inf])}, "'traces' needs one model, .* lost outcomes"),
+        ({"logits": jnp.zeros((2, 3))}, "'traces' needs one model"),
+        ({"logits": jnp.zeros(3, jnp.bfloat16)}, "'traces' needs logits in float64 or float32"),
     ],
 )
-def test_misuse_is_named(change, message):
-    arguments = {
-        "loop": trace_loop(),
-        "logits": MODELS[3],
-        "num_generations": 10,
-        "key": jax.random.key(0),
-        "num_replicates": 2,
-        **change,
-    }
+def test_what_the_engine_cannot_take_is_said(change, message):
+    given = {"loop": trace_loop(), "logits": MODELS[3], "num_generations": 10} | change
     with pytest.raises(ValueError, match=message):
-        run_traces(
-            arguments.pop("loop"),
-            arguments.pop("logits"),
-            arguments.pop("num_generations"),
-            **arguments,
-        )
+        run(**given, key=jax.random.key(0), num_replicates=2)
 
 
-@pytest.mark.slow
-def test_a_batch_of_keys_of_many_outcomes():
-    # What follows hundreds of outcomes alone cannot be batched; all of them are visited instead.
-    start, keys = jnp.linspace(0, 1, 600), jax.random.split(jax.random.key(0), 2)
-
-    def moved(key):
-        return run_traces(trace_loop(), start, 30, key=key, num_replicates=2, save_at=[30]).value
-
-    batch, alone = jax.vmap(moved)(keys), jnp.stack([moved(key) for key in keys])
-    assert batch.shape == alone.shape == (2, 1, 2, 600)
-    np.testing.assert_allclose(batch.sum(-1), 0, atol=1e-10)
-    # 30 steps of one sample each, whichever numbers decide which.
-    for value in (batch, alone):
-        change = np.asarray(value) - np.asarray(start - start.mean())
-        assert (np.abs(change).max(-1) > 0.05).all()
-
-
-def test_tracers_are_refused_in_words():
+def test_the_engine_is_named_where_it_cannot_be_traced():
     def moved(logits, key):
-        return run_traces(trace_loop(), logits, 9, key=key, num_replicates=2).value
+        return run(trace_loop(), logits, 9, key=key, num_replicates=2).value
 
-    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
-        jax.jit(moved)(MODELS[3], jax.random.key(0))
-    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
-        jax.vmap(moved, (0, None))(jnp.zeros((4, 3)), jax.random.key(0))
-    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
-        jax.jit(lambda key: moved(MODELS[3], key))(jax.random.key(0))
-    with pytest.raises(ValueError, match=r"call it outside of jax\.jit"):
-        jax.vmap(
-            lambda key: fp.run_resampling(
-                fp.Loop(corpus=fp.Fresh(4)), MODELS[3], 9, key=key, num_replicates=2
-            )
-        )(jax.random.split(jax.random.key(0), 2))
+    for transformed in (jax.jit(moved), jax.vmap(moved, (0, None))):
+        with pytest.raises(ValueError, match=r"`engine` must be .* outside of jax\.jit"):
+            transformed(jnp.zeros((4, 3)), jax.random.key(0))
 
 
 def test_what_cannot_be_listed_is_said_beforehand():

@@ -12,7 +12,6 @@ from scipy.stats import ks_2samp
 import fixedpoint as fp
 from fixedpoint.loop import vertex
 from fixedpoint.loop.enumeration import enumerate_histories
-from fixedpoint.loop.traces import run_traces
 from fixedpoint.loop.vertex import run_events
 
 pytestmark = pytest.mark.slow
@@ -26,7 +25,7 @@ def trace_loop(step_size, **changes):
 def test_same_law_as_brute_force(step_size, start):
     loop, start, replicates = trace_loop(step_size), jnp.array(start), 3000
     times = [100, 3000]
-    brute = run_traces(
+    brute = fp.run(
         loop, start, 3000, key=jax.random.key(1), num_replicates=replicates, save_at=times
     )
     events = run_events(

@@ -322,7 +322,10 @@ def answers_and_reasonings(
         >>> jnp.exp(a), jnp.exp(entropies)  # three reasonings against one
         (Array([0.6, 0.4], dtype=float64), Array([3., 1.], dtype=float64))
     """
-    labels = np.unique(np.asarray(answers), return_inverse=True)[1]
+    try:
+        labels = np.unique(np.asarray(answers), return_inverse=True)[1]
+    except (TypeError, ValueError):  # ragged, or labels that cannot be compared
+        raise ValueError(f"`answers` must be labels of one kind; got {answers!r}.") from None
     if labels.shape != jnp.shape(logits)[-1:]:
         raise ValueError(
             f"`answers` must be one label for each of the {jnp.shape(logits)[-1]} outcomes; "
