@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fixedpoint.confront import Verdict, verify_all
+from fixedpoint.confront import verify_all
 from fixedpoint.laws.equation import equations
+from fixedpoint.verdict import Verdict
 
 WIDTH = 100
 """Columns that the output keeps within."""

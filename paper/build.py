@@ -28,6 +28,7 @@ import sympy as sp
 
 from fixedpoint import confront
 from fixedpoint.laws.equation import Equation, equations
+from fixedpoint.verdict import standing
 from paper import press
 
 MAIN = press.PAPER / "main.tex"
@@ -133,7 +134,7 @@ def _signs(formula: str) -> str:
 
 
 def marks(record: Mapping[str, Any] | None) -> str:
-    """The three marks of an equation: proved, evaluated, confronted; "?" where none was made."""
+    """The three marks of an equation: proved, evaluated, confronted; "?" where none stands."""
     if record is None:
         return r"\fpunknown\fpunknown\fpunknown"
     stages = ("proved", "evaluated", "confronted")
@@ -244,7 +245,8 @@ def benchmarks_tex() -> str:
 
 def write_tex() -> None:
     """Write the TeX files of `generated/`."""
-    register, record = equations(), confront.load()
+    register = equations()
+    record = standing(register)
     numbers = {**tally(register, record), **constants(register), **collect(printed())}
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {

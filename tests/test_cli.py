@@ -5,15 +5,17 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fixedpoint import cli, confront, reproduction
-from fixedpoint.confront import Comparison, Verdict
+from fixedpoint.cli import report, theory
 from fixedpoint.inputs import read_logits
 from fixedpoint.prediction import FIGURES, MeanTime, Prediction
+from fixedpoint.verdict import Comparison, Verdict, store
 
 ENDING = ["--temperature", "0.5", "--generations", "2"]
 
@@ -134,7 +136,7 @@ class TestPredict:
 
     def test_of_one_run_there_are_no_means(self, capsys):
         options = cli.parse(["predict", "coin.csv", *ENDING, "--samples", "4", "--replicates", "1"])
-        said = cli._process(options)
+        said = report.process(options)
         assert "One run (seed 0)" in said
         assert "Means" not in said
 
@@ -147,7 +149,7 @@ class TestPredict:
             (MeanTime(2.5e9, exact=False), r"about 2.50e\+09 generations"),
             (MeanTime(None, note="why"), r"not known exactly \(why\)"),
         ):
-            assert re.search(said, cli._mean_time(time, "until it ends", found))
+            assert re.search(said, report.mean_time(time, "until it ends", found))
 
     def test_the_heading_and_the_cost_come_beforehand(self, call, monkeypatch):
         def stop(*arguments, **options):
@@ -392,19 +394,28 @@ class TestLawsAndVerify:
         assert "0 of 2 equations verified; FAILED: tempering.composition, tempering" in answer.out
 
     def test_a_law_stands_for_all_its_labels(self):
-        labels = cli.selected(["tempering"])
+        labels = theory.selected(["tempering"])
         assert {"tempering.logits", "tempering.refit"} <= set(labels)
         assert all(label.startswith("tempering.") for label in labels)
-        assert cli.selected(["tempering.refit", "tempering.refit"]) == ["tempering.refit"]
-        assert set(labels) <= set(cli.selected([]))
+        assert theory.selected(["tempering.refit", "tempering.refit"]) == ["tempering.refit"]
+        assert set(labels) <= set(theory.selected([]))
 
     def test_laws_lists_every_equation(self, call):
         listed = json.loads(call("laws", "--json").out)
-        assert [row["label"] for row in listed] == cli.selected([])
+        assert [row["label"] for row in listed] == theory.selected([])
         assert {row["verdict"] for row in listed} == {"not verified yet"}
         printed = call("laws").out
         assert all(row["label"] in printed for row in listed)
         assert max(map(len, printed.splitlines())) <= cli.WIDTH
+
+    def test_a_verdict_on_what_has_changed_since_is_not_shown(self, call):
+        store([replace(_verdict("tempering.logits"), fingerprint="of what was")])
+        listed = {row["label"]: row["verdict"] for row in json.loads(call("laws", "--json").out)}
+        assert listed.pop("tempering.logits") == "?"
+        assert set(listed.values()) == {"not verified yet"}
+        printed = call("laws").out
+        assert "?: verified once, but what was judged has changed since." in printed
+        assert "equations, 0 of them verified" in printed
 
 
 def _verdict(label, status="passed", details=None):
@@ -479,7 +490,7 @@ class TestReproduce:
     def test_this_is_a_checkout(self):
         root = reproduction.checkout()
         assert root is not None
-        assert (root / "fixedpoint" / "cli.py").is_file()
+        assert (root / "fixedpoint" / "__init__.py").is_file()
 
 
 def test_help_and_version(call, capsys):

@@ -13,6 +13,7 @@ import sympy as sp
 from fixedpoint import confront
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, total
 from fixedpoint.laws.observation import Observation, Refinement
+from fixedpoint.verdict import NEAR_MISSES, Comparison, Verdict, load, store
 
 x, n = sp.symbols("x n", positive=True)
 k = sp.Symbol("k", integer=True)
@@ -187,10 +188,10 @@ def test_the_record_survives_a_partial_verification(tmp_path, monkeypatch, prete
         "equations",
         lambda: {label: replace(equation(), label=label) for label in ("pretend.power",)},
     )
-    assert confront.load() == {}
+    assert load() == {}
     confront.verify_all()
-    confront.store([])
-    assert confront.load()["pretend.power"]["passed"] is True
+    store([])
+    assert load()["pretend.power"]["passed"] is True
 
 
 def test_an_observation_states_its_error():
@@ -274,12 +275,12 @@ def test_an_edge_that_expects_no_number_fails(pretend):
 
 @pytest.mark.parametrize("wrong", [{"error": np.nan}, {"z": np.nan}, {"status": "unheard of"}])
 def test_a_verdict_with_a_number_missing_is_not_passed(wrong):
-    good = confront.Comparison("passed", "as it should be", error=0.5, z=None)
+    good = Comparison("passed", "as it should be", error=0.5, z=None)
     assert good.passed
     bad = replace(good, **wrong)
-    missed = replace(good, details={confront.NEAR_MISSES: {"half": np.nan}})
+    missed = replace(good, details={NEAR_MISSES: {"half": np.nan}})
     for comparison in (bad, missed):
-        verdict = confront.Verdict("a.b", "exact", "A claim.", good, good, comparison)
+        verdict = Verdict("a.b", "exact", "A claim.", good, good, comparison)
         assert not verdict.passed
         assert verdict.mark == "FAILED"
         assert verdict.as_dict()["passed"] is False

@@ -14,7 +14,7 @@ import importlib
 import inspect
 import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
@@ -89,7 +89,8 @@ class Step:
         claim: what the step shows, in words.
         residual: a SymPy expression, or several, each of which must reduce to 0.
         method: "symbolic" (SymPy reduces the residual to 0) or "points" (SymPy cannot; the residual
-            is checked at 30 random exact-rational points to 50 digits, and the verdict says so).
+            is checked to 50 digits: at 30 random exact-rational points, or, if it is made of
+            numbers alone, as it stands; the verdict says which).
         reduce: how a symbolic residual is brought to 0; `sympy.simplify` unless said otherwise.
         domain: for "points": the open interval each free symbol is drawn from, default (1/10, 3).
         sizes: the numbers for which alone the step was made, by letter, e.g. {"K": 3, "n": (2, 4)};
@@ -117,13 +118,36 @@ class Step:
         remainders = self.remainders()
         return bool(remainders) and all(remainder == 0 for remainder in remainders)
 
+    @property
+    def how(self) -> str:
+        """How it is checked where SymPy does not close it; empty where it does."""
+        if self.method == "symbolic":
+            return ""
+        parts = self._parts()
+        if any(_unknowns(part) for part in parts):
+            return "at 30 rational points"
+        return f"at {len(parts)} chosen numbers"
+
+    def refuted(self, known: "Step") -> bool:
+        """Whether it has a value other than 0 at a point where a step that closes vanishes.
+
+        What differs from 0 in a number need not be simplified, which may take minutes.
+        """
+        for part, right in zip(self._parts(), known._parts(), strict=False):
+            names = sorted({*_unknowns(part), *_unknowns(right)}, key=str)
+            point = [_sample(place, name) for place, name in enumerate(names)]
+            here, there = (_value(expression, names, point) for expression in (part, right))
+            if None not in (here, there) and abs(there) < 1e-40 and abs(here) > 1e-20:
+                return True
+        return False
+
     def __repr__(self) -> str:
         """Say the claim, not the whole residual."""
         return f"<Step {self.claim!r}>"
 
     def _repr_markdown_(self) -> str:
         """What a notebook shows: the claim, whether it closes, and what must vanish."""
-        how = "" if self.method == "symbolic" else " (at 30 rational points)"
+        how = f" ({self.how})" if self.how else ""
         text = f"{'✓' if self.closes() else '✗'} {markdown(self.claim)}{how}"
         latex = sp.latex(next((part for part in self._parts() if part != 0), sp.S.Zero))
         if latex == "0" or len(latex) > LONGEST_SHOWN:
@@ -138,8 +162,7 @@ class Step:
         if part in (sp.nan, sp.zoo):
             return sp.nan
         rng = random.Random(self.claim)
-        atoms = part.atoms(sp.Indexed)
-        names = sorted(atoms | {s for s in part.free_symbols if not _labels(s, atoms)}, key=str)
+        names = _unknowns(part)
         largest = mpmath.mpf(0)
         function = sp.lambdify(names, part, "mpmath")
         with mpmath.workdps(digits + 20):
@@ -159,9 +182,28 @@ def markdown(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_<|$[]~" else sign for sign in text)
 
 
-def _labels(symbol: Any, indexed: Iterable[Any]) -> bool:
-    """Whether a symbol is only the name of a vector whose entries stand in the expression."""
-    return any(symbol in (entry.base, entry.base.label, entry) for entry in indexed)
+def _unknowns(expression: Expression) -> list[Any]:
+    """The symbols and the entries of vectors that an expression has; not the vectors' names."""
+    entries = expression.atoms(sp.Indexed)
+    names = {name for entry in entries for name in (entry.base, entry.base.label)}
+    return sorted(entries | (expression.free_symbols - names), key=str)
+
+
+def _sample(place: int, symbol: Any) -> Any:
+    """A number for a symbol, of the kind that it assumes, and unequal to those in other places."""
+    if symbol.is_integer:
+        return place + 2
+    return mpmath.mpf(2 * place + 7) / (5 * place + 23)
+
+
+def _value(expression: Expression, names: Sequence[Any], point: Sequence[Any]) -> Any:
+    """The value at a point to 60 digits; None where it has none."""
+    with mpmath.workdps(60):
+        try:
+            value = mpmath.mpmathify(sp.lambdify(names, expression, MODULES)(*point))
+        except (ArithmeticError, LookupError, NameError, TypeError, ValueError):
+            return None
+        return value if mpmath.isfinite(value) else None
 
 
 def _rational(rng: random.Random, low: Any, high: Any) -> Any:

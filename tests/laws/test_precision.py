@@ -45,7 +45,7 @@ def test_a_solution_is_right_to_float32(label):
             for k, v in rounded.items()
         }
         reference = equation.evaluate(plain, digits=25)
-        size = float(np.max(np.abs(np.asarray(confront._floats(reference), dtype=float))))
+        size = float(np.max(np.abs(np.asarray(confront.floats(reference), dtype=float))))
         if size > 1e-35:  # a normal number, with room for its terms
             error = confront.relative_error(value, reference, equation.up_to_shift)
             assert error < DOCUMENTED.get(label, 1e-5), (arguments, value, reference)
