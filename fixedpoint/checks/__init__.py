@@ -22,6 +22,7 @@ from fixedpoint.checks.values import check_dtype as check_dtype
 from fixedpoint.checks.values import check_float64 as check_float64
 from fixedpoint.checks.values import check_fraction as check_fraction
 from fixedpoint.checks.values import check_logits as check_logits
+from fixedpoint.checks.values import check_modes as check_modes
 from fixedpoint.checks.values import check_nonnegative as check_nonnegative
 from fixedpoint.checks.values import check_numbers as check_numbers
 from fixedpoint.checks.values import check_outcomes as check_outcomes

@@ -52,7 +52,9 @@ def _raw_key_shape() -> tuple[int, ...]:
     return jax.eval_shape(lambda: jax.random.key_data(jax.random.key(0))).shape
 
 
-def check_generations(save_at: Any, num_generations: int, name: str = "save_at") -> np.ndarray:
+def check_generations(
+    save_at: Any, num_generations: int, earliest: int = 0, name: str = "save_at"
+) -> np.ndarray:
     """Check which generations are to be saved.
 
     Example:
@@ -67,9 +69,10 @@ def check_generations(save_at: Any, num_generations: int, name: str = "save_at")
     saved = as_array(save_at, name, rule)
     if saved.ndim != 1 or saved.size == 0 or not np.issubdtype(saved.dtype, np.integer):
         raise ValueError(f"`{name}` must {rule}; got {shown(save_at)}.")
-    if saved[0] < 0 or saved[-1] > num_generations or np.any(saved[1:] <= saved[:-1]):
+    if saved[0] < earliest or saved[-1] > num_generations or np.any(saved[1:] <= saved[:-1]):
         raise ValueError(
-            f"`{name}` must increase within 0..{num_generations}; got {shown(saved.tolist())}."
+            f"`{name}` must increase within {earliest}..{num_generations}; got "
+            f"{shown(saved.tolist())}."
         )
     return saved
 
@@ -113,7 +116,7 @@ def check_concrete(function: str, **values: Any) -> None:
     """Refuse tracers where the numbers themselves decide what is compiled.
 
     Example:
-        >>> check_concrete("run_traces", logits=[0.0, 1.0])
+        >>> check_concrete("run_events", logits=[0.0, 1.0])
     """
     for name, value in values.items():
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(value)):

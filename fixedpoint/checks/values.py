@@ -228,6 +228,20 @@ def check_whole(value: Any, name: str, minimum: int = 1) -> Any:
     return value
 
 
+def check_modes(num_modes: Any, num_outcomes: Any) -> None:
+    """Refuse tied modes that are none, or more than the outcomes.
+
+    Example:
+        >>> check_modes(5, 3)
+        Traceback (most recent call last):
+        ...
+        ValueError: `num_modes` must be a whole number in [1, 3]; got 5.0.
+    """
+    known = not isinstance(num_outcomes, Tracer)
+    interval = f"[1, {np.min(num_outcomes)}]" if known else "[1, inf)"
+    check_range(num_modes, "num_modes", interval, whole=True)
+
+
 def check_numbers(value: Any, name: str) -> Any:
     """Check the type of numbers, whatever their values: for what is too large to be looked at.
 
