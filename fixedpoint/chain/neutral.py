@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from fixedpoint import checks
+from fixedpoint.chain.counts import binomial
 from fixedpoint.chain.elimination import Elimination
-from fixedpoint.chain.states import binomial
 
 __all__ = ["ancestors", "fixation_time", "survivors"]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fixedpoint import chain, simplex
 from fixedpoint.chain import from_loop
-from fixedpoint.chain.states import binomial
+from fixedpoint.chain.counts import binomial
 from fixedpoint.laws.observation import Observation
 from fixedpoint.loop import (
     Fresh,
