@@ -28,7 +28,7 @@ FORBIDDEN = {
         "diffrax",
     ],
     "chain/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
-    "inputs.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
+    "inputs/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
     "loop/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
     "symbolic/*.py": ["fixedpoint.loop", "fixedpoint.laws.*", "fixedpoint.simplex", "jax", "numpy"],
     "laws/expression.py": ["fixedpoint.", "jax", "numpy"],
