@@ -16,28 +16,18 @@ import random
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from statistics import NormalDist
 from types import ModuleType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import mpmath
 import numpy as np
 
+from fixedpoint.agreement import THRESHOLD, excess, floats, orders, relative_error
 from fixedpoint.fingerprint import fingerprint
 from fixedpoint.laws.equation import Equation, Step, equations
 from fixedpoint.laws.observation import Observation
 from fixedpoint.verdict import NEAR_MISSES, Comparison, Verdict, store
-
-FALSE_ALARM = 1e-3
-"""Probability that chance alone fails one verification of the whole register."""
-
-CAPACITY = 10_000
-"""Stochastic comparisons the register may hold: a constant, so no selection moves a threshold."""
-
-THRESHOLD = -NormalDist().inv_cdf(FALSE_ALARM / CAPACITY / 2)
-"""Largest |z| that a single stochastic comparison may show: 5.33."""
 
 NUM_DRAWN = 24
 """Points drawn from the domain of an equation, besides its edges."""
@@ -280,28 +270,28 @@ def confront(equation: Equation, answer: Any = None) -> Comparison:
             law = np.asarray(solution(**_arrays(observation.arguments)), dtype=np.float64)
         else:
             law = _evaluated(equation, observation.arguments, answer)
-        excess = _excess(equation, observation, value, law)
-        found: dict[str, Any] = {"excess": excess}
+        beyond = excess(equation, observation, value, law)
+        found: dict[str, Any] = {"excess": beyond}
         comparisons += value.size
         if observation.standard_error is None:
-            errors.append(excess)
+            errors.append(beyond)
         else:
-            scores.append(excess * THRESHOLD)
-            found["z"] = excess * THRESHOLD
-        ok &= excess <= 1
+            scores.append(beyond * THRESHOLD)
+            found["z"] = beyond * THRESHOLD
+        ok &= beyond <= 1
         if observation.refinement and answer is None:
-            found["orders"], settled = _orders(observation, law)
+            found["orders"], settled = orders(observation, law)
             ok &= settled
         for name in rejected:
             wrong = _evaluated(equation, observation.arguments, equation.near_misses[name])
             if wrong.ndim == 0:  # the same for every outcome
                 wrong = np.broadcast_to(wrong, law.shape)
             if wrong.shape == law.shape and np.isfinite(wrong).all():
-                rejected[name] = max(rejected[name], _excess(equation, observation, value, wrong))
+                rejected[name] = max(rejected[name], excess(equation, observation, value, wrong))
         details[observation.what] = found
     within = ["error within its bound"] if errors else []
     within += [f"|z| < {THRESHOLD:.2f}"] if scores else []
-    accepted = [name for name, excess in rejected.items() if not excess > 1]
+    accepted = [name for name, beyond in rejected.items() if not beyond > 1]
     parts = [f"error {max(errors):.2g} of its bound"] if errors else []
     parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
     if answer is None:
@@ -390,7 +380,7 @@ def rejects(equation: Equation, wrong: Any) -> bool:
             law = np.broadcast_to(law, value.shape)
         if law.shape != value.shape or not np.all(np.isfinite(law)):
             continue
-        if _excess(equation, observation, value, law) > 1:
+        if excess(equation, observation, value, law) > 1:
             return True
     return False
 
@@ -455,76 +445,6 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
     return points
 
 
-def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
-    """Largest error over the largest finite entry of the reference; infinities must agree.
-
-    It is infinite where shapes, infinities or signs differ. What is not a number agrees with
-    nothing, and no numbers are not an agreement.
-
-    Args:
-        value: what was computed.
-        reference: what it should be: a number or nested lists of numbers, with all their digits.
-        up_to_shift: whether both are logits, defined up to a common constant.
-
-    Example:
-        >>> float(relative_error(np.array([1.0, 2.02]), [1.0, 2.0])).__round__(12)
-        0.01
-    """
-    expected = np.array(floats(reference))
-    if value.shape != expected.shape or value.size == 0:
-        return np.inf
-    if not np.array_equal(np.isfinite(value), np.isfinite(expected)):
-        return np.inf
-    finite = np.isfinite(expected)
-    if not np.array_equal(value[~finite], expected[~finite]) or not finite.any():
-        return 0.0 if np.array_equal(value, expected) else np.inf
-    if up_to_shift:
-        value = value - value[finite].mean()
-        expected[finite] = _centred(np.ravel(np.asarray(reference, dtype=object))[finite.ravel()])
-    with np.errstate(over="ignore", invalid="ignore"):
-        error = np.abs(value[finite] - expected[finite]).max()
-    scale = np.abs(expected[finite]).max()
-    if np.isnan(error) or np.isnan(scale):
-        return np.inf
-    # Below the smallest normal number nothing relative can be asked.
-    return float(error / scale) if scale > 1e-300 else float(error > 1e-300)
-
-
-def _excess(equation: Equation, observation: Observation, value: Any, law: Any) -> float:
-    """How far the value is from the law, in units of what its stated error allows.
-
-    Infinite where either is infinite or not a number: a bound of infinity says nothing.
-    """
-    if value.shape != law.shape or not (np.isfinite(value).all() and np.isfinite(law).all()):
-        return np.inf
-    gap = value - law
-    if equation.up_to_shift:
-        gap = gap - gap.mean(-1, keepdims=True)
-    if equation.relation == "<=":
-        gap = np.maximum(gap, 0)
-    elif equation.relation == ">=":
-        gap = np.maximum(-gap, 0)
-    if observation.standard_error is None:
-        allowed = np.asarray(observation.tolerance, dtype=np.float64)
-    else:
-        allowed = THRESHOLD * np.asarray(observation.standard_error, dtype=np.float64)
-    if not np.all(allowed >= 0):  # NaN is not, and a negative error would allow everything
-        return np.inf
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(gap == 0, 0.0, np.abs(gap) / allowed)
-    return float(np.where(np.isnan(ratio), np.inf, ratio).max())
-
-
-def _orders(observation: Observation, law: np.ndarray) -> tuple[list[float], bool]:
-    """Measured orders of convergence, and whether they settle within 0.1 of the stated one."""
-    refinement = observation.refinement
-    assert refinement is not None
-    errors = [np.abs(np.asarray(v, dtype=np.float64) - law).max() for v in refinement.values]
-    steps = np.asarray(refinement.step_sizes)
-    orders = np.diff(np.log(errors)) / np.diff(np.log(steps))
-    return [float(o) for o in orders], bool(abs(orders[-1] - refinement.order) < 0.1)
-
-
 def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> Comparison:
     """Turn an exception inside a comparison into a failed one: the others still run."""
     try:
@@ -536,32 +456,6 @@ def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> 
 def _arrays(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Vectors as arrays; numbers as they are."""
     return {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
-
-
-def _centred(reference: Iterable[Any]) -> list[float]:
-    """Reference numbers minus their mean, taken with all their digits: in float64 it may cancel."""
-    with mpmath.workdps(60):
-        numbers = [mpmath.mpmathify(number) for number in reference]
-        mean = mpmath.fsum(numbers) / len(numbers)
-        return [float(number - mean) for number in numbers]
-
-
-def floats(value: Any) -> Any:
-    """Numbers of mpmath, in nested lists, as float64; NaN for what is complex.
-
-    Args:
-        value: the numbers.
-
-    Example:
-        >>> floats([mpmath.mpf(1) / 4, mpmath.mpc(1, 1)])
-        [0.25, nan]
-    """
-    if isinstance(value, (list, tuple)):
-        return [floats(v) for v in value]
-    if isinstance(value, mpmath.mpc):  # a root may leave a trace of an imaginary part
-        real = abs(value.imag) <= abs(value.real) * mpmath.mpf(10) ** -20
-        return float(value.real) if real else np.nan
-    return float(value) if isinstance(value, mpmath.mpf) else value
 
 
 def _brief(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from fixedpoint import confront
+from fixedpoint import agreement
 from fixedpoint.laws.equation import Equation, equations
 from fixedpoint.verdict import standing
 from paper import press
@@ -183,7 +183,7 @@ def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[s
         "conjectures": str(proofs.count("none")),
         "tight": str(len(tight)),
         "largestError": power_of_ten(max(errors, default=0.0)),
-        "threshold": f"{confront.THRESHOLD:.2f}",
+        "threshold": f"{agreement.THRESHOLD:.2f}",
         "stochastic": f"{sum(comparison['comparisons'] for comparison in drawn):,}",
         "largestZ": f"{max((comparison['z'] for comparison in drawn), default=0.0):.2f}",
         "nearMisses": str(sum(len(equation.near_misses) for equation in register.values())),

@@ -13,8 +13,9 @@ import pytest
 
 from fixedpoint import cli, confront, reproduction
 from fixedpoint.cli import report, theory
+from fixedpoint.ending import MeanTime
 from fixedpoint.inputs import read_logits
-from fixedpoint.prediction import FIGURES, MeanTime, Prediction
+from fixedpoint.prediction import FIGURES, Prediction
 from fixedpoint.verdict import Comparison, Verdict, store
 
 ENDING = ["--temperature", "0.5", "--generations", "2"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from fixedpoint import confront
+from fixedpoint import agreement, confront
 from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Equation, Step, total
 from fixedpoint.laws.observation import Observation, Refinement
 from fixedpoint.verdict import NEAR_MISSES, Comparison, Verdict, load, store
@@ -167,18 +167,18 @@ def test_an_exception_is_a_failed_comparison_not_a_crash(pretend, monkeypatch):
 
 def test_logits_are_compared_up_to_a_shift():
     value = np.array([1.0, 2.0, 4.0])
-    assert confront.relative_error(value, list(value - 7), up_to_shift=True) < 1e-15
-    assert confront.relative_error(value, list(value - 7)) > 1
+    assert agreement.relative_error(value, list(value - 7), up_to_shift=True) < 1e-15
+    assert agreement.relative_error(value, list(value - 7)) > 1
 
 
 def test_infinities_must_agree():
-    assert confront.relative_error(np.array([0.0, -np.inf]), [0.0, -np.inf]) == 0
-    assert confront.relative_error(np.array([0.0, -1e300]), [0.0, -np.inf]) == np.inf
-    assert confront.relative_error(np.array([0.0, np.inf]), [0.0, -np.inf]) == np.inf
+    assert agreement.relative_error(np.array([0.0, -np.inf]), [0.0, -np.inf]) == 0
+    assert agreement.relative_error(np.array([0.0, -1e300]), [0.0, -np.inf]) == np.inf
+    assert agreement.relative_error(np.array([0.0, np.inf]), [0.0, -np.inf]) == np.inf
 
 
 def test_the_threshold_holds_the_false_alarm_rate_of_the_whole_register():
-    assert pytest.approx(5.326724, abs=1e-6) == confront.THRESHOLD
+    assert pytest.approx(5.326724, abs=1e-6) == agreement.THRESHOLD
 
 
 def test_the_record_survives_a_partial_verification(tmp_path, monkeypatch, pretend):
@@ -255,14 +255,14 @@ def test_a_near_miss_of_another_shape_is_not_rejected_but_a_constant_is(pretend)
 
 def test_no_agreement_without_numbers():
     for value in (np.array([np.nan, 1.0]), np.array([np.inf, 1.0]), np.array(np.nan)):
-        assert confront.relative_error(value, value.tolist()) in (0, np.inf)
-    assert confront.relative_error(np.array([np.nan]), [np.nan]) == np.inf
-    assert confront.relative_error(np.array([np.nan]), [1.0]) == np.inf
-    assert confront.relative_error(np.array([1.0]), [np.nan]) == np.inf
-    assert confront.relative_error(np.array([]), []) == np.inf
-    assert confront.relative_error(np.array([1e308, -1.0]), [-1e308, -1.0]) == np.inf
-    assert confront.relative_error(np.array([1.0]), [mpmath.mpc(1, 1)]) == np.inf
-    assert confront.relative_error(np.array([1.0]), [mpmath.mpc(1, 1e-30)]) == 0
+        assert agreement.relative_error(value, value.tolist()) in (0, np.inf)
+    assert agreement.relative_error(np.array([np.nan]), [np.nan]) == np.inf
+    assert agreement.relative_error(np.array([np.nan]), [1.0]) == np.inf
+    assert agreement.relative_error(np.array([1.0]), [np.nan]) == np.inf
+    assert agreement.relative_error(np.array([]), []) == np.inf
+    assert agreement.relative_error(np.array([1e308, -1.0]), [-1e308, -1.0]) == np.inf
+    assert agreement.relative_error(np.array([1.0]), [mpmath.mpc(1, 1)]) == np.inf
+    assert agreement.relative_error(np.array([1.0]), [mpmath.mpc(1, 1e-30)]) == 0
 
 
 def test_an_edge_that_expects_no_number_fails(pretend):

@@ -64,7 +64,9 @@ FORBIDDEN = {
         "fixedpoint.laws.*.derivation",
         "fixedpoint.confront",
     ],
+    "agreement.py": ["fixedpoint.cli", "fixedpoint.confront", "fixedpoint.loop"],
     "confront.py": ["fixedpoint.cli"],
+    "ending.py": ["fixedpoint.cli", "fixedpoint.prediction"],
     "prediction.py": ["fixedpoint.cli"],
     "reproduction.py": ["fixedpoint.cli"],
 }

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from fixedpoint.cli.complaints import WIDTH
 
 if TYPE_CHECKING:
+    from fixedpoint.ending import Ending, MeanTime
     from fixedpoint.inputs import Distribution
-    from fixedpoint.prediction import Ending, MeanTime, Prediction
+    from fixedpoint.prediction import Prediction
 
 SHOWN_GENERATIONS = 40
 """More generations than these are thinned out on the screen (never in --json and --output)."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fixedpoint import confront
+from fixedpoint import agreement, confront
 from fixedpoint.laws.equation import equations
 
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
@@ -107,7 +107,7 @@ def test_confronted(label):
     found = confront.confront(equations()[label])
     assert found.passed, found.summary
     COMPARED[label] = found.comparisons if found.z is not None else 0
-    assert sum(COMPARED.values()) <= confront.CAPACITY
+    assert sum(COMPARED.values()) <= agreement.CAPACITY
 
 
 COMPARED: dict[str, int] = {}
