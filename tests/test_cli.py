@@ -438,7 +438,8 @@ class TestReproduce:
         scripts = {
             "notebooks/execute.py": "import sys; print('ok', sys.argv[1:])",
             "notebooks/one.py": "",
-            "paper/figures/good.py": "import os; assert os.environ['JAX_ENABLE_X64'] == '1'",
+            "paper/figures/good.py": "import os; assert os.environ['JAX_ENABLE_X64'] == '1';"
+            "assert os.path.isdir(os.environ['JAX_COMPILATION_CACHE_DIR'])",
             "paper/build.py": "print('skip paper/main.pdf: the PDF needs latexmk')",
             "paper/main.tex": "",
         }
@@ -461,6 +462,34 @@ class TestReproduce:
             assert f"✓ {job}" in answer.out
         assert "skip paper/main.pdf: the PDF needs latexmk" in answer.out
         assert "1 of 1 equations verified; everything succeeded" in answer.out
+        assert re.search(
+            r"CPU seconds: laws \d+, notebooks \d+, figures \d+, paper \d+", answer.out
+        )
+        [job] = [line for line in answer.out.splitlines() if "✓ paper/figures/good.py" in line]
+        assert re.search(r"\d\.\d s +\d+\.\d CPU s$", job)
+
+    def test_processes_share_what_is_compiled_in_a_folder_of_the_run(self, monkeypatch):
+        name = "JAX_COMPILATION_CACHE_DIR"
+        monkeypatch.delenv(name, raising=False)
+        before = dict(os.environ)
+        with reproduction.compiled_once():
+            folder = os.environ[name]
+            assert os.path.isdir(folder)
+        assert not os.path.exists(folder)
+        assert dict(os.environ) == before
+        monkeypatch.setenv(name, "elsewhere")
+        with reproduction.compiled_once():
+            assert os.environ[name] == "elsewhere"
+
+    def test_what_a_job_costs_is_counted_with_its_own_processes(self, project):
+        burn = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+        (project / "burn.py").write_text(burn)
+        (project / "two.py").write_text(
+            f"import subprocess, sys; subprocess.run([sys.executable, 'burn.py'])\n{burn}"
+        )
+        found = reproduction.run(project, "figures", ["two.py"])
+        assert not found.failed
+        assert found.processor_seconds > 0.6
 
     def test_a_failure_is_told_and_the_rest_goes_on(self, call, project):
         (project / "paper/figures/bad.py").write_text("raise ValueError('the claim is false')")
