@@ -7,6 +7,7 @@ Everything that the text quotes comes from here:
     generated/macros.tex          \FP<name> for every number
     generated/equations.tex       \fpeq{<label>}: the SymPy object as LaTeX, with its verdict
     generated/laws.tex            the table of all registered equations
+    generated/notation.tex        the table of all arguments, with their letters
     generated/benchmarks.tex      the table of the stored benchmarks
 """
 
@@ -27,7 +28,8 @@ import mpmath
 import sympy as sp
 
 from fixedpoint import agreement
-from fixedpoint.laws.equation import Equation, equations
+from fixedpoint.laws import notation
+from fixedpoint.laws.equation import Argument, Equation, equations
 from fixedpoint.verdict import standing
 from paper import press
 
@@ -56,7 +58,7 @@ GREEK_AND_SIGNS = (
     "σsigma κkappa φvarphi ψpsi ωomega αalpha γgamma δdelta εvarepsilon "
     "ΔDelta ΦPhi Σsum ∫int ·cdot ×times ±pm ≤le ≥ge "
     "≈approx →to ∞infty ≠ne ∈in ½tfrac12 ‖| ∂partial ∇nabla "
-    "√surd ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
+    "√surd ℓell ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
 )
 SYMBOLS = {sign[0]: rf"\{sign[1:]}" for sign in GREEK_AND_SIGNS.split()} | {"−": "-"}
 """Mathematical symbols that statements may use."""
@@ -70,6 +72,7 @@ SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
     "–": "--",
     "’": "'",
     "…": r"\dots{}",
+    "′": "$'$",
     "é": r"\'e",
     "á": r"\'a",
     "ö": r"\"o",
@@ -160,6 +163,15 @@ def laws_tex(register: Mapping[str, Equation]) -> str:
             for label, equation in register.items()
             if equation.law == law
         ]
+    return "".join(rows)
+
+
+def notation_tex(arguments: Iterable[Argument]) -> str:
+    """The table of notation: the letter of each argument, its name in the code, what it is."""
+    rows = ["% Written by paper/build.py from the arguments of all laws.\n"]
+    for argument in arguments:
+        letter, name = sp.latex(argument.symbol), argument.name.replace("_", r"\_")
+        rows.append(rf"${letter}$&\texttt{{{name}}}&{prose(argument.meaning)}\\" + "\n")
     return "".join(rows)
 
 
@@ -254,6 +266,7 @@ def write_tex() -> None:
         "equations.tex": equations_tex(register, record),
         "laws.tex": laws_tex(register),
         "macros.tex": macros_tex(numbers),
+        "notation.tex": notation_tex(notation.table()),
     }.items():
         (press.GENERATED / name).write_text(text, encoding="utf-8")
 
