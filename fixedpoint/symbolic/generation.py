@@ -11,11 +11,12 @@ import sympy as sp
 from fixedpoint.symbolic.corpora import Exact
 from fixedpoint.symbolic.distribution import Quantity, Vector
 from fixedpoint.symbolic.learners import Refit
+from fixedpoint.symbolic.parts import Part
 from fixedpoint.symbolic.samplers import Temperature
 
 
-@dataclass(frozen=True)
-class Loop:
+@dataclass(frozen=True, repr=False)
+class Loop(Part):
     """Sampler (or several, in this order), corpus, learner."""
 
     sampler: Any = field(default_factory=Temperature)
@@ -52,7 +53,7 @@ def given(part: Any, values: Mapping[Any, Any]) -> Any:
         >>> from fixedpoint.symbolic import Fresh
         >>> n = sp.Symbol("n")
         >>> given(Loop(corpus=Fresh(n)), {n: 3}).corpus
-        Fresh(num_samples=3)
+        Fresh(3)
     """
     if is_dataclass(part) and not isinstance(part, type):
         changed = {one.name: given(getattr(part, one.name), values) for one in fields(part)}
