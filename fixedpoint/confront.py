@@ -326,14 +326,22 @@ def observed(equation: Equation) -> list[Observation]:
     """
     process = implementation(equation, "process")
     if process not in _OBSERVED:
-        made = process()
-        several = [made] if isinstance(made, Observation) else list(made)
         _OBSERVED[process] = [
-            one if isinstance(one, Observation) else one.observed(equation) for one in several
+            one if isinstance(one, Observation) else one.observed(equation)
+            for one in _designed(process)
         ]
     return _OBSERVED[process]
 
 
+def _designed(process: Callable[..., Any]) -> list[Any]:
+    """The experiments of a process before they are run, and what it has observed by hand."""
+    if process not in _DESIGNED:
+        made = process()
+        _DESIGNED[process] = list(made) if isinstance(made, Iterable) else [made]
+    return _DESIGNED[process]
+
+
+_DESIGNED: dict[Callable[..., Any], list[Any]] = {}
 _OBSERVED: dict[Callable[..., Any], list[Observation]] = {}
 """What the processes have shown so far, of this program."""
 
@@ -352,9 +360,10 @@ def unvaried(equation: Equation) -> list[str]:
         []
     """
     values: dict[str, set[Any]] = {name: set() for name in equation.symbols}
-    for observation in observed(equation):
+    for one in _designed(implementation(equation, "process")):
+        arguments = one.arguments if isinstance(one, Observation) else one.numbers
         for name, seen in values.items():
-            seen.add(np.asarray(observation.arguments[name], dtype=np.float64).tobytes())
+            seen.add(np.asarray(arguments[name], dtype=np.float64).tobytes())
     return [
         name for name, seen in values.items() if len(seen) < 2 and name not in equation.constant
     ]
