@@ -65,9 +65,9 @@ def excess(equation: Equation, observation: Observation, value: Any, law: Any) -
     gap = value - law
     if equation.up_to_shift:
         gap = gap - gap.mean(-1, keepdims=True)
-    if equation.relation == "<=":
+    if equation.relation == "<=" and not observation.attained:
         gap = np.maximum(gap, 0)
-    elif equation.relation == ">=":
+    elif equation.relation == ">=" and not observation.attained:
         gap = np.maximum(-gap, 0)
     if observation.standard_error is None:
         allowed = np.asarray(observation.tolerance, dtype=np.float64)

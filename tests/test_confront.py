@@ -141,6 +141,14 @@ def test_a_bound_is_violated_on_one_side_only(pretend):
     assert confront.confront(bound).status == "failed"
 
 
+def test_a_bound_that_is_attained_must_be_met(pretend):
+    _, process = pretend
+    bound = equation(kind="bound", relation="<=", near_misses={"halved": x**n / 2})
+    for value, attained, status in ((8.0, True, "passed"), (7.0, True, "failed")):
+        process.power = lambda value=value, attained=attained: observation(value, attained=attained)
+        assert confront.confront(bound).status == status
+
+
 @pytest.mark.parametrize(("order", "status"), [(2, "passed"), (1, "failed")])
 def test_the_order_of_convergence_is_measured(pretend, order, status):
     _, process = pretend

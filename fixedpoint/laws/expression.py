@@ -32,7 +32,15 @@ def total(expression: Expression, index: Expression) -> Expression:
 
 def at_outcomes(expression: Expression, num_outcomes: int) -> Expression:
     """Write an expression out for a given number of outcomes, with θ[1], θ[2], … as symbols."""
-    return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).doit()
+
+    def terms(function: Any, *limits: Any) -> Any:
+        index, low, high = limits[0]
+        if len(limits) > 1 or not (low.is_Integer and high.is_Integer):
+            return sp.Sum(function, *limits)
+        # SymPy would first look for partial fractions.
+        return sp.Add(*(function.subs(index, number) for number in range(low, high + 1)))
+
+    return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).replace(sp.Sum, terms).doit()
 
 
 class Root(sp.Expr):

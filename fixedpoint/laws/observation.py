@@ -34,6 +34,7 @@ class Observation:
         standard_error: for a stochastic run, the *predicted* standard error of `value`. Not the
             sample's own: near absorption that one is far too small.
         refinement: for an integrated flow, the runs that show its order of convergence.
+        attained: whether a bound is attained here, so that the value must equal it.
     """
 
     what: str
@@ -42,6 +43,7 @@ class Observation:
     tolerance: Any = None
     standard_error: Any = None
     refinement: Refinement | None = None
+    attained: bool = False
 
     def __post_init__(self) -> None:
         """Refuse an observation without a stated error."""
