@@ -20,7 +20,8 @@ from fixedpoint import simplex
 from fixedpoint.ending import Ending, ending
 from fixedpoint.kernels import sweep
 from fixedpoint.laws.solve import NoClosedForm, Tempered, solve
-from fixedpoint.loop import Fresh, Loop, run
+from fixedpoint.loop import Fresh, Loop, run, run_resampling
+from fixedpoint.loop.survivors import Survivors
 
 STATE = ("entropy", "mode_probability", "effective_number", "surviving")
 """The figures that describe one model."""
@@ -141,13 +142,23 @@ def seconds(
     """
     *contexts, outcomes = logits.shape
     models = math.prod(contexts) * float(num_replicates or 1)
-    drawn, each = outcomes, 2e-3
+    reported = len(reported_generations(num_generations))
     if isinstance(loop.corpus, Fresh):
-        drawn, each = outcomes + min(loop.corpus.num_samples, 64 * outcomes), 5e-5
-    elif _is_closed(loop, logits):
+        n = loop.corpus.num_samples
+        width = min(n, outcomes)
+        survivors, busy = float(width) * num_generations, float(num_generations)
+        if all(float(getattr(one, "temperature", 1.0)) <= 1 for one in loop.samplers):
+            # About 2n/t outcomes are left at generation t, and one after some 2n generations.
+            busy = min(busy, 4.0 * n)
+            survivors = min(survivors, 2.0 * n * (1 + math.log(1 + busy * width / n)))
+        # Two outcomes, or few samples, are drawn by kernels.
+        each = 2e-9 if width == 2 and n <= 10_000 else 1e-8 if n <= 256 else 1e-7
+        reading = 1e-7 * min(float(reported), busy) * width
+        return busy * 500 * each + models * (each * survivors + reading)
+    if _is_closed(loop, logits):
         return 0.0
-    observing = len(reported_generations(num_generations)) * (each + 2e-6 * models * outcomes)
-    return observing + num_generations * (5e-5 + 1.5e-7 * models * drawn)
+    observing = reported * (2e-3 + 2e-6 * models * outcomes)
+    return observing + num_generations * (5e-5 + 1.5e-7 * models * outcomes)
 
 
 def _is_closed(loop: Loop, logits: np.ndarray) -> bool:
@@ -201,7 +212,8 @@ def predict(
     generations = reported_generations(num_generations)
     last = None
     try:
-        solution, note = solve(loop, jnp.asarray(rows)), ""
+        # The law of a sampled loop is wanted by name alone, which one context decides.
+        solution, note = solve(loop, jnp.asarray(rows[:1] if sampled else rows)), ""
     except NoClosedForm as reason:
         solution, note = None, str(reason)
     if num_replicates is not None:
@@ -276,24 +288,41 @@ class _Observe(eqx.Module):
     start: Any
 
     def __call__(self, logits: Any) -> dict[str, Any]:
-        parts = simplex.decomposition(logits, self.start)
-        kept = logits > -jnp.inf
-        flat, flat_start = _flat(logits, kept), _flat(self.start, kept)
-        whole = jnp.all(kept == (self.start > -jnp.inf), -1)
-        # No temperature changes what is equally likely, and no finite one makes it so.
-        none = jnp.where(flat & flat_start & whole, 1.0, jnp.nan)
-        recovery = jnp.where(flat | flat_start, none, parts.inverse_temperature)
-        return {
-            "entropy": simplex.entropy(logits),
-            "mode_probability": simplex.mode_probability(logits),
-            "effective_number": simplex.effective_number(logits),
-            "surviving": simplex.num_surviving(logits),
-            "kl_from_start": simplex.kl_divergence(logits, self.start),
-            "kl_lost_modes": parts.lost_modes,
-            "kl_temperature": parts.temperature,
-            "kl_rest": parts.rest,
-            "recovery_temperature": recovery,
-        }
+        lost = simplex.decomposition(logits, self.start).lost_modes
+        num_lost = simplex.num_surviving(self.start) - simplex.num_surviving(logits)
+        return _figures(logits, self.start, lost, num_lost)
+
+    @staticmethod
+    def of_survivors(survivors: Survivors) -> dict[str, Any]:
+        """The same, from what a refitted model has not lost."""
+        logits, initial, num_lost = survivors
+        kept = jax.nn.logsumexp(initial, axis=-1)
+        return _figures(logits, initial, jnp.where(num_lost > 0, -kept, 0.0), num_lost)
+
+
+def _figures(logits: Any, initial: Any, lost: Any, num_lost: Any) -> dict[str, Any]:
+    """The figures of a model that has lost so many outcomes, and their probability by so much.
+
+    What the initial model says of outcomes that are lost does not matter.
+    """
+    kept = logits > -jnp.inf
+    initial = jnp.where(kept, initial, -jnp.inf)
+    parts = simplex.decomposition(logits, initial)
+    flat, flat_start = _flat(logits, kept), _flat(initial, kept)
+    # No temperature changes what is equally likely, and no finite one makes it so.
+    none = jnp.where(flat & flat_start & (num_lost == 0), 1.0, jnp.nan)
+    recovery = jnp.where(flat | flat_start, none, parts.inverse_temperature)
+    return {
+        "entropy": simplex.entropy(logits),
+        "mode_probability": simplex.mode_probability(logits),
+        "effective_number": simplex.effective_number(logits),
+        "surviving": simplex.num_surviving(logits),
+        "kl_from_start": lost + simplex.kl_divergence(logits, initial),
+        "kl_lost_modes": lost,
+        "kl_temperature": parts.temperature,
+        "kl_rest": parts.rest,
+        "recovery_temperature": recovery,
+    }
 
 
 def _flat(logits: Any, kept: Any) -> Any:
@@ -344,30 +373,26 @@ def _sample(
     loop: Loop, rows: np.ndarray, generations: np.ndarray, num_replicates: int, seed: int
 ) -> tuple[dict[str, np.ndarray], Limit]:
     """The sampled loop, in replicates."""
-    parts = []
-    assert isinstance(loop.corpus, Fresh)
-    # Beyond 64 samples per outcome the counts are drawn outcome by outcome, in no more memory.
-    drawn = min(loop.corpus.num_samples, 64 * rows.shape[1])
-    blocks = _blocks(rows, num_replicates * max(rows.shape[1], drawn))
-    bar = _progress_bar(len(blocks) if len(blocks) > 1 else 0, "block of contexts")
-    for number, start in enumerate(blocks):
-        start = jnp.asarray(start, dtype=float)
-        runs = run(
+    # Generation 0 is the same in all replicates, and needs no program of its own.
+    start, _ = _temper(rows, 1.0, generations[:1])
+    figures = {name: np.repeat(start[name][:, None], num_replicates, axis=1) for name in FIGURES}
+    if len(generations) > 1:
+        model = rows.astype(float)
+        runs = run_resampling(
             loop,
-            start,
+            model,
             int(generations[-1]),
-            key=jax.random.fold_in(jax.random.key(seed), number),
+            key=jax.random.key(seed),
             num_replicates=num_replicates,
-            observe=_Observe(start),
-            save_at=generations.tolist(),
-            progress=None if len(blocks) == 1 else False,
+            observe=_Observe(model),
+            save_at=generations[1:].tolist(),
         )
-        parts.append(jax.tree.map(np.asarray, runs.value))
-        bar.update()
-    bar.close()
+        figures = {
+            name: np.concatenate([value, runs.value[name]]) for name, value in figures.items()
+        }
     # A finite corpus draws one and the same outcome with positive probability, and then for ever.
     alone: dict[str, float] = dict(zip(STATE, (0.0, 1.0, 1.0, 1.0), strict=True))
-    return _joined(parts), Limit(
+    return figures, Limit(
         "in the end one outcome alone, with probability 1; chance decides which and when", alone
     )
 

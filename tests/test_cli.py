@@ -157,8 +157,9 @@ class TestPredict:
             raise KeyboardInterrupt
 
         monkeypatch.setattr("fixedpoint.prediction.predict", stop)
-        long = ["--samples", "1000", "--replicates", "1000", "--generations", "1e6"]
-        answer = call("predict", "coin.csv", *ENDING, *long)
+        # At temperature 2 both outcomes last.
+        long = ["--samples", "1e6", "--replicates", "1000", "--generations", "5e7"]
+        answer = call("predict", "coin.csv", *ENDING, *long, "--temperature", "2")
         assert answer.status == 130
         assert answer.out.startswith("coin.csv: 2 outcomes, 4 counted\nEach generation: draw at")
         assert re.match(r"fixedpoint predict: this takes about \d hours\n", answer.err)

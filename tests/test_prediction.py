@@ -278,7 +278,8 @@ class TestCost:
 
     @pytest.mark.parametrize("corpus", [fp.Exact(), fp.Fresh(100)])
     def test_it_grows_with_the_work(self, corpus):
-        loop = fp.Loop(sampler=fp.TopK(2), corpus=corpus)
+        # Hot, so that no sampled outcome is lost soon.
+        loop = fp.Loop(sampler=(fp.Temperature(1.5), fp.TopK(2)), corpus=corpus)
         runs = None if isinstance(corpus, fp.Exact) else 50
         cost = [
             prediction.seconds(loop, np.tile(LOGITS, (contexts, 1)), generations, runs)

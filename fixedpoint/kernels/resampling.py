@@ -1,10 +1,18 @@
 """Refits to a few samples: a tile of replicates through many generations of sampling.
 
-Two kernels and a table. `thermometer` draws the counts of a few outcomes: each of n uniform numbers
-is compared with every cumulative probability, N_k = #{j : u_j < C_k} − #{j : u_j < C_{k−1}}, which
-is n·K comparisons and nothing else. `walk` follows two outcomes, a Markov chain on the counts
-0..n of the first: with one alias table for each of its n + 1 states (`alias_tables`), a generation
-is one look-up. Both stop when every replicate of the tile is absorbed.
+Two kernels and a table, and draws of NumPy's. `thermometer` draws the counts of a few outcomes:
+each of n uniform numbers is compared with every cumulative probability,
+N_k = #{j : u_j < C_k} − #{j : u_j < C_{k−1}}, which is n·K comparisons and nothing else. `walk`
+follows two outcomes, a Markov chain on the counts 0..n of the first: with one alias table for each
+of its n + 1 states (`alias_tables`), a generation is one look-up. Both stop when every replicate of
+the tile is absorbed.
+
+What NumPy draws has one row a replicate, and is filled from the right: a row's counts, and the
+random numbers that it takes, are the same whatever stands to the left of it. Sorted points invert
+the distribution function: few points are looked up among many outcomes (`draw_survivors`), many
+are counted between few (`count_points`). At temperature 1 every sample repeats one of the n before
+it (`draw_parents`). Where there are many an outcome, binomial variates take fewer random numbers
+(`draw_binomials`).
 
 References:
     Walker (1977), An efficient method for generating discrete random variables with general
@@ -23,7 +31,16 @@ from jaxtyping import Array, Float, Int, UInt
 from fixedpoint.kernels import driver
 from fixedpoint.kernels.random import mixed_words
 
-__all__ = ["alias_tables", "thermometer", "walk"]
+__all__ = [
+    "alias_tables",
+    "count_points",
+    "draw_binomials",
+    "draw_parents",
+    "draw_survivors",
+    "move_survivors",
+    "thermometer",
+    "walk",
+]
 
 _LOOK = 32
 """Generations between two looks at whether a tile is absorbed."""
@@ -286,3 +303,134 @@ def _sweep(load: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         current = np.where(fill, current, following)
     threshold = np.minimum(threshold, 1)
     return threshold.reshape(-1, num_rows).T, alias.reshape(-1, num_rows).T
+
+
+# --- Draws of NumPy's -----------------------------------------------------------------------------
+
+
+def draw_survivors(
+    generator: np.random.Generator,
+    num_samples: int,
+    cumulative: Float[np.ndarray, " outcomes"],
+    num_rows: int,
+) -> tuple[Int[np.ndarray, "rows samples"], Int[np.ndarray, "rows samples"]]:
+    """Draw fewer samples than there are outcomes, and list those that are drawn.
+
+    Args:
+        generator: of the random numbers.
+        num_samples: n.
+        cumulative: sums of the first 1, 2, 3, … weights; an outcome of weight 0 is never drawn.
+        num_rows: how many times.
+
+    Returns:
+        The outcomes that are drawn, in increasing order at the end of each row, and their counts;
+        in the places before, outcome and count are 0.
+    """
+    points = _sorted_points(generator, (num_rows, num_samples), cumulative[-1])
+    drawn = cumulative.searchsorted(points, side="right")
+    new = np.ones(drawn.shape, bool)
+    new[:, 1:] = drawn[:, 1:] != drawn[:, :-1]
+    filled = _last_places(new)
+    outcomes, counts = np.zeros_like(drawn), np.zeros_like(drawn)
+    outcomes[filled] = drawn[new]
+    # The first sample of every row is new: no run of equal ones reaches into the next row.
+    counts[filled] = np.diff(np.flatnonzero(new), append=drawn.size)
+    return outcomes, counts
+
+
+def count_points(
+    generator: np.random.Generator, num_samples: int, weights: Float[np.ndarray, "rows outcomes"]
+) -> Int[np.ndarray, "rows outcomes"]:
+    """Draw samples of a few outcomes: n sorted points, counted between cumulative weights.
+
+    Args:
+        generator: of the random numbers.
+        num_samples: n.
+        weights: of the outcomes; what is 0 is never drawn.
+
+    Returns:
+        The counts.
+    """
+    cumulative = np.cumsum(weights, axis=1)
+    points = _sorted_points(generator, (len(weights), num_samples), cumulative[:, -1:])
+    below = np.zeros((len(weights), weights.shape[1] + 1), np.int64)
+    for row, sorted_points in enumerate(points):
+        below[row, 1:] = sorted_points.searchsorted(cumulative[row])
+    return np.diff(below, axis=1)
+
+
+def draw_parents(
+    generator: np.random.Generator, num_samples: int, counts: Int[np.ndarray, "rows outcomes"]
+) -> Int[np.ndarray, "rows outcomes"]:
+    """Draw samples in proportion to counts: each repeats one of the n samples before it.
+
+    Args:
+        generator: of the random numbers.
+        num_samples: n, which is also the sum of each row.
+        counts: of the outcomes.
+
+    Returns:
+        The counts.
+    """
+    rows = np.arange(len(counts))[:, None]
+    places = np.repeat(np.arange(counts.size), counts.ravel())
+    parents = (generator.random((len(counts), num_samples)) * num_samples).astype(np.int64)
+    drawn = places.take(parents + num_samples * rows)
+    return np.bincount(drawn.ravel(), minlength=counts.size).reshape(counts.shape)
+
+
+def _sorted_points(
+    generator: np.random.Generator, shape: tuple[int, int], total: Any
+) -> Float[np.ndarray, "rows samples"]:
+    """Uniform points in [0, total), each row sorted."""
+    points = generator.random(shape)
+    points *= total
+    # Against a uniform number that rounds to the whole.
+    np.minimum(points, np.nextafter(total, 0), out=points)
+    points.sort(axis=1)
+    return points
+
+
+def draw_binomials(
+    generator: np.random.Generator, num_samples: int, weights: Float[np.ndarray, "rows outcomes"]
+) -> Int[np.ndarray, "rows outcomes"]:
+    """Draw many samples of each outcome: one binomial variate after the other.
+
+    Args:
+        generator: of the random numbers.
+        num_samples: n.
+        weights: of the outcomes; what is 0 is never drawn.
+
+    Returns:
+        The counts.
+    """
+    # Added up one after the other: zeros to the left leave the last digit as it is.
+    p = weights / np.cumsum(weights, axis=1)[:, -1:]
+    counts = generator.multinomial(num_samples, p)
+    # NumPy gives what rounding left over to the last outcome, be its probability 0.
+    for row in np.flatnonzero((counts[:, -1] > 0) & (p[:, -1] == 0)):
+        counts[row, p[row].argmax()] += counts[row, -1]
+        counts[row, -1] = 0
+    return counts
+
+
+def move_survivors(
+    outcomes: Int[np.ndarray, "rows width"], counts: Int[np.ndarray, "rows width"]
+) -> Int[np.ndarray, " rows"]:
+    """Move what has a count to the end of each row, in place and in order; all else becomes 0.
+
+    Returns:
+        How many outcomes of each row survive.
+    """
+    alive = counts > 0
+    filled = _last_places(alive)
+    for array in (outcomes, counts):
+        kept = array[alive]
+        array[...] = 0
+        array[filled] = kept
+    return alive.sum(axis=1)
+
+
+def _last_places(mask: np.ndarray) -> np.ndarray:
+    """As many places at the end of each row as the mask has anywhere in it."""
+    return np.arange(mask.shape[1]) >= mask.shape[1] - mask.sum(axis=1, keepdims=True)

@@ -131,6 +131,101 @@ def _numba(sizes: Sizes, seeds: Iterator[int]) -> Callable[[], Answer]:
     return run
 
 
+@dataclass(frozen=True)
+class Contexts:
+    """Many contexts at temperature 1, logits normal with deviation 3; each generation observed."""
+
+    num_contexts: int
+    num_outcomes: int
+    num_samples: int
+    num_replicates: int
+    num_generations: int
+
+    @property
+    def start(self) -> np.ndarray:
+        """The models at generation 0."""
+        shape = self.num_contexts, self.num_outcomes
+        return 3 * np.random.default_rng(0).standard_normal(shape)
+
+
+OBSERVED = {
+    "entropy": fp.simplex.entropy,
+    "effective": fp.simplex.effective_number,
+    "mode": fp.simplex.mode_probability,
+    "alive": fp.simplex.num_surviving,
+}
+"""What is read off every model in every generation."""
+
+
+def contexts_race(sizes: Contexts, quick: bool) -> Race:
+    """The race at these sizes; 8 contexts of 2,000 outcomes if quick."""
+    name = f"refits-{sizes.num_contexts}-{sizes.num_outcomes}"
+    if quick:
+        sizes = Contexts(8, 2_000, 300, 20, 3)
+    return Race(
+        name=name,
+        title=(
+            f"refits to {sizes.num_samples:,} samples: {sizes.num_contexts} contexts, "
+            f"{sizes.num_outcomes:,} outcomes, {sizes.num_replicates} replicates, "
+            f"{sizes.num_generations} generations, all observed"
+        ),
+        contestants=list(_contexts_contestants(sizes)),
+        distance=kolmogorov_smirnov,
+        distance_name="two-sample Kolmogorov-Smirnov statistic",
+        tolerance=2.8,
+    )
+
+
+def _contexts_contestants(sizes: Contexts) -> Iterator[Contestant]:
+    loop = fp.Loop(corpus=fp.Fresh(sizes.num_samples))
+    keys = map(partial(jax.random.fold_in, jax.random.key(0)), itertools.count())
+    seeds = itertools.count()
+    start, last = sizes.start, sizes.num_generations
+
+    def simulate() -> Answer:
+        runs = fp.run_resampling(
+            loop,
+            start,
+            last,
+            key=next(keys),
+            num_replicates=sizes.num_replicates,
+            observe=OBSERVED,
+            save_at=range(1, last + 1),
+        )
+        return {name: np.asarray(value[-1]).ravel() for name, value in runs.value.items()}
+
+    yield Contestant("fixedpoint, run_resampling", simulate)
+    yield Contestant(
+        "NumPy, survivors of each replicate, threads",
+        lambda: _numpy_survivors(sizes, start, next(seeds)),
+    )
+
+
+def _numpy_survivors(sizes: Contexts, start: np.ndarray, seed: int) -> Answer:
+    """By inversion in the first generation, then the survivors alone."""
+    n = sizes.num_samples
+    shape = sizes.num_generations, sizes.num_replicates, len(OBSERVED)
+
+    def context(number: int) -> np.ndarray:
+        random, found = np.random.default_rng([seed, number]), np.empty(shape)
+        cumulative = np.cumsum(np.exp(start[number] - start[number].max()))
+        for values in found.swapaxes(0, 1):
+            points = np.sort(random.random(n)) * cumulative[-1]
+            counts = np.unique(cumulative.searchsorted(points, "right"), return_counts=True)[1]
+            for generation in range(len(values)):
+                if generation:
+                    counts = random.multinomial(n, counts / n)
+                    counts = counts[counts > 0]
+                p = counts / n
+                entropy = -(p * np.log(p)).sum()
+                values[generation] = entropy, np.exp(entropy), p.max(), len(p)
+        return found
+
+    with ThreadPoolExecutor(machine.CORES) as pool:
+        found = np.stack(list(pool.map(context, range(sizes.num_contexts))))
+    return {name: found[:, -1, :, i].ravel() for i, name in enumerate(OBSERVED)}
+
+
 def _growth(size_name: str, grown: Sequence[Sizes], sizes: Sequence[int], rest: str) -> Growth:
     """Refits at each of some sizes."""
 
@@ -190,6 +285,9 @@ RACES = {
         Sizes(16, 10_000, 1.1, 4096, 60),
         Sizes(50_000, 1_000_000, 1.0, 16, 50),
     )
+} | {
+    f"refits-{sizes.num_contexts}-{sizes.num_outcomes}": partial(contexts_race, sizes)
+    for sizes in (Contexts(64, 20_000, 1_000, 20, 6), Contexts(256, 50_000, 1_000, 100, 8))
 }
 GROWTH = {
     "resampling-outcomes": outcomes_growth,

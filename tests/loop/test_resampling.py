@@ -10,10 +10,10 @@ from jax.scipy.special import gammaincc
 
 import fixedpoint as fp
 from fixedpoint.kernels.random import seeds
-from fixedpoint.kernels.resampling import thermometer
+from fixedpoint.kernels.resampling import draw_binomials, thermometer
 from fixedpoint.loop import resampling
 from fixedpoint.loop.enumeration import all_counts
-from fixedpoint.loop.resampling import run_resampling
+from fixedpoint.loop.resampling import run_refits, run_resampling
 
 REPLICATES = 20_000
 TWO, THREE = jnp.log(jnp.array([0.7, 0.3])), jnp.log(jnp.array([0.55, 0.3, 0.15]))
@@ -280,7 +280,7 @@ def test_numpys_leftovers_go_to_no_lost_outcome():
             return np.array([[2, 3, 1], [1, 4, 1]])
 
     p = np.array([[0.2, 0.8, 0.0], [0.1, 0.8, 0.1]])
-    counts = resampling._multinomial(Leftover(), 6, p)  # pyright: ignore[reportArgumentType]
+    counts = draw_binomials(Leftover(), 6, p)  # pyright: ignore[reportArgumentType]
     assert counts.tolist() == [[2, 4, 0], [1, 4, 1]]
 
 
@@ -299,7 +299,6 @@ def test_replicates_depend_on_the_key_and_their_number_alone(key, num_samples):
     [
         ({"loop": fp.Loop()}, "`loop` must be Loop"),
         ({"loop": fp.Loop(corpus=fp.Fresh(3), learner=fp.Refit(0.5))}, "without pseudo-counts"),
-        ({"logits": jnp.zeros((2, 2))}, "`logits` must have the shape"),
         ({"loop": resampling_loop(10**12 + 1)}, "`num_samples` must be at most 1,000,000,000,000"),
         ({"num_generations": -1}, "`num_generations` must be"),
         ({"num_replicates": 0}, "`num_replicates` must be"),
@@ -323,3 +322,126 @@ def test_misuse_is_named(change, message):
             arguments.pop("num_generations"),
             **arguments,
         )
+
+
+# --- Many contexts --------------------------------------------------------------------------------
+
+TABLE = jnp.log(jnp.array([[0.55, 0.3, 0.15], [0.2, 0.5, 0.3], [0.0, 0.6, 0.4], [0.0, 1.0, 0.0]]))
+"""Four contexts of three outcomes, some of them lost."""
+
+LOCAL = {
+    "entropy": fp.simplex.entropy,
+    "heterozygosity": fp.simplex.heterozygosity,
+    "effective": fp.simplex.effective_number,
+    "largest": fp.simplex.mode_probability,
+    "alive": fp.simplex.num_surviving,
+}
+
+
+def all_of(function):
+    """The same function, which is not known to be one that lost outcomes do not matter to."""
+    return lambda logits: function(logits)
+
+
+@pytest.mark.parametrize("num_samples", [1, 6, 300])
+def test_each_context_has_its_exact_law(key, num_samples):
+    """Means of the first probability and of the heterozygosity at T = 1, with their variances."""
+    runs = run_resampling(
+        resampling_loop(num_samples),
+        TABLE.reshape(2, 2, 3),
+        3,
+        key=key,
+        num_replicates=4_000,
+        observe={"p": jnp.exp, "H": fp.simplex.heterozygosity},
+        save_at=[1, 3],
+    )
+    p = np.exp(np.asarray(TABLE))
+    assert runs.value["p"].shape == (2, 4_000, 2, 2, 3)
+    for index, generation in enumerate([1, 3]):
+        kept = (1 - 1 / num_samples) ** generation
+        found = np.asarray(runs.value["p"][index]).reshape(4_000, 4, 3)
+        error = np.sqrt(p * (1 - p) * (1 - kept) / 4_000)
+        assert np.all(np.abs(found.mean(0) - p) <= 5 * error + 1e-15)
+        expected = (1 - (p**2).sum(-1)) * kept
+        found = np.asarray(runs.value["H"][index]).reshape(4_000, 4)
+        # It lies between 0 and 2/3, so that its variance is at most mean · (2/3 − mean).
+        error = np.sqrt(expected * (2 / 3 - expected) / 4_000)
+        assert np.all(np.abs(found.mean(0) - expected) <= 5 * error + 1e-15)
+
+
+def test_contexts_and_replicates_are_drawn_each_for_itself(key, monkeypatch):
+    """Whatever their number, the size of blocks, and what else is saved."""
+    table = jnp.asarray(np.random.default_rng(0).normal(size=(5, 40)) * 2)
+    for num_samples in (20, 35, 900):
+        loop = resampling_loop(num_samples, fp.Temperature(0.9))
+        whole = run_resampling(loop, table, 12, key=key, num_replicates=70, save_at=[1, 5, 12])
+        few = run_resampling(loop, table[:2], 12, key=key, num_replicates=3, save_at=[5, 12])
+        np.testing.assert_array_equal(whole.value[1:, :3, :2], few.value)
+        with monkeypatch.context() as patch:
+            patch.setattr(resampling, "_COUNTS", 2_000)
+            blocks = run_resampling(
+                loop, table, 12, key=key, num_replicates=70, observe=LOCAL, save_at=[0, 5, 12]
+            )
+        for name, function in LOCAL.items():
+            expected = jax.vmap(function)(whole.value[1:])
+            np.testing.assert_allclose(blocks.value[name][1:], expected, rtol=1e-12, atol=1e-15)
+        together = np.asarray(whole.value[1])
+        assert len({row.tobytes() for row in together.reshape(-1, 40)}) > 300
+
+
+@pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
+@pytest.mark.parametrize("num_samples", [15, 2_000])
+def test_what_is_read_off_survivors_is_what_all_logits_give(key, num_samples, dtype):
+    """Known functions, and one that compares with generation 0, beside the same of all logits."""
+    table = jnp.asarray(np.random.default_rng(1).normal(size=(3, 200)) * 3, dtype)
+    table = table.at[1, ::3].set(-jnp.inf)
+    observe = {
+        **LOCAL,
+        "all": {name: all_of(function) for name, function in LOCAL.items()},
+        "joint": lambda logits: fp.simplex.entropy(logits).mean(),
+        "index": fp.simplex.mode,
+    }
+    runs = run_resampling(
+        resampling_loop(num_samples),
+        table,
+        4,
+        key=key,
+        num_replicates=6,
+        observe=observe,
+        save_at=[0, 1, 4],
+    )
+    tolerance = 1e-12 if dtype == jnp.float64 else 1e-5
+    for name in LOCAL:
+        assert runs.value[name].shape == (3, 6, 3)
+        assert runs.value[name].dtype == runs.value["all"][name].dtype
+        np.testing.assert_allclose(runs.value[name], runs.value["all"][name], rtol=tolerance)
+    np.testing.assert_allclose(
+        runs.value["joint"], runs.value["entropy"].mean(-1), rtol=10 * tolerance
+    )
+    assert runs.value["index"].shape == (3, 6, 3)
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 100, 3_000])
+def test_a_run_goes_on_as_one_long_run(key, num_samples):
+    table = jnp.asarray(np.random.default_rng(2).normal(size=(2, 3, 30)))
+    settings = {"key": key, "num_replicates": 5, "observe": None}
+    loop = resampling_loop(num_samples, fp.Temperature(1.1))
+    for stop in (0, 1, 4, 7):
+        value, whole = run_refits(loop, table, saved=np.array([stop, 20]), **settings)
+        early, state = run_refits(loop, table, saved=np.array([stop]), **settings)
+        late, end = run_refits(loop, table, saved=np.array([20]), state=state, **settings)
+        np.testing.assert_array_equal(value, np.concatenate([early, late]))
+        assert (state.generation, end.generation) == (stop, 20)
+        assert end.counts.shape[:3] == (5, 2, 3)
+        np.testing.assert_array_equal(whole.counts.sum(-1), num_samples)
+
+
+def test_one_outcome_and_ties_and_fifty_thousand(key):
+    loop = resampling_loop(10, fp.Temperature(0.0))
+    runs = run_resampling(loop, jnp.zeros((2, 1)), 3, key=key, num_replicates=2)
+    np.testing.assert_array_equal(runs.value, 0)
+    table = jnp.zeros((2, 50_000)).at[1, 7].set(1.0)
+    runs = run_resampling(loop, table, 1, key=key, num_replicates=50, observe=LOCAL, save_at=[1])
+    # Ten draws among 50,000 equals, one pair of which is the same with chance 1e-3; and the mode.
+    assert np.mean(runs.value["alive"][0, :, 0] < 10) < 0.1
+    np.testing.assert_array_equal(runs.value["alive"][0, :, 1], 1)
