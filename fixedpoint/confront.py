@@ -173,15 +173,17 @@ def survives(equation: Equation, wrong: Any, steps: Sequence[Step] = ()) -> bool
     """
     try:
         tried = equation.steps(wrong)
-        for number, step in enumerate(tried):
-            known = steps[number] if number < len(steps) else None
-            if known is not None and known.residual == step.residual:
-                continue
-            if (known is not None and step.refuted(known)) or not step.closes():
-                return False
+        known = [*steps, *[None] * len(tried)]
+        pairs = [
+            (step, right)
+            for step, right in zip(tried, known, strict=False)
+            if right is None or right.residual != step.residual
+        ]
+        if any(right is not None and step.refuted(right) for step, right in pairs):
+            return False
+        return bool(tried) and all(step.closes() for step, _ in pairs)
     except Exception:
         return False
-    return bool(tried)
 
 
 def _covered(steps: Iterable[Step]) -> str:

@@ -153,7 +153,7 @@ def _value(expression: Expression, names: Sequence[Any], point: Sequence[Any]) -
     with mpmath.workdps(60):
         try:
             value = mpmath.mpmathify(sp.lambdify(names, expression, MODULES)(*point))
-        except (ArithmeticError, LookupError, NameError, TypeError, ValueError):
+        except Exception:  # SymPy and mpmath raise a dozen kinds
             return None
         return value if mpmath.isfinite(value) else None
 
