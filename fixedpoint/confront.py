@@ -362,7 +362,9 @@ def unvaried(equation: Equation) -> list[str]:
         []
     """
     values: dict[str, set[Any]] = {name: set() for name in equation.symbols}
-    for one in _designed(implementation(equation, "process")):
+    designed = _designed(implementation(equation, "process"))
+    known = all(hasattr(one, "numbers") or isinstance(one, Observation) for one in designed)
+    for one in designed if known else observed(equation):
         arguments = one.arguments if isinstance(one, Observation) else one.numbers
         for name, seen in values.items():
             seen.add(np.asarray(arguments[name], dtype=np.float64).tobytes())

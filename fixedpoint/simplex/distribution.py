@@ -290,7 +290,7 @@ def mode(logits: Logits) -> Int[Array, "*batch"]:
 def modes(logits: Logits) -> Bool[Array, "*batch num_outcomes"]:
     """Mask of the modes: all outcomes whose logit equals the largest one exactly.
 
-    Logits are taken at their word here and in the laws, where T⁻ⁿ magnifies any gap. The sampler
+    Logits are taken at their word here and in the laws, where T⁻ᵗ magnifies any gap. The sampler
     `fixedpoint.Temperature(0)` draws from models that were computed, and allows for `rounding`.
 
     Args:

@@ -1,5 +1,7 @@
 """Every registered equation passes the three comparisons."""
 
+import inspect
+
 import pytest
 
 from fixedpoint import agreement, confront
@@ -111,6 +113,24 @@ def test_confronted(label):
 
 
 COMPARED: dict[str, int] = {}
+
+
+def observed_by_hand(label):
+    """Whether a process runs what it observes at once: that takes seconds."""
+    process = confront.implementation(equations()[label], "process")
+    return "Observation" in str(inspect.signature(process).return_annotation)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pytest.param(label, marks=[pytest.mark.long] * observed_by_hand(label))
+        for label in sorted(equations())
+    ],
+    scope="module",
+)
+def test_every_argument_varies(label):
+    assert confront.unvaried(equations()[label]) == []
 
 
 @each_label()
