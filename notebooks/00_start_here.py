@@ -74,8 +74,8 @@ for n in (0, 10, 60):
 
 # %% [markdown]
 # **One sample at a time, small steps.** The mean step is zero at $T=1$, and what is left is noise
-# that adds up slowly: in a fixed training time $S$ the model moves by the order of
-# $\sqrt{\eta S}$, which goes to nothing with the step size $\eta$.
+# that adds up slowly: in a fixed training time $\tau$ the model moves by the order of
+# $\sqrt{\eta\tau}$, which goes to nothing with the step size $\eta$.
 
 # %%
 display(register["traces.displacement_bound"])

@@ -301,3 +301,14 @@ def test_several_processes_give_the_same_verdicts(tmp_path, monkeypatch):
     shared = confront.verify_all(labels, processes=2)
     assert [verdict.label for verdict in shared] == labels
     assert shared == [confront.verify(label) for label in labels]
+
+
+def test_a_bound_that_is_attained_is_confronted_from_both_sides():
+    equation = confront.equations()["traces.displacement_bound"]
+    assert confront.confront(equation).passed
+    for wrong in (2 * equation.rhs, equation.rhs / 2):
+        assert not confront.confront(equation, answer=wrong).passed
+    loose = [replace(o, attained=False) for o in confront.observed(equation)]
+    value, law = np.asarray(loose[-1].value), np.asarray(2 * loose[-1].value)
+    assert confront._excess(equation, loose[-1], value, law) == 0
+    assert confront._excess(equation, replace(loose[-1], attained=True), value, law) > 1

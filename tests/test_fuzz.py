@@ -97,6 +97,7 @@ POOLS: dict[str, list[Any]] = {
     "(0.5, 1]": [0.75, 0.9, 1.0],
     "(1, inf)": [1.5, 2, 1.000001, 100.0],
     "(1, inf]": [1.5, 2, INF],
+    "(2, inf]": [2.5, 3, INF],
     "[1, inf]": [1, 1.5, INF],
     "(-inf, inf)": [0.0, -1.5, 2, 30.0],
     "": [1, 2, 5],
@@ -199,6 +200,7 @@ SAMPLERS = [
 CORPORA = [
     fp.Exact(), fp.Fresh(4), fp.Mixed(REAL, 0.25), fp.Pooled(REAL, 0.25),
     fp.Accumulated(), fp.Curated(3 * REAL), fp.Mixed(REAL[1:], 0.25), fp.Curated(REAL[1:]),
+    fp.Accumulated(fp.Fresh(2), 1.0, 3, 2),
 ]  # fmt: skip
 LEARNERS = [
     fp.Refit(), fp.GradientSteps(0.1), fp.MixtureStep(0.5), fp.GradientFlow(1.0),
@@ -215,7 +217,10 @@ PARTS = {
         {"real": POOLS["probabilities"], "fraction": POOLS["[0, 1]"], "num_real": [None, 3]},
     ),
     "Pooled": (fp.Pooled, {"real": POOLS["probabilities"], "fraction": POOLS["[0, 1]"]}),
-    "Accumulated": (fp.Accumulated, {"initial_weight": [1.0, 0.5]}),
+    "Accumulated": (
+        fp.Accumulated,
+        {"initial_weight": [1.0, 0.5], "initial_samples": [None, 3], "window": [None, 2]},
+    ),
     "Curated": (fp.Curated, {"weights": [[1.0, 3.0, 0.0], np.ones(3)]}),
     "Refit": (fp.Refit, {"pseudo_counts": [0.0, 1.0]}),
     "GradientSteps": (

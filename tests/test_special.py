@@ -87,6 +87,34 @@ def test_log1p_expm1_in_float32():
     np.testing.assert_allclose(special.log1p_expm1(scale, x), expected, rtol=1e-6)
 
 
+def test_quotients_of_gamma_functions_of_any_size():
+    for x in (0.3, 1.0, 2.5, 7.0, 40.0, 1e3, 1e6, 1e12):
+        with mpmath.workdps(40):
+            y = mpmath.mpf(x)
+            shifts = [-0.25, -0.2, 0.1, 0.5, 1.0, 2.0, 9.0]
+            quotients = [mpmath.exp(mpmath.loggamma(y + a) - mpmath.loggamma(y)) for a in shifts]
+            halves = [0.05, 0.25, 0.29]
+            products = [
+                mpmath.exp(2 * mpmath.loggamma(y) - mpmath.loggamma(y + z) - mpmath.loggamma(y - z))
+                for z in halves
+            ]
+        found = special.gamma_quotient(x, np.array(shifts))
+        assert relative(found, quotients) < 1e-14 * max(1, 9 * np.log(x))
+        assert relative(special.euler_product(x, np.array(halves)), products) < 1e-14
+    assert special.euler_product(1.0, 1.0) == 0
+    np.testing.assert_allclose(jax.grad(special.euler_product, 1)(1.0, 1.0), -1, rtol=1e-13)
+
+
+def test_phi2_is_exact_on_both_sides_of_its_series():
+    x = np.concatenate([-(10.0 ** np.arange(-200, 3, 3.7)), np.linspace(-3, 30, 67)])
+    with mpmath.workdps(500):
+        expected = [(mpmath.expm1(v) - v) / mpmath.mpf(v) ** 2 if v else 0.5 for v in x]
+    assert relative(special.phi2(x), expected) < 3e-15
+    slope = jax.vmap(jax.grad(special.phi2))(jnp.array([-1e-9, 0.0, 1e-9]))
+    np.testing.assert_allclose(slope, 1 / 6, rtol=1e-8)
+    assert special.phi2(jnp.float32(1.0)).dtype == jnp.float32
+
+
 def test_root_and_its_derivatives():
     def cube_root(c):
         return special.increasing_root(lambda x: x**3 - c, jnp.zeros_like(c), 1 + c)

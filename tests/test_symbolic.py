@@ -45,7 +45,7 @@ LEARNERS = {
     ),
 }
 WITHOUT_A_TWIN = {
-    "Accumulated": "its data are of all generations: one alone has no formula",
+    "Accumulated": "its data are of all generations: tested below, from one to the next",
 }
 
 
@@ -239,3 +239,32 @@ def test_outcomes_that_survive_are_counted_among_numbers_of_sympy() -> None:
     assert symbolic.num_surviving([HALF, sp.Integer(0), HALF]) == 2
     with pytest.raises(ValueError, match="`p` must be numbers"):
         symbolic.num_surviving(symbolic.shares(2))
+
+
+ACCUMULATED = symbolic.Loop(
+    symbolic.Temperature(HALF), symbolic.Accumulated(initial_weight=sp.Rational(5, 2))
+)
+
+
+def test_a_loop_that_keeps_all_data_from_one_generation_to_the_next():
+    loop = fp.Loop(fp.Temperature(0.5), fp.Accumulated(initial_weight=2.5))
+    models = fp.run(loop, jnp.asarray(START), 3, observe=fp.simplex.probabilities).value
+    for t in range(3):
+        step = symbolic.at_generation(ACCUMULATED, t)
+        after = symbolic.next_model(step, [sp.Float(float(x), 30) for x in models[t]])
+        np.testing.assert_allclose(np.array(after, float), models[t + 1], rtol=1e-13)
+
+
+def test_sampled_initial_data_come_first():
+    loop = symbolic.Loop(corpus=symbolic.Accumulated(symbolic.Fresh(4), 2, 8))
+    first, *later = [symbolic.at_generation(loop, t) for t in range(3)]
+    assert (first.corpus, first.learner) == (symbolic.Fresh(8), symbolic.Refit())
+    # 8 real samples have the weight of two corpora of 4.
+    assert [step.learner.step_size for step in later] == [sp.Rational(1, 3), sp.Rational(1, 4)]
+    own = symbolic.shares(2)
+    shared = symbolic.mean(later[0], own, symbolic.heterozygosity)
+    assert sp.simplify(shared / symbolic.heterozygosity(own) - (1 - sp.Rational(1, 36))) == 0
+    with pytest.raises(ValueError, match="without a window"):
+        symbolic.at_generation(symbolic.Loop(corpus=symbolic.Accumulated(window=3)), 1)
+    with pytest.raises(ValueError, match="`at_generation`"):
+        symbolic.mean(loop, own, symbolic.heterozygosity)

@@ -12,6 +12,7 @@ CHAPTERS = {
         "resampling",
         "metastability",
         "truncation",
+        "accumulation",
         "real_data",
         "verifier",
     ),

@@ -9,12 +9,16 @@ adds the numbers, and the error of what it observes, which is known beforehand:
     `simulated`     the mean over replicates                   deviation/√replicates
     `charted`       the exact chain's distribution             rounding
     `lasting`       the exact chain's stationary distribution  rounding, or what a limit leaves
+    `followed`      many single traces over a long horizon     as stated
+    `small_steps`   one generation, its step ever smaller      how far the last stage moved
+    `measured`      what a function finds out about the loop   as stated
 
 A process may also make an `Observation` by hand, of what no road reads off.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -25,7 +29,8 @@ import sympy as sp
 from fixedpoint import chain, simplex
 from fixedpoint import loop as loops
 from fixedpoint.laws.observation import Observation
-from fixedpoint.loop.enumeration import enumerate_histories
+from fixedpoint.loop.enumeration import Histories, enumerate_histories
+from fixedpoint.loop.traces import run_traces
 
 ROUNDING = 1e-12
 """What summing a few thousand floats can lose."""
@@ -99,23 +104,29 @@ def built(loop: Any, values: Mapping[Any, Any]) -> dict[str, Any]:
     return {field.name: part(getattr(loop, field.name)) for field in dataclasses.fields(loop)}
 
 
-def listed(**numbers: Any) -> Experiment:
-    """The mean over all histories."""
+def listed(
+    of: Callable[[Histories], Any] | None = None, attained: bool = False, **numbers: Any
+) -> Experiment:
+    """The mean over all histories; or what `of` makes of them all."""
 
     def road(loop: Any, read: Any, numbers: Any) -> Any:
-        end = enumerate_histories(loop, _start(numbers), numbers["generation"])
-        return end.mean(read(end.logits[-1])), {"tolerance": ROUNDING}, "all histories listed"
+        found = enumerate_histories(loop, _start(numbers), numbers["generation"])
+        value = of(found) if of else found.mean(read(found.logits[-1]))
+        error = {"tolerance": ROUNDING, "attained": attained}
+        return value, error, "all histories listed"
 
     return Experiment(road, numbers)
 
 
-def exact(tolerance: float = ROUNDING, parts: Any = None, **numbers: Any) -> Experiment:
+def exact(
+    tolerance: float = ROUNDING, parts: Any = None, attained: bool = False, **numbers: Any
+) -> Experiment:
     """A loop that draws nothing at random, with the learner's error."""
 
     def road(loop: Any, read: Any, numbers: Any) -> Any:
         last = numbers["generation"]
         runs = loops.run(loop, _start(numbers), last, observe=read, save_at=[last], progress=False)
-        return runs.value[0], {"tolerance": tolerance}, "run"
+        return runs.value[0], {"tolerance": tolerance, "attained": attained}, "run"
 
     return Experiment(road, numbers, parts or {})
 
@@ -171,6 +182,99 @@ def lasting(
         return value, {"tolerance": tolerance}, "the stationary law of the exact chain"
 
     return Experiment(road, numbers)
+
+
+def replicated(
+    loop: Any, start: Any, save_at: Sequence[int], num_replicates: int, observe: Any
+) -> Any:
+    """The observed numbers of many single traces at the saved generations."""
+    runs = run_traces(
+        loop,
+        jnp.asarray(start, float),
+        max(save_at),
+        key=jax.random.key(1),
+        num_replicates=num_replicates,
+        observe=observe,
+        save_at=save_at,
+    )
+    return runs.value
+
+
+def followed(
+    observe: Callable[[Any], Any],
+    of: Callable[[Any], Any] = jnp.mean,
+    *,
+    save_at: Sequence[int],
+    num_replicates: int,
+    standard_error: float | None = None,
+    tolerance: float | None = None,
+    relative: float | None = None,
+    **numbers: Any,
+) -> Experiment:
+    """What `of` makes of the observed numbers of many single traces over a long horizon.
+
+    The error is a standard error, a tolerance, or a tolerance relative to the value.
+    """
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        start = numbers.get("logits", numbers.get("start"))
+        value = of(replicated(loop, start, save_at, num_replicates, observe))
+        allowed = tolerance if relative is None else relative * float(value)
+        error = {"tolerance": allowed, "standard_error": standard_error}
+        return value, error, f"{num_replicates:,} replicates to generation {max(save_at):,}"
+
+    return Experiment(road, numbers)
+
+
+def small_steps(observe: Callable[[Any], Any], **numbers: Any) -> Experiment:
+    """(n/η²) × the mean change of what is observed in one generation, as η → 0."""
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        start, values = _start(numbers), []
+        for step_size in numbers["step_size"] / 2.0 ** np.arange(6):
+            learner = dataclasses.replace(loop.learner, step_size=float(step_size))
+            found = enumerate_histories(
+                dataclasses.replace(loop, learner=learner), start, num_generations=1
+            )
+            change = found.mean(observe(found.logits[-1])) - observe(start)
+            values.append(loop.corpus.num_samples / step_size**2 * change)
+        value, error = extrapolated(values)
+        return value, {"tolerance": error}, "all draws listed, η → 0"
+
+    return Experiment(road, {"step_size": 0.4, **numbers})
+
+
+def measured(
+    of: Callable[[Any, Mapping[str, Any]], Any], how: str, *, relative: float = 0, **numbers: Any
+) -> Experiment:
+    """What a function finds out about a loop: `of(loop, numbers)` ↦ value, or (value, error).
+
+    The error, where it gives none, is rounding and a tolerance relative to the value.
+    """
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        found = of(loop, numbers)
+        if isinstance(found, tuple):
+            return *found, how
+        return found, {"tolerance": relative * abs(found) + ROUNDING}, how
+
+    return Experiment(road, numbers)
+
+
+def extrapolated(values: Sequence[Any], ratio: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    """The limit of values at steps h, h/2, h/4, …, and how far the last stage moved it (Romberg).
+
+    Args:
+        values: the values, each with an error in powers of its step.
+        ratio: how far a halved step lowers the first order; 4 where the error is even in the step.
+    """
+    table = [np.asarray(value, float) for value in values]
+    previous, power = table, 1
+    while len(table) > 1:
+        previous, factor = table, ratio**power
+        table = [(factor * fine - coarse) / (factor - 1) for coarse, fine in pairwise(table)]
+        power += 1
+    return table[0], np.abs(table[0] - previous[-1]) + 1e-9
 
 
 def _start(numbers: Mapping[str, Any]) -> Any:

@@ -55,7 +55,7 @@ chart = Argument(
     "chart", sp.Symbol("c", integer=True, positive=True), "c, in which chart noise is even"
 )
 diffusion_time = Argument(
-    "diffusion_time", sp.Symbol("s", positive=True), "s ≥ 0, the time ητ of a diffusion"
+    "diffusion_time", sp.Symbol("s", positive=True), "s ≥ 0, the time ητ/n of a diffusion"
 )
 entropies = Argument(
     "entropies", sp.IndexedBase("H", real=True), "H ≥ 0, of the reasonings of each answer", "vector"
@@ -65,6 +65,17 @@ gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "z₀, the ga
 gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "z*, the gap of the target")
 heterozygosity = Argument(
     "heterozygosity", sp.Symbol("h", positive=True), "h = 1 - Σp², of a model"
+)
+heterozygosities = Argument(
+    "heterozygosities",
+    sp.IndexedBase("h", shape=(t,), positive=True),
+    "h_t = E[1 - Σp²] before each generation",
+    "vector",
+)
+initial_weight = Argument(
+    "initial_weight",
+    sp.Symbol("w_0", positive=True),
+    "w₀ > 0, the weight of the initial data, in corpora",
 )
 inverse_temperature_other = Argument(
     "inverse_temperature_other",
@@ -109,6 +120,12 @@ num_alive = Argument(
     "m ≥ 1, outcomes that are still alive",
     "integer",
 )
+num_first = Argument(
+    "num_first",
+    sp.Symbol("c_1", integer=True, positive=True),
+    "c₁ ≥ 1, samples of the first outcome at the start",
+    "integer",
+)
 num_right = Argument(
     "num_right", sp.Symbol("k", nonnegative=True), "k ≥ 0, right samples at the start", "integer"
 )
@@ -116,6 +133,12 @@ num_runners_up = Argument(
     "num_runners_up",
     sp.Symbol("k_2", integer=True, positive=True),
     "k₂ ≥ 1, how many outcomes share the second largest logit",
+    "integer",
+)
+num_second = Argument(
+    "num_second",
+    sp.Symbol("c_2", integer=True, positive=True),
+    "c₂ ≥ 1, samples of the second outcome at the start",
     "integer",
 )
 num_steps = Argument("num_steps", m, "m ≥ 1, steps of a generation", "integer")
@@ -175,6 +198,12 @@ top_probability = Argument(
     "top_probability",
     sp.Symbol("C", positive=True),
     "C, the probability of the most probable outcome",
+)
+window = Argument(
+    "window",
+    sp.Symbol("w", integer=True, positive=True),
+    "w ≥ 1, how many corpora are kept",
+    "integer",
 )
 variance = Argument("variance", sp.Symbol("v", positive=True), "v, a variance of logits")
 

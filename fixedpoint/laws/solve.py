@@ -197,7 +197,7 @@ class Wandering(Solution):
         law: the label of the governing equation.
         initial: the model's logits at generation 0, shape (..., num_outcomes).
         step_size: η, the step of the logits.
-        num_samples: B, how many samples a step sees: the generation's, or a batch of them.
+        num_samples: n, how many samples a step sees: the generation's, or a batch of them.
     """
 
     step_size: Any
@@ -536,7 +536,7 @@ _REAL_DATA = (
 _CORPUS_ADVICE: dict[type, str] = {
     Mixed: _REAL_DATA,
     Pooled: _REAL_DATA,
-    Accumulated: "keeps all earlier data, which no registered law covers; call fixedpoint.run.",
+    Accumulated: "keeps all earlier data: see fixedpoint.laws.accumulation or call fixedpoint.run.",
     Curated: (
         "selects what is kept; call fixedpoint.run, or fixedpoint.laws.verifier.verifier for two "
         "answers."

@@ -351,6 +351,10 @@ class Pooled(Corpus):
         return self.corpus(self.pool(drawn), memory, key)
 
 
+def _count_or_none(name: str) -> Any:
+    return lambda value: None if value is None else checks.check_count(value, name)
+
+
 class Accumulated(Corpus):
     """Everything so far: the initial data and every generation's, each with the same weight.
 
@@ -361,12 +365,17 @@ class Accumulated(Corpus):
     Args:
         corpus: What each generation adds; `Exact()` by default.
         initial_weight: w > 0, the weight of the initial data relative to one generation's.
+        initial_samples: How many samples of the initial model the initial data are: the first
+            generation is trained on these alone. None takes the initial model itself.
+        window: How many generations are kept, the initial data (generation 0) among them; None
+            keeps all.
 
     Raises:
-        ValueError: If `initial_weight` is not positive.
+        ValueError: If `initial_weight` is not positive, or a number is not a positive integer.
 
     Validity:
-        Exact up to rounding; the memory is one distribution, however many generations there are.
+        Exact up to rounding. The memory is one distribution, however many generations there are;
+        with a window, one for each generation in it.
 
     Example:
         >>> import jax.numpy as jnp
@@ -386,26 +395,71 @@ class Accumulated(Corpus):
     initial_weight: Array = eqx.field(
         default=1.0, converter=number(checks.check_positive, "initial_weight")
     )
+    initial_samples: int | None = eqx.field(
+        default=None, static=True, converter=_count_or_none("initial_samples")
+    )
+    window: int | None = eqx.field(default=None, static=True, converter=_count_or_none("window"))
 
     @property
     def stochastic(self) -> bool:
-        """Whether what is added is sampled."""
-        return self.corpus.stochastic
+        """Whether what is added, or the initial data, are sampled."""
+        return self.initial_samples is not None or self.corpus.stochastic
 
     def initial(self, logits: Float[Array, "*batch outcomes"]) -> Any:
-        """The average so far, its weight, and the inner corpus's memory."""
+        """The average so far, its weight, and the inner corpus's memory.
+
+        With a window, those of each generation, the last one first. Initial data that are sampled
+        add whether they have been.
+        """
+        average = simplex.log_probabilities(logits)
         weight = jnp.asarray(self.initial_weight, logits.dtype)
-        return simplex.log_probabilities(logits), weight, self.corpus.initial(logits)
+        if self.window is not None:
+            empty = jnp.full((self.window - 1, *average.shape), -jnp.inf, average.dtype)
+            average = jnp.concatenate([average[None], empty])
+            weight = jnp.zeros(self.window, weight.dtype).at[0].set(weight)
+        memory = average, weight, self.corpus.initial(logits)
+        return memory if self.initial_samples is None else (jnp.asarray(False), memory)
 
     def __call__(
         self, drawn: Float[Array, "*batch outcomes"], memory: Any, key: Array | None
     ) -> tuple[Target, Any]:
         """The average, with this generation's data."""
+        if self.initial_samples is None:
+            return self._later(drawn, memory, key)
+        begun, memory = memory
+        key = needed(key, self)
+        target, memory = jax.lax.cond(
+            begun,
+            lambda: self._later(drawn, memory, branch(key, 0)),
+            lambda: self._first(self.initial_samples, memory, branch(key, 1)),
+        )
+        return target, (jnp.asarray(True), memory)
+
+    def _first(self, number: Any, memory: Any, key: Array) -> tuple[Target, Any]:
+        """The samples of the initial model alone."""
+        average, weight, inner = memory
+        real = average if self.window is None else average[0]
+        counted = logarithm(count_draws(key, real, number) / number)
+        average = counted if self.window is None else average.at[0].set(counted)
+        return Target(counted, jnp.asarray(number, real.dtype)), (average, weight, inner)
+
+    def _later(self, drawn: Array, memory: Any, key: Array | None) -> tuple[Target, Any]:
+        """What there is, and what the inner corpus adds."""
         average, weight, inner = memory
         target, inner = self.corpus(drawn, inner, key)
-        weight = weight + 1
-        average = mixture(average, simplex.log_probabilities(target.logits), 1 / weight)
-        return Target(average, weight * target.size), (average, weight, inner)
+        added = simplex.log_probabilities(target.logits)
+        if self.window is None:
+            whole = weight = weight + 1
+            average = mean = mixture(average, added, 1 / whole)
+        else:
+            average = jnp.concatenate([added[None], average[:-1]])
+            weight = jnp.concatenate([jnp.ones(1, weight.dtype), weight[:-1]])
+            mean, whole = added, weight[0]
+            for kept, its_weight in zip(average[1:], weight[1:], strict=True):
+                whole = whole + its_weight
+                mean = mixture(mean, kept, its_weight / whole)
+        size = jnp.asarray(whole * target.size, average.dtype)
+        return Target(mean, size), (average, weight, inner)
 
 
 def _check_weights(value: ArrayLike, name: str) -> None:

@@ -15,6 +15,7 @@ Four functions make the steps of most proofs from the answer that is to be prove
 answer cannot pass: `by_generations`, `at_rest`, `along_flow` and `as_limit`.
 """
 
+from .corpora import Accumulated as Accumulated
 from .corpora import Curated as Curated
 from .corpora import Exact as Exact
 from .corpora import Fresh as Fresh
@@ -27,6 +28,7 @@ from .distribution import centred_logits as centred_logits
 from .distribution import cross_entropy as cross_entropy
 from .distribution import entropy as entropy
 from .distribution import fisher_matrix as fisher_matrix
+from .distribution import gap_of as gap_of
 from .distribution import heterozygosity as heterozygosity
 from .distribution import kl_divergence as kl_divergence
 from .distribution import logits as logits
@@ -34,11 +36,13 @@ from .distribution import mixture as mixture
 from .distribution import model as model
 from .distribution import normalised as normalised
 from .distribution import num_surviving as num_surviving
+from .distribution import pair as pair
 from .distribution import shares as shares
 from .distribution import slope_of_loss as slope_of_loss
 from .distribution import softmax as softmax
 from .generation import Loop as Loop
 from .generation import all_counts as all_counts
+from .generation import at_generation as at_generation
 from .generation import chance as chance
 from .generation import given as given
 from .generation import mean as mean
@@ -57,6 +61,7 @@ from .proofs import by_generations as by_generations
 from .proofs import elementary as elementary
 from .proofs import follows_flow as follows_flow
 from .proofs import lumped as lumped
+from .proofs import rational as rational
 from .proofs import slope as slope
 from .proofs import unrolled as unrolled
 from .proofs import without_roots as without_roots

@@ -95,6 +95,32 @@ class Pooled(Part):
 
 
 @dataclass(frozen=True, repr=False)
+class Accumulated(Part):
+    """Everything so far: the initial data, with a weight, and what another corpus adds.
+
+    Its data are of several generations. Trained to the end, one generation of all of them is a step
+    on the probabilities: see `at_generation`.
+    """
+
+    corpus: Any = field(default_factory=Exact)
+    initial_weight: Any = 1
+    initial_samples: Any = None
+    window: Any = None
+
+    def words(self) -> str:
+        """Return what the part does, in words."""
+        kept = "all data so far" if self.window is None else f"the last {said(self.window)} corpora"
+        initial = f"the initial ones with the weight {said(self.initial_weight)}"
+        if self.initial_samples is not None:
+            initial += f", {said(self.initial_samples)} samples"
+        return f"{self.corpus.words()}; {kept}, {initial}"
+
+    def draws(self, drawn: Vector) -> Draws:
+        """Refuse: one generation alone has no data."""
+        raise ValueError("`corpus` remembers; `at_generation` has its loop from t to t + 1.")
+
+
+@dataclass(frozen=True, repr=False)
 class Curated(Part):
     """Another corpus, drawn from what survives: drawn · w, normalised."""
 

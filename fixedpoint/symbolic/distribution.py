@@ -118,3 +118,14 @@ def centred_logits(p: Vector) -> list[Any]:
     """
     logarithms = [sp.expand_log(sp.log(x), force=True) for x in p]
     return [sp.expand(value - sum(logarithms) / len(p)) for value in logarithms]
+
+
+def pair(gap: Any) -> list[Any]:
+    """The model of two outcomes whose logits differ by a gap θ₁ − θ₂."""
+    return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]
+
+
+def gap_of(p: Vector) -> Any:
+    """The gap θ₁ − θ₂ of two outcomes."""
+    first, second = centred_logits(p)
+    return sp.expand(first - second)

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import sympy as sp
 
-from fixedpoint.symbolic.corpora import Exact
+from fixedpoint.symbolic.corpora import Accumulated, Exact, Fresh
 from fixedpoint.symbolic.distribution import Quantity, Vector
-from fixedpoint.symbolic.learners import Refit
+from fixedpoint.symbolic.learners import MixtureStep, Refit
 from fixedpoint.symbolic.parts import Part
 from fixedpoint.symbolic.samplers import Temperature
 
@@ -65,6 +65,38 @@ def given(part: Any, values: Mapping[Any, Any]) -> Any:
     if isinstance(part, (tuple, list)):
         return type(part)(given(one, values) for one in part)
     return part
+
+
+def at_generation(loop: Loop, generation: Any) -> Loop:
+    """What a loop that keeps all data and trains to the end does from generation t to t + 1.
+
+    The model is the average of the data; the new ones are one more of them.
+
+    Args:
+        loop: a loop with an `Accumulated` corpus and a `Refit`.
+        generation: t; where the initial data are sampled, 0 is those samples alone.
+
+    Returns:
+        A loop without memory: the inner corpus, and a step on the probabilities.
+
+    Example:
+        >>> from fixedpoint.symbolic import Accumulated, Fresh
+        >>> at_generation(Loop(corpus=Accumulated(Fresh(4))), 2).learner
+        MixtureStep(1/4)
+    """
+    corpus = loop.corpus
+    if not isinstance(corpus, Accumulated) or loop.learner != Refit() or corpus.window is not None:
+        raise ValueError(
+            f"`loop` must have an Accumulated corpus without a window, and a Refit; got {loop}."
+        )
+    if corpus.initial_samples is None:
+        weight = corpus.initial_weight + generation
+    elif generation == 0:
+        return Loop(corpus=Fresh(corpus.initial_samples))
+    else:
+        weight = corpus.initial_weight + generation - 1
+    step = MixtureStep(1 / sp.sympify(weight + 1))
+    return replace(loop, corpus=corpus.corpus, learner=step)
 
 
 def next_model(loop: Loop, p: Vector) -> Vector:

@@ -296,6 +296,17 @@ def elementary(expression: Any) -> Any:
     return sp.simplify(sp.expand_log(sp.powsimp(sp.expand(split)), force=True))
 
 
+def rational(expression: Any) -> Any:
+    """Bring what is rational in its symbols and powers to one numerator, expanded.
+
+    A number at one point tells at once what does not vanish.
+    """
+    value = _at_a_point(sp.sympify(expression))
+    if value is not None and abs(value) > 1e-20:
+        return sp.Float(str(value))
+    return sp.expand(sp.numer(sp.together(expression)))
+
+
 def _is_zero_fraction(expression: Any) -> bool:
     """Whether it vanishes as a fraction of its powers, exponentials and logarithms."""
 

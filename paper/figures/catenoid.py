@@ -166,7 +166,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
     middle.axhline(0, color="0.8", linewidth=0.6)
     middle.plot(data["time"], data["path"][:, 2], color=SURFACE, linewidth=0.8)
     middle.plot(data["time"], data["gap"], color=MODEL, linewidth=0.8)
-    middle.set_xlabel(r"$s=\eta^2 n$")
+    middle.set_xlabel(r"$s=\eta^2 t$")
     middle.set_ylabel("height, logit gap $z$")
 
     right.plot(data["mean time"], data["law"], color=press.NEUTRAL, linewidth=1)
@@ -181,7 +181,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             linewidth=0.7,
             label=name,
         )
-    right.set_xlabel(r"$s=\eta^2 n$")
+    right.set_xlabel(r"$s=\eta^2 t$")
     right.set_ylabel("mean of $1/(pq)+z^2$")
     right.legend(loc="upper left", handletextpad=0.3)
     return figure

@@ -10,6 +10,8 @@ from fixedpoint.laws.equation import equations
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
 LONG = {
     "proved": [
+        "accumulation.head_start",
+        "accumulation.monopoly",
         "families.cone_two_contexts",
         "families.poisson",
         "flow.finite_training",
@@ -29,10 +31,7 @@ LONG = {
         "resampling.survivors",
         "resampling.survivors_power_law",
         "resampling.truncation",
-        "survival.stationary",
-        "survival.stationary_mixture",
         "survival.transience",
-        "survival.transience_every_step",
         "tempering.composition",
         "tempering.refit",
         "traces.bias",

@@ -34,8 +34,20 @@ each_label_in_time = pytest.mark.parametrize(
 )
 
 # Arguments that a solution takes as they are, never traced.
-WHOLE = ("chart", "kept", "natural", "num_terms", "num_top", "order", "subset", "target")
+WHOLE = (
+    "chart",
+    "kept",
+    "natural",
+    "num_first",
+    "num_second",
+    "num_terms",
+    "num_top",
+    "order",
+    "subset",
+    "target",
+)
 WHOLE_IN = {
+    "accumulation.product": ("generation",),
     "online.online_two_outcomes": ("temperature",),
     "resampling.fixation_time": ("num_samples",),
     # JAX has the slope of the incomplete beta function in its last argument only.
@@ -321,7 +333,9 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "gap_initial": REAL,
     "gap_target": REAL,
     "generation": (-1, NAN),
+    "heterozygosities": FRACTION,
     "heterozygosity": FRACTION,
+    "initial_weight": POSITIVE,
     "inverse_temperature": FROM_ZERO,
     "inverse_temperature_other": FROM_ZERO,
     "kept": COUNT,
@@ -338,12 +352,14 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "natural": (-1, 2, 0.5),
     "noise_ratio": POSITIVE,
     "num_alive": (1, 2.5),
+    "num_first": (0, 13, 2.5),
     "num_modes": (0, 1.5),
     "num_outcomes": (0, -2, 2.5),
     "num_real": FROM_ZERO,
     "num_right": FROM_ZERO,
     "num_runners_up": (-1, 1.5),
     "num_samples": COUNT,
+    "num_second": (0, 13, 2.5),
     "num_steps": COUNT,
     "num_terms": COUNT,
     "num_top": COUNT,
@@ -365,8 +381,12 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "top_probability": (0.0, 1.5),
     "variance": POSITIVE,
     "weight_decay": FROM_ZERO,
+    "window": (0, 2.5),
 }
 OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
+    "accumulation.escape": {"temperature": (0.0,)},
+    "accumulation.hot": {"generation": (0,), "temperature": (0.0,)},
+    "accumulation.leaders": {"generation": (0,), "temperature": (2.0,)},
     "flow.finite_training": {"num_modes": (10**6,)},
     "online.collapse_tail": {"num_modes": (10**6,)},
     "online.losers_equalise": {"num_modes": (10**6,)},

@@ -149,6 +149,43 @@ def test_accumulated_data_are_the_running_average():
         model = total / total.sum()
 
 
+def test_a_window_keeps_the_last_corpora_alone():
+    temperature, weight = 0.6, 2.5
+    corpus = fp.Accumulated(initial_weight=weight, window=3)
+    loop = fp.Loop(sampler=fp.Temperature(temperature), corpus=corpus)
+    models = fp.run(loop, jnp.log(P0), 6, observe=probabilities).value
+    corpora, weights = [np.asarray(P0)], [weight]
+    for n in range(6):
+        drawn = np.asarray(models[n]) ** (1 / temperature)
+        corpora, weights = [drawn / drawn.sum(), *corpora], [1.0, *weights]
+        mean = np.average(corpora[:3], axis=0, weights=weights[:3])
+        np.testing.assert_allclose(models[n + 1], mean, rtol=1e-13)
+    one = fp.Loop(fp.Temperature(temperature), fp.Accumulated(window=1))
+    alone = fp.run(one, jnp.log(P0), 3, observe=probabilities).value
+    refits = fp.run(fp.Loop(fp.Temperature(temperature)), jnp.log(P0), 3, observe=probabilities)
+    np.testing.assert_allclose(alone, refits.value, rtol=1e-13)
+
+
+@pytest.mark.parametrize("window", [None, 4])
+def test_sampled_initial_data_are_the_first_generation(key, window):
+    corpus = fp.Accumulated(fp.Fresh(3), initial_weight=2.0, initial_samples=6, window=window)
+    runs = fp.run(
+        fp.Loop(corpus=corpus), jnp.log(P0), 3, key=key, num_replicates=200, observe=probabilities
+    ).value
+    for n, size in ((1, 6), (2, 9), (3, 12)):
+        counts = size * np.asarray(runs[n])
+        np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
+    # What has been drawn stays: each generation adds 3 samples.
+    added = 9 * np.asarray(runs[2]) - 6 * np.asarray(runs[1])
+    assert added.min() > -1e-9
+    assert np.ptp(added.sum(-1)) < 1e-9
+    lost = np.asarray(runs[1]) == 0
+    assert lost.any()
+    assert np.all(np.asarray(runs[2])[lost] == 0)
+    assert corpus.stochastic
+    assert fp.Accumulated(initial_samples=2).stochastic
+
+
 def test_curated_logits_follow_their_closed_form():
     """θ_n = β^n θ_0 + ω (β^n - 1)/(β - 1)."""
     temperature, weights = 0.8, jnp.array([1.0, 4.0, 2.0, 0.5])

@@ -1,6 +1,7 @@
 """Survival: which outcomes of single traces stay alive, and for how long.
 
-Proofs in SymPy.
+The loop is that of `traces`: n samples and one gradient step of size η a generation. Proofs take
+means over one generation, for every n unless a step names some.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from fixedpoint.laws.equation import (
     claim,
     total,
 )
-from fixedpoint.laws.notation import B, K, T, eta, t, theta
+from fixedpoint.laws.notation import K, T, eta, n, t, theta
 from fixedpoint.symbolic import (
     Fresh,
     GradientSteps,
@@ -30,19 +31,20 @@ from fixedpoint.symbolic import (
     Refit,
     Temperature,
     Vector,
+    rational,
     shares,
     written_out,
 )
 
-z = sp.Symbol("z", positive=True)
+i, z = OUTCOME, notation.gap.symbol
 j: Any = sp.Symbol("j", integer=True, positive=True)
-i = OUTCOME
 
-TRACES = Loop(corpus=Fresh(B), learner=GradientSteps(eta))
-"""One gradient step a generation on B own samples, at T = 1."""
+TRACES = Loop(corpus=Fresh(n), learner=GradientSteps(eta))
+"""One gradient step a generation on n own samples, at T = 1."""
 TEMPERED = replace(TRACES, sampler=Temperature(T))
 """The same at another temperature."""
-DERIVED = "derived here"
+SINGLE = replace(TRACES, corpus=Fresh(1))
+"""On one sample a generation, at T = 1."""
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 
@@ -59,25 +61,21 @@ def over_draws(loop: Loop, p: Vector, quantity: Callable[[Vector], Any]) -> Any:
 
 
 @lru_cache
-def spread(loop: Loop, num_outcomes: int) -> Any:
+def spread(num_outcomes: int) -> Any:
     """The matrix of the mean products of two logits' steps, in units of η², at `shares(K)`."""
-    places = range(num_outcomes)
     p = shares(num_outcomes)
-    return sp.ImmutableMatrix(
-        [[over_draws(loop, p, lambda g, a=a, b=b: g[a] * g[b]) for b in places] for a in places]
-    )
-
-
-def rational(expression: Any) -> Any:
-    """The numerator of a rational function, expanded: 0 if and only if the function is."""
-    return sp.expand(sp.numer(sp.together(expression)))
+    rows = [
+        [over_draws(TRACES, p, lambda g, a=a, b=b: g[a] * g[b]) for b in range(a + 1)]
+        for a in range(num_outcomes)
+    ]
+    return sp.ImmutableMatrix(num_outcomes, num_outcomes, lambda a, b: rows[max(a, b)][min(a, b)])
 
 
 # --- Three outcomes and more: only two stay alive -------------------------------------------------
 
 mask: Any = notation.subset.symbol
 alpha = notation.exponent.symbol
-Z, Q = sp.symbols("Z Q", positive=True)
+Z, Q, LAST = sp.symbols("Z Q p_K", positive=True)
 
 
 def transience_rhs(last: Any = None) -> Any:
@@ -91,29 +89,38 @@ def transience_rhs(last: Any = None) -> Any:
 
 @lru_cache
 def curved(marks: tuple[int, ...]) -> tuple[Any, Any, Any]:
-    """B/2 times the mean second derivative of Y^{−α} along the noise; Y; the first derivative."""
-    p, x = shares(len(marks)), symbolic.model(len(marks))
+    """n/2 times the mean second derivative of Y^{−α} along the noise; Y; the mean step.
+
+    At the model w/Z with w = e^θ in symbols of their own.
+    """
+    size = len(marks)
+    p, x = shares(size), symbolic.model(size)
     Y: Any = sum(mark * sp.exp(-value) for mark, value in zip(marks, x, strict=True))
-    here = dict(zip(x, symbolic.logits([Z * share for share in p]), strict=True))
+    here = dict(zip(x, map(sp.log, weights(size)), strict=True))
     curvature = sp.hessian(Y**-alpha, x).subs(here, simultaneous=True)
-    noise = spread(TRACES, len(p))
-    second = sum(one * other for one, other in zip(curvature, noise, strict=True)) * B / 2
-    still = [over_draws(TRACES, p, lambda g, a=a: g[a]) for a in range(len(p))]
+    second = sum(one * other for one, other in zip(curvature, spread(size), strict=True)) * n / 2
+    still = [over_draws(TRACES, p, lambda g, a=a: g[a]) for a in range(size)]
     return second, Y.subs(here, simultaneous=True), still
 
 
+def weights(num_outcomes: int) -> list[Any]:
+    """e^θ = Z p of each outcome, with the last probability as a symbol of its own."""
+    return [Z * share for share in (*shares(num_outcomes)[:-1], LAST)]
+
+
 @claim(
-    "For any three outcomes the sum Y of 1/e^θ, as Y^(−α) with 0 < α ≤ 1, falls on "
+    "For any three outcomes the sum Y of e^(−θ), as Y^(−α) with 0 < α ≤ 1, falls on "
     "average from every state: in the limit of small steps the third largest logit goes "
     "to −∞, and only two outcomes stay alive at a time.",
     transience_rhs(),
-    lhs=r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[Y'^{-\alpha}-Y^{-\alpha}]}",
+    lhs=r"{\lim_{\eta\to0}(n/\eta^2)\,\mathbb{E}[Y'^{-\alpha}-Y^{-\alpha}]}",
     of=(
         notation.logits,
         notation.subset,
         notation.exponent,
     ),
     loop=TRACES,
+    given={"num_samples": n, "step_size": eta},
     assumes="The limit of small steps. The subset is marked by 1, the rest by 0.",
     near_misses={
         "the subset's probability left out": transience_rhs(lambda size, alive: size),
@@ -138,18 +145,21 @@ def transience(answer: Any) -> list[Step]:
     for marks in ((1, 1), (1, 1, 1), (1, 0, 1, 1)):
         second, Y, first = curved(marks)
         marked = {mask[place + 1]: mark for place, mark in enumerate(marks)}
-        w = [Z * share for share in shares(len(marks))]  # e^θ
-        left = (written_out(answer, w).subs(marked) - second).subs(Y, Q)
-        claimed.append(sp.expand(left * Q ** (alpha + 2)).subs(Q, Y))
+        w = weights(len(marks))
+        claim_here = written_out(answer, w).subs(marked).subs(sum(w), Z)
+        left = (claim_here - second).subs(Y, Q)
+        # Without its denominators it is a polynomial.
+        left = sp.expand(left * Q ** (alpha + 2)).subs(Q, Y) * sp.prod(w) * w[-1]
+        claimed.append(sp.expand(left).subs(LAST, shares(len(marks))[-1]))
         still += first
     m, u, v = sp.symbols("m u v", positive=True)
     bracket = (alpha + 1) * (1 - u) - (m - v)
     sizes = {"K": (2, 3, 4), "m": (2, 3)}
     return [
         Step(
-            "the mean change of Y^{−α} is η²/B times the claimed, by its second derivatives",
+            "the mean change of Y^{−α} is η²/n times the claimed, by its second derivatives",
             claimed,
-            reduce=rational,
+            reduce=sp.expand,
             sizes=sizes,
         ),
         Step("… its first ones add nothing: no logit moves on average", still, sizes=sizes),
@@ -165,135 +175,135 @@ size_alive = notation.num_alive.symbol
 
 
 def remainder_share(spread: Any) -> Any:
-    """g(r) = (e^{−r} − 1 + r)/r²: what a third order of at most r times the second can leave."""
+    """g(r) = (e^{−r} − 1 + r)/r²: what third derivatives can leave of the second, at least."""
     return (sp.exp(-spread) - 1 + spread) / spread**2
 
 
-def growth_ratio(size: Any) -> Any:
-    """κ: the mean growth of log Y is at least this multiple of its mean square."""
-    square = (sp.exp(eta) - 1) ** 2 + size * eta**2 * sp.exp(eta)
-    return (size - 2) * eta**2 * remainder_share(2 * eta) / (B * square)
+def growth_ratio(variance: Any) -> Any:
+    """κ: the mean growth of log Y over a bound of its mean square, at a mean variance."""
+    share = remainder_share(2 * eta)
+    return variance * share / (1 + eta * share * sp.sqrt(variance)) ** 2
 
 
-def supermartingale_exponent(size: Any) -> Any:
+def supermartingale_exponent(ratio: Any) -> Any:
     """The α with α e^{αη} = 2κ."""
-    return sp.LambertW(2 * eta * growth_ratio(size)) / eta
+    return sp.LambertW(2 * eta * ratio) / eta
 
 
 @claim(
-    "For every step size and batch, Y^(−α) of three outcomes or more falls on average from "
-    "every state if α is small enough: only two outcomes stay alive at a time.",
-    supermartingale_exponent(size_alive),
+    "For every step size and every number of samples, Y^(−α) of three outcomes or more falls on "
+    "average from every state if α is small enough: only two outcomes stay alive at a time. The "
+    "power is the sharp one, m − 2, for small steps.",
+    supermartingale_exponent(growth_ratio(size_alive - 2)),
     lhs=r"{\inf_\theta\,\max\{\alpha:\mathbb{E}[Y'^{-\alpha}]\le Y^{-\alpha}\}}",
     kind="bound",
     of=(
         notation.step_size(0.01, 20),
-        notation.num_samples.written(B)(1, 50),
         notation.num_alive(3, 1000),
     ),
     loop=TRACES,
-    assumes="Y = Σ e^{−θ} over m ≥ 3 of the outcomes; every η > 0 and B ≥ 1.",
+    given={"num_samples": n},
+    assumes="Y = Σ e^{−θ} over m ≥ 3 of the outcomes; every η > 0 and n ≥ 1.",
     relation=">=",
     near_misses={
         "the exponent of small steps": size_alive - 2,
-        "… continued by the third order alone": 2
+        "… continued by the third derivative alone": 2
         * (size_alive - 2)
         * (eta - 1 + sp.exp(-eta))
         / eta**2,
-        "two outcomes as well": supermartingale_exponent(size_alive + 1),
+        "two outcomes as well": supermartingale_exponent(growth_ratio(size_alive - 1)),
     },
+    # What is below it is a bound as well: of smaller answers an experiment rejects those alone that
+    # are smaller for small steps, where the bound is attained.
     edges=[
-        at(1e-4, 1, 3),
-        at(1.0, 1, 2, gives=0.0),
-        at(1.0, 3, 50_000),
+        at(1e-4, 3),
+        at(1.0, 2, gives=0.0),
+        at(1.0, 50_000),
     ],
 )
 def transience_every_step(answer: Any) -> list[Step]:
-    """E[D] from below and E[D²] from above, D the growth of log Y in one generation."""
-    u, r, d, c, v = sp.symbols("u r d c v", positive=True)
-    m = size_alive
-    # The mean growth of log Y is at least c times this, c = 1/(ZY), and its mean square at most c
-    # times that.
-    growth = (m - 2) * eta**2 / B * remainder_share(2 * eta)
-    square = (sp.exp(eta) - 1) ** 2 + m * eta**2 * sp.exp(eta)
-    varied = []
+    """E[X] and E[X²] of a number X that D, the growth of log Y in one generation, never is below.
+
+    With a_i = e^{−θ_i}/Y, c = 1/(ZY) and v = θ − θ', X is L + g(2η) V: the mean of v under a, and
+    a part of its variance.
+    """
+    u, r, d, b = sp.symbols("u r d b", positive=True)
+    means, variances, squares = [], [], []
     for size, chosen in ((2, 2), (3, 3), (4, 3)):
         p = shares(size)
         rare = 1 / sum(1 / x for x in p[:chosen])
-        share, noise = [rare / x for x in p[:chosen]], spread(TRACES, size)
+        share, noise = [rare / x for x in p[:chosen]], spread(size)
         places = range(chosen)
         second = sum(share[a] * noise[a, a] for a in places)
         first = sum(share[a] * share[b] * noise[a, b] for a in places for b in places)
-        alive = sum(p[:chosen])
-        varied.append(second - first - rare / B * (chosen - alive - 1 + chosen**2 * rare))
-    p = shares(3)
-    rare = 1 / sum(1 / x for x in p)
-    share = [rare / x for x in p]
-    split = []
-    for drawn in range(3):
-        data = [sp.Integer(drawn == place) for place in range(3)]
-        moved = TRACES.learner.velocity(p, data)
-        after = sum(a * sp.exp(-eta * g) for a, g in zip(share, moved, strict=True))
-        raised = sum(a * sp.exp(eta * x) for a, x in zip(share, p, strict=True))
-        fallen = share[drawn] * sp.exp(eta * p[drawn]) / raised
-        split.append(after - raised * (1 - fallen * (1 - sp.exp(-eta))))
+        still = [over_draws(TRACES, p, lambda g, a=a: g[a]) for a in places]
+        means.append(sum(a * g for a, g in zip(share, still, strict=True)))
+        squares.append(n * first - rare * (1 - chosen**2 * rare))
+        claimed = rare * (chosen - sum(p[:chosen]) - 1 + chosen**2 * rare)
+        variances.append(n * (second - first) - claimed)
     x, w = sp.symbols("x1:4", real=True), sp.symbols("w1:4", positive=True)
-    lse = sp.log(sum(a * sp.exp(u * b) for a, b in zip(w, x, strict=True)))
-    tilted = symbolic.normalised([a * sp.exp(u * b) for a, b in zip(w, x, strict=True)])
-    middle = sum(a * b for a, b in zip(tilted, x, strict=True))
-    cumulants = [
-        sp.diff(lse, u, order)
-        - sum(a * (b - middle) ** order for a, b in zip(tilted, x, strict=True))
-        for order in (2, 3)
-    ]
+    lse = sp.log(sum(a * sp.exp(u * value) for a, value in zip(w, x, strict=True)))
+    tilted = symbolic.normalised([a * sp.exp(u * value) for a, value in zip(w, x, strict=True)])
+
+    def moment(power: int) -> Any:
+        middle = sum(a * value for a, value in zip(tilted, x, strict=True))
+        return sum(a * (value - middle) ** power for a, value in zip(tilted, x, strict=True))
+
+    low, high = sp.symbols("l h", real=True)
+    weighed = [a / sum(w) for a in w]
+    middle = sum(a * value for a, value in zip(weighed, x, strict=True))
+    inside = sum(a * (high - y) * (y - low) for a, y in zip(weighed, x, strict=True))
+    variance = sum(a * (y - middle) ** 2 for a, y in zip(weighed, x, strict=True))
+    part = remainder_share(2 * eta)
+    bound = b * part / (1 + eta * part * sp.sqrt(b)) ** 2
+    sizes = {"K": (2, 3, 4), "m": (2, 3)}
     return [
         Step(
-            "so E[e^{−αD}] ≤ 1 − α E[D²] (κ − α e^{αη}/2), since |D| ≤ η, κ the mean growth over "
-            "the mean square; the bracket is 0 at the α claimed, since W e^W is the argument of W",
-            growth / square - answer * sp.exp(answer * eta) / 2,
+            "E[X] = g(2η) (η²/n) c b and E[X²] ≤ (η²/n) c (1 + ηg√b)², b ≥ m − 2. So E[e^{−αD}] ≤ "
+            "E[e^{−αX}] ≤ 1 − α E[X²] (κ − α e^{αη}/2), κ their ratio at b = m − 2; the bracket is "
+            "0 at the α claimed, since W e^W is the argument of W",
+            bound.subs(b, size_alive - 2) - answer * sp.exp(answer * eta) / 2,
             reduce=without_lambert,
         ),
+        Step("the mean of v under a is 0 on average: E[L] = 0", means, sizes=sizes),
         Step(
-            "with a_i = e^{−θ_i}/Y and c = 1/(ZY) the mean variance of a step under a is "
-            "(η²/B) c [(m − p_A) − 1 + m²c]",
-            varied,
+            "… and E[L²] = (η²/n) c (1 − m²c) ≤ (η²/n) c",
+            squares,
             reduce=rational,
-            sizes={"K": (2, 3, 4), "m": (2, 3)},
+            sizes=sizes,
         ),
         Step(
-            "[…] = (m − 2) + (1 − p_A) + m²c ≥ m − 2",
-            ((m - v) - 1 + m**2 * c) - ((m - 2) + (1 - v) + m**2 * c),
-            reduce=sp.expand,
+            "the mean of V is (η²/n) c b, b = (m − p_A) − 1 + m²c ≥ m − 2",
+            variances,
+            reduce=rational,
+            sizes=sizes,
+        ),
+        Step(
+            "V ≤ η², a quarter of the square of the range 2η of v: for every l and h it is "
+            "(h − L)(L − l) − Σ a (h − v)(v − l). So E[V²] ≤ η² E[V], and the root of E[X²] is at "
+            "most the sum of those of E[L²] and of g² E[V²]",
+            variance - (high - middle) * (middle - low) + inside,
+            reduce=rational,
+            sizes={"K": 3},
+        ),
+        Step(
+            "the ratio of the two bounds grows with b",
+            sp.diff(bound, b) - part / (1 + eta * part * sp.sqrt(b)) ** 3,
         ),
         Step(
             "along the step, log Y has the variance as its second derivative and the third "
             "central moment, at most 2η times the variance, as its third",
-            cumulants,
+            [sp.diff(lse, u, order) - moment(order) for order in (2, 3)],
             reduce=rational,
             sizes={"K": 3},
         ),
         Step(
-            "so E[D] ≥ g(2η) times the mean variance: ∫₀¹ (1 − u) e^{−ru} du = g(r)",
+            "so D ≥ X: ∫₀¹ (1 − u) e^{−ru} du = g(r)",
             sp.integrate((1 - u) * sp.exp(-r * u), (u, 0, 1)) - remainder_share(r),
             reduce=rational,
         ),
         Step(
-            "Y'/Y = Σ a e^{ηp} · (1 − w_k (1 − e^{−η})) if k is drawn, w = a e^{ηp}/Σ a e^{ηp}: D "
-            "is a rise of at most Σ a (e^{ηp} − 1) less a fall of at most η w_k",
-            split,
-            reduce=rational,
-            sizes={"K": 3},
-        ),
-        Step(
-            "e^{ηp} − 1 ≤ p (e^η − 1) on [0, 1], being convex and equal at both ends, and Σ_A a p "
-            "= mc ≤ √c: the rise squared is at most c (e^η − 1)², the fall's mean square at most "
-            "m η² e^η c",
-            [(sp.exp(eta * v) - 1 - v * (sp.exp(eta) - 1)).subs(v, end) for end in (0, 1)]
-            + [a * x - rare for a, x in zip(share, p, strict=True)],
-            reduce=rational,
-        ),
-        Step(
-            "e^{−x} = 1 − x + x² ∫₀¹ (1 − u) e^{−ux} du ≤ 1 − x + x² e^{|x|}/2",
+            "e^{−x} = 1 − x + x² ∫₀¹ (1 − u) e^{−ux} du ≤ 1 − x + x² e^{αη}/2 for x = αX ≥ −αη",
             sp.exp(-d) - 1 + d - d**2 * sp.integrate((1 - u) * sp.exp(-d * u), (u, 0, 1)),
             reduce=rational,
         ),
@@ -325,12 +335,14 @@ def without_lambert(expression: Any) -> Any:
         notation.generation(100, 10**9),
     ),
     loop=replace(TEMPERED, corpus=Fresh(1)),
+    given={"temperature": T},
     assumes="T < 1, late: Kηt large against e^θ and against log t.",
     near_misses={
         "each of the others instead of all": 1 / (K * eta * t),
         "without the number of outcomes": 1 / (eta * t),
         "exponential": sp.exp(-eta * t / K),
     },
+    # No experiment can tell t from t + 1 where the error of the law is of the order log t.
     edges=[
         at(50_000, 0.1, 10**6),
     ],
@@ -408,7 +420,7 @@ def wkb_exponent(gap: Any, temperature: Any) -> Any:
 
 @lru_cache
 def wkb_prefactor(gap: Any, temperature: Any, num_samples: Any, divided: bool) -> Any:
-    """A(z) = (1/z) exp ∫₀^z (W'' (Var ξ + B E[ξ]²)/E[ξ] + 1/y) dy, ξ = q or −p, tilted law."""
+    """A(z) = (1/z) exp ∫₀^z (W'' (Var ξ + n E[ξ]²)/E[ξ] + 1/y) dy, ξ = q or −p, tilted law."""
 
     def slope(y: Any) -> Any:
         m = tilt_root(y, temperature, ROOT_DIGITS)
@@ -427,38 +439,38 @@ def wkb_prefactor(gap: Any, temperature: Any, num_samples: Any, divided: bool) -
 
 y = sp.Symbol("y", positive=True)
 W = implemented_function("W", wkb_exponent)
-A = implemented_function("A", lambda z, T, B: wkb_prefactor(z, T, B, False))
-A_divided = implemented_function("A_B", lambda z, T, B: wkb_prefactor(z, T, B, True))
+A = implemented_function("A", lambda z, T, n: wkb_prefactor(z, T, n, False))
+A_divided = implemented_function("A_n", lambda z, T, n: wkb_prefactor(z, T, n, True))
 
 
 def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
-    """A √(2W/β) Φ(−√(2BW/η)), β = 1/T − 1."""
+    """A √(2W/β) Φ(−√(2nW/η)), β = 1/T − 1."""
     exponent = W(z, T) if exponent is None else exponent
-    prefactor = A(z, T, B) if prefactor is None else prefactor
-    tail = sp.erfc(sp.sqrt(B * exponent / eta)) / 2
+    prefactor = A(z, T, n) if prefactor is None else prefactor
+    tail = sp.erfc(sp.sqrt(n * exponent / eta)) / 2
     return prefactor * sp.sqrt(2 * exponent / (1 / T - 1)) * tail
 
 
 @claim(
     "Below temperature 1 the initial mode of two outcomes loses with a probability that "
-    "is exponentially small in B/η, with a rate that a diffusion gets wrong.",
+    "is exponentially small in n/η, with a rate that a diffusion gets wrong.",
     winner_rhs(),
     lhs=r"{\mathbb{P}(\text{the initial mode loses})}",
     kind="asymptotic",
     of=(
-        notation.gap.written(z),
+        notation.gap,
         notation.temperature,
         notation.step_size,
-        notation.num_samples.written(B),
+        notation.num_samples,
     ),
     loop=TEMPERED,
     assumes="T < 1 fixed, K = 2, η → 0 (relative error of order η), uniformly in z > 0. "
-    "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' (Var ξ + B E[ξ]²)/E[ξ], A ~ 1/z at "
+    "W = ½∫m with p_T + q_T e^m = e^{mq}; A'/A = W'' (Var ξ + n E[ξ]²)/E[ξ], A ~ 1/z at "
     "the tie.",
     accuracy=2e-6,
     near_misses={
         "a diffusion with the drift and noise at the tie": sp.erfc(
-            z * sp.sqrt(B * (1 / T - 1) / (2 * eta))
+            z * sp.sqrt(n * (1 / T - 1) / (2 * eta))
         )
         / 2,
         "a diffusion's exponent": winner_rhs(
@@ -467,9 +479,9 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
                 (y, 0, z),
             )
         ),
-        "without the prefactor": sp.erfc(sp.sqrt(B * W(z, T) / eta)) / 2,
-        "a batch is a smaller step": winner_rhs().subs(B, 1).subs(eta, eta / B),
-        "the prefactor's growth divided by B": winner_rhs(prefactor=A_divided(z, T, B)),
+        "without the prefactor": sp.erfc(sp.sqrt(n * W(z, T) / eta)) / 2,
+        "more samples are a smaller step": winner_rhs().subs(n, 1).subs(eta, eta / n),
+        "the prefactor's growth divided by n": winner_rhs(prefactor=A_divided(z, T, n)),
     },
     edges=tuple(
         Edge(
@@ -491,30 +503,30 @@ def winner_rhs(exponent: Any = None, prefactor: Any = None) -> Any:
 )
 def winner(answer: Any) -> list[Step]:
     """Orders η⁰ and η¹ of the functional equation, and its solution near the tie."""
-    beta, far = 1 / T - 1, sp.Symbol("s", positive=True)
-    width, height = sp.symbols("W A", positive=True)
-    answer = sp.sympify(answer)
-    plain = answer.subs({W(z, T): width, A(z, T, B): height})
-    # Φ(−√(2s)) √(4πs) e^s → 1, s = BW/η.
+    beta = 1 / T - 1
+    z, far, width, height = sp.symbols("z s W A", positive=True)
+    answer = sp.sympify(answer).subs(notation.gap.symbol, z)
+    plain = answer.subs({W(z, T): width, A(z, T, n): height})
+    # Φ(−√(2s)) √(4πs) e^s → 1, s = nW/η.
     wave = height * sp.exp(-far) * sp.sqrt(width / (beta * far)) / sp.sqrt(2 * sp.pi)
-    tied = answer.subs({A(z, T, B): 1 / z, W(z, T): beta * z**2 / 2})
-    tie = sp.erfc(z * sp.sqrt(B * beta / (2 * eta))) / 2
-    ratio = plain.subs(eta, B * width / far) / wave
+    tied = answer.subs({A(z, T, n): 1 / z, W(z, T): beta * z**2 / 2})
+    tie = sp.erfc(z * sp.sqrt(n * beta / (2 * eta))) / 2
+    ratio = plain.subs(eta, n * width / far) / wave
     return [
         Step(
-            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(Bβ/η)) …",
+            "near the tie, where W = βz²/2 and A = 1/z, it is Φ(−z√(nβ/η)) …",
             tied - tie,
             reduce=sp.expand,
         ),
         Step(
-            "… which solves (βz/2) h' + (η/2B) h'' = 0 and is 1/2 at the tie",
+            "… which solves (βz/2) h' + (η/2n) h'' = 0 and is 1/2 at the tie",
             [
-                beta * z / 2 * sp.diff(tie, z) + eta / (2 * B) * sp.diff(tie, z, 2),
+                beta * z / 2 * sp.diff(tie, z) + eta / (2 * n) * sp.diff(tie, z, 2),
                 tie.subs(z, 0) - sp.Rational(1, 2),
             ],
         ),
         Step(
-            "far from it, it is A e^{−BW/η} √(η/(2πBβ))",
+            "far from it, it is A e^{−nW/η} √(η/(2πnβ))",
             ratio,
             reduce=lambda found: sp.limit(sp.simplify(found), far, sp.oo) - 1,
         ),
@@ -524,7 +536,7 @@ def winner(answer: Any) -> list[Step]:
 
 @lru_cache
 def carried() -> list[Step]:
-    """A e^{−BW/η} solves the functional equation of the loop to the orders η⁰ and η¹."""
+    """A e^{−nW/η} solves the functional equation of the loop to the orders η⁰ and η¹."""
     q, m, m1, a, Q = sp.symbols("q m m_1 a Q", real=True)
     # The gap moves by 2η(q − share of the other): the loop's own step from [1 − q, q].
     drawn = Loop(corpus=Fresh(1))
@@ -534,7 +546,7 @@ def carried() -> list[Step]:
     for size in (1, 2, 3):
 
         def shifted(data: Vector, size: int = size) -> Any:
-            # h = A e^{−BW/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηx, to the order η.
+            # h = A e^{−nW/η} with W' = m/2, W'' = m₁/2, A'/A = a, at z + 2ηx, to the order η.
             one, other = TRACES.learner.velocity([1 - q, q], data)
             x = (one - other) / 2
             return (1 + 2 * eta * x * a) * sp.exp(-size * m * x) * (1 - size * eta * m1 * x**2)
@@ -544,7 +556,7 @@ def carried() -> list[Step]:
         zeroth.append(equation.subs(eta, 0) - mass**size)
         order = sp.diff(equation, eta) - 2 * a * mass ** (size - 1) * mean1 + m1 * square
         first.append(order.subs(eta, 0))
-    sizes = {"K": 2, "B": (1, 2, 3)}
+    sizes = {"K": 2, "n": (1, 2, 3)}
     return [
         Step(
             "order η⁰: the tilted masses p_T e^{−mq} + q_T e^{mp} are 1 together",
@@ -552,7 +564,7 @@ def carried() -> list[Step]:
             sizes=sizes,
         ),
         Step(
-            "order η¹: 2 (A'/A) E[ξ] = 2 W'' (Var ξ + B E[ξ]²) under the tilted law",
+            "order η¹: 2 (A'/A) E[ξ] = 2 W'' (Var ξ + n E[ξ]²) under the tilted law",
             first,
             sizes=sizes,
         ),
@@ -563,8 +575,8 @@ def carried() -> list[Step]:
 
 
 def stationary_variance() -> Any:
-    """ηT/(2B(T − 1)) over 1 − η(1 − 1/T)/(2K)."""
-    return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
+    """ηT/(2n(T − 1)) over 1 − η(1 − 1/T)/(2K)."""
+    return eta * T / (2 * n * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
 
 
 @claim(
@@ -577,11 +589,11 @@ def stationary_variance() -> Any:
         notation.num_outcomes(2, 1000),
         notation.temperature(1.1, 10),
         notation.step_size(0.001, 0.5),
-        notation.num_samples.written(B)(1, 50),
+        notation.num_samples(1, 50),
     ),
     loop=TEMPERED,
-    assumes="Stationary; T > 1 fixed, η/B → 0: the linearised chain, relative error about "
-    "ηT/(B(T − 1)).",
+    assumes="Stationary; T > 1 fixed, η/n → 0: the linearised chain, relative error about "
+    "ηT/(n(T − 1)).",
     near_misses={
         "divided by the number of outcomes": stationary_variance() / K,
         "twice": 2 * stationary_variance(),
@@ -602,7 +614,7 @@ def stationary(answer: Any) -> list[Step]:
         drift = [q - share for q, share in zip(drawn, p, strict=True)]
         slope = sp.Matrix(drift).jacobian(x).subs(uniform)
         here = dict(zip(shares(size)[:-1], [sp.Rational(1, size)] * size, strict=False))
-        noise = spread(TRACES, size).subs(here)
+        noise = spread(size).subs(here)
         contrast = sp.Matrix([1, -1, *[0] * (size - 2)])
         rate = slope[0, 0] - slope[1, 0]
         variance = sp.sympify(answer).subs(K, size) * contrast.dot(contrast)
@@ -623,7 +635,7 @@ def stationary(answer: Any) -> list[Step]:
     return steps
 
 
-variance = sp.Symbol("v", positive=True)
+variance = notation.variance.symbol
 
 
 def mixture_square(size: Any, v: Any) -> Any:
@@ -644,7 +656,8 @@ def mixture_square(size: Any, v: Any) -> Any:
         notation.variance(0.01, 50),
     ),
     loop=TEMPERED,
-    assumes="Stationary; η → 0 and T → 1 from above with v = η/(B(1 − 1/T)) fixed: the diffusion; "
+    given={"temperature": T, "num_samples": n, "step_size": eta},
+    assumes="Stationary; η → 0 and T → 1 from above with v = η/(n(1 − 1/T)) fixed: the diffusion; "
     "that the chain's stationary law tends to the diffusion's is derived.",
     near_misses={
         "one Gaussian": (K - 1) * variance / 2,
@@ -683,7 +696,7 @@ def mixture_steps() -> list[Step]:
         x, anchor = symbolic.model(size), sp.symbols(f"l1:{size + 1}", real=True)
         p, Z = symbolic.softmax(x), sum(map(sp.exp, x))
         here = dict(zip(shares(size)[:-1], p, strict=False))
-        noise = B * spread(TRACES, size).subs(here, simultaneous=True)
+        noise = n * spread(size).subs(here, simultaneous=True)
         log_density = 2 * sp.log(Z) - sum((y - c) ** 2 for y, c in zip(x, anchor, strict=True)) / v
         drawn = TEMPERED.drawn([sp.exp(value) for value in x])
         for a in range(size):
@@ -728,26 +741,28 @@ def mixture_steps() -> list[Step]:
 
 # --- Astronomic horizons: derived, not proved -----------------------------------------------------
 
-log_n = sp.Symbol(r"{\log n}", positive=True)
-log_ratio, level = sp.symbols("ell p_0", positive=True)
+log_t, log_ratio, level = (
+    argument.symbol for argument in (notation.log_generation, notation.log_ratio, notation.level)
+)
 
 
 @claim(
     "The chance to lead late is 1/K plus the initial centred logit over the logarithm of "
-    "the generation: the initial model is forgotten like 1/log n.",
-    1 / K + (theta[i] - total(theta[j], j) / K) / log_n,
-    lhs=r"{\mathbb{P}(\text{$i$ leads at $n$})}",
+    "the generation: the initial model is forgotten like 1/log t.",
+    1 / K + (theta[i] - total(theta[j], j) / K) / log_t,
+    lhs=r"{\mathbb{P}(\text{$i$ leads at $t$})}",
     kind="conjecture",
     of=(
         notation.logits(-3, 3),
-        notation.log_generation.written(log_n)(20, 400),
+        notation.log_generation(20, 400),
     ),
-    loop=replace(TRACES, corpus=Fresh(1)),
-    assumes="log n large against the centred logits and log η; for K = 2 and small steps "
+    loop=SINGLE,
+    given={"step_size": eta},
+    assumes="log t large against the centred logits and log η; for K = 2 and small steps "
     "a theorem of the diffusion, for K ≥ 3 derived.",
     near_misses={
         "forgotten at once": 1 / K + theta[i] / 10**30,
-        "half of it": 1 / K + (theta[i] - total(theta[j], j) / K) / (2 * log_n),
+        "half of it": 1 / K + (theta[i] - total(theta[j], j) / K) / (2 * log_t),
         "never forgotten": sp.exp(theta[i]) / total(sp.exp(theta[j]), j),
     },
     edges=[
@@ -760,21 +775,22 @@ def memory() -> list[Step]:
 
 
 @claim(
-    "The chance that the leader has never been overtaken falls like log n to the power −(2 − 2/K).",
-    (z / log_n) ** (2 - 2 / K),
-    lhs=r"{\mathbb{P}(\text{not overtaken by $n$})}",
+    "The chance that the leader has never been overtaken falls like log t to the power −(2 − 2/K).",
+    (z / log_t) ** (2 - 2 / K),
+    lhs=r"{\mathbb{P}(\text{not overtaken by $t$})}",
     kind="conjecture",
     of=(
         notation.num_outcomes(2, 1000),
-        notation.gap.written(z)(5, 20),
-        notation.log_generation.written(log_n)(20, 400),
+        notation.gap(5, 20),
+        notation.log_generation(20, 400),
     ),
-    loop=replace(TRACES, corpus=Fresh(1)),
-    assumes="All others start z behind, 1 ≪ z ≪ log n; corrections of order 1/log n.",
+    loop=SINGLE,
+    given={"step_size": eta},
+    assumes="All others start z behind, 1 ≪ z ≪ log t; corrections of order 1/log t.",
     near_misses={
-        "the exponent 1 of two outcomes": z / log_n,
-        "the exponent 2 of many outcomes": (z / log_n) ** 2,
-        "the exponent 1 − 1/K": (z / log_n) ** (1 - 1 / K),
+        "the exponent 1 of two outcomes": z / log_t,
+        "the exponent 2 of many outcomes": (z / log_t) ** 2,
+        "the exponent 1 − 1/K": (z / log_t) ** (1 - 1 / K),
     },
     edges=[
         at(50_000, 12.0, 400.0),
@@ -789,15 +805,16 @@ def survival() -> list[Step]:
     "Two outcomes take turns for ever, ever more slowly: the mean number of changes "
     "between p < p₀ and p > 1 − p₀ grows like the logarithm of the generation.",
     log_ratio / (2 * sp.log((1 - level) / level)),
-    lhs=r"{\mathbb{E}[N(e^\ell n)-N(n)]}",
+    lhs=r"{\mathbb{E}[N(e^\ell t)-N(t)]}",
     kind="conjecture",
     of=(
         notation.level(0.001, 0.4),
         notation.log_ratio(1, 400),
     ),
-    loop=replace(TRACES, corpus=Fresh(1)),
-    assumes="K = 2, small steps (overshoots of order η widen the passage), n late.",
-    source=DERIVED + "; for the diffusion a standard limit law of local times",
+    loop=SINGLE,
+    given={"step_size": eta},
+    assumes="K = 2, small steps (overshoots of order η widen the passage), t late.",
+    source="derived here; for the diffusion a standard limit law of local times",
     cites=("pitman1986",),
     near_misses={
         "counted one way only": log_ratio / (4 * sp.log((1 - level) / level)),

@@ -18,21 +18,12 @@ Logits = Real[ArrayLike, "*#batch num_outcomes"]
 Number = Real[ArrayLike, "*#batch"]
 
 
-def _over_square(x: Array) -> Array:
-    """The rest over x², which does not underflow."""
-    small = x < 0.02
-    near = jnp.where(small, x, 0)
-    series = 1 - near / 3 * (1 - near / 4 * (1 - near / 5 * (1 - near / 6 * (1 - near / 7))))
-    x = jnp.where(small, 1, x)
-    return jnp.where(small, series / 2, (x + jnp.expm1(-x)) / x**2)
-
-
 # --- Three outcomes and more ----------------------------------------------------------------------
 
 
 @checks.arguments(logits="finite logits", subset="values", exponent="(0, inf)")
 def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array, "*batch"]:
-    """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/B (`survival.transience`).
+    """Drift of Y^{−α}, Y = Σ_{i∈A} e^{−θ_i}, at T = 1 in units of η²/n (`survival.transience`).
 
         (α/2) Y^{−α−1}/Z · [(α + 1)(1 − m²/(ZY)) − (m − p_A)],    m = |A|
 
@@ -42,20 +33,17 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
         exponent: α > 0.
 
     Returns:
-        The limit of (B/η²) E[Y'^{−α} − Y^{−α}] for small steps. It is negative from every state
+        The limit of (n/η²) E[Y'^{−α} − Y^{−α}] for small steps. It is negative from every state
         when m ≥ 3 and α ≤ m − 2: Y^{−α} converges, and the third largest logit goes to −∞.
 
     Validity:
-        The exact limit. The same conclusion holds for every step and batch size, with the smaller
-        α of `transience_every_step`.
+        The exact limit. The same conclusion holds for every step and number of samples, with the
+        smaller α of `transience_every_step`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> round(float(transience(jnp.zeros(3), jnp.ones(3), 1.0)) * 27, 12)  # (1/2)(1/9)(1/3)(−2)
         -1.0
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
     checks.check_range(subset, "subset", "[0, 1]")
     checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"))
@@ -71,18 +59,15 @@ def transience(logits: Logits, subset: Logits, exponent: Number) -> Float[Array,
 
 
 @checks.arguments(num_alive=">= 2")
-def transience_every_step(
-    step_size: Number, num_samples: Number, num_alive: Number
-) -> Float[Array, "*batch"]:
+def transience_every_step(step_size: Number, num_alive: Number) -> Float[Array, "*batch"]:
     """Exponent α up to which Y^{−α} falls on average from every state: W(2ηκ)/η.
 
-        κ = (m − 2) η² g(2η) / (B [(e^η − 1)² + m η² e^η]),    g(r) = (e^{−r} − 1 + r)/r²
+        κ = (m − 2) g / (1 + ηg √(m − 2))²,    g = (e^{−2η} − 1 + 2η)/(2η)²
 
     (`survival.transience_every_step`)
 
     Args:
         step_size: η > 0.
-        num_samples: B ≥ 1.
         num_alive: m ≥ 2, how many outcomes of the K stand in Y = Σ e^{−θ_i}.
 
     Returns:
@@ -90,20 +75,18 @@ def transience_every_step(
         the third largest logit goes to −∞.
 
     Validity:
-        A rigorous bound at T = 1 for every step size and batch; far from sharp for η > 1, where it
-        falls like e^{−2η}. The limit of small steps has the exponent m − 2 (`transience`).
+        A rigorous bound at T = 1 for every step size and number of samples. It is sharp for small
+        steps, where it tends to m − 2 (`transience`), and falls like 1/η for large ones.
 
     Example:
-        >>> round(float(transience_every_step(1.0, 1, 3)), 6)
-        0.048679
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
+        >>> round(float(transience_every_step(1.0, 3)), 6)
+        0.264394
     """
-    eta, B, size = simplex.scalars(step_size, num_samples, num_alive)
-    # Divided by η², which underflows.
-    square = (jnp.expm1(eta) / eta) ** 2 + size * jnp.exp(eta)
-    ratio = (size - 2) * _over_square(2 * eta) / (B * square)
+    eta, size = simplex.scalars(step_size, num_alive)
+    share = special.phi2(-2 * eta)
+    beyond = size - 2
+    root = jnp.where(beyond > 0, jnp.sqrt(jnp.where(beyond > 0, beyond, 1)), 0)
+    ratio = share * beyond / (1 + eta * share * root) ** 2
     return special.lambertw(2 * eta * ratio) / eta
 
 
@@ -114,29 +97,26 @@ def transience_every_step(
 def absorption(
     num_outcomes: Number, step_size: Number, generation: Number
 ) -> Float[Array, "*batch"]:
-    """Probability left to the losers below T = 1: (K − 1)/(Kηn) (`survival.absorption`).
+    """Probability left to the losers below T = 1: (K − 1)/(Kηt) (`survival.absorption`).
 
     Args:
         num_outcomes: K ≥ 2.
         step_size: η > 0.
-        generation: n, late.
+        generation: t, late.
 
     Returns:
         1 − p_max, shared equally by the K − 1 losers.
 
     Validity:
         Asymptotic, once a single outcome is drawn for ever (almost surely from some generation
-        on, for T < 1 and every η); relative error of order log(n)/n.
+        on, for T < 1 and every η); relative error of order log(t)/t.
 
     Example:
         >>> float(absorption(2, 0.5, 100))
         0.01
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
-    K, eta, n = simplex.scalars(num_outcomes, step_size, generation)
-    return (K - 1) / (K * eta * n)
+    K, eta, t = simplex.scalars(num_outcomes, step_size, generation)
+    return (K - 1) / (K * eta * t)
 
 
 @checks.arguments(gap="(0, inf)", temperature="(0, 1)")
@@ -145,19 +125,16 @@ def winner(
 ) -> Float[Array, "*batch"]:
     """Chance that the initial mode of two outcomes loses, for small steps (`survival.winner`).
 
-        A(z) √(2W/β) Φ(−√(2BW/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
+        A(z) √(2W/β) Φ(−√(2nW/η)),   β = 1/T − 1,   W = ½∫₀^z m,   p_T + q_T e^m = e^{mq}
 
     Args:
         gap: z > 0, the initial mode's logit minus the other's.
         temperature: T in (0, 1).
         step_size: η > 0.
-        num_samples: B ≥ 1.
+        num_samples: n ≥ 1.
 
     Returns:
         The probability that the other outcome is drawn for ever in the end.
-
-    Raises:
-        ValueError: If an argument is out of its range, or in single precision.
 
     Validity:
         Asymptotic for η → 0 at fixed T, uniformly in z; relative error about η/6 at T = 1/2. A
@@ -168,13 +145,10 @@ def winner(
     Example:
         >>> round(float(winner(1.0, 0.5, 0.1)), 6)  # the functional equation itself: 8.199e-4
         0.000833
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
-    z, T, eta, B = simplex.scalars(gap, temperature, step_size, num_samples)
+    z, T, eta, n = simplex.scalars(gap, temperature, step_size, num_samples)
     checks.check_float64(z, "gap")
-    z, T, B = jnp.broadcast_arrays(z, T, B)
+    z, T, n = jnp.broadcast_arrays(z, T, n)
     nodes, weights = (jnp.asarray(x, z.dtype) for x in np.polynomial.legendre.leggauss(32))
     y = jnp.multiply.outer((nodes + 1) / 2, z)
     q, log_q_T = jax.nn.sigmoid(-y), jax.nn.log_sigmoid(-y / T[None])
@@ -193,9 +167,9 @@ def winner(
     slope = (jnp.exp(log_p_T) / T[None] * (jnp.exp(log_q_T - m * q) - fall) + m * p * q) / first
     weights = weights / 2
     W = z / 2 * jnp.tensordot(weights, m, 1)
-    spread = second + (B - 1)[None] * first**2
+    spread = second + (n - 1)[None] * first**2
     log_zA = z * jnp.tensordot(weights, slope / 2 * spread / first + 1 / y, 1)
-    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * B * W / eta))
+    tail = jax.scipy.special.log_ndtr(-jnp.sqrt(2 * n * W / eta))
     return jnp.exp(log_zA + tail) / z * jnp.sqrt(2 * W / (1 / T - 1))
 
 
@@ -205,33 +179,27 @@ def stationary(
 ) -> Float[Array, "*batch"]:
     """Variance of the logits above T = 1, for small steps (`survival.stationary`).
 
-        C = ηT/(2B(T − 1)) / (1 − η(1 − 1/T)/(2K))
+        C = ηT/(2n(T − 1)) / (1 − η(1 − 1/T)/(2K))
 
     Args:
         num_outcomes: K ≥ 2.
         temperature: T > 1.
         step_size: η > 0.
-        num_samples: B ≥ 1.
+        num_samples: n ≥ 1.
 
     Returns:
         C; the stationary covariance is C (I − 11ᵀ/K), so that E|θ|² = (K − 1) C.
 
-    Raises:
-        ValueError: If the temperature is not above 1.
-
     Validity:
-        Asymptotic for ηT/(B(T − 1)) → 0; exact for the linearised chain. Near T = 1 the law is
+        Asymptotic for ηT/(n(T − 1)) → 0; exact for the linearised chain. Near T = 1 the law is
         another one (`stationary_mixture`).
 
     Example:
         >>> round(float(stationary(2, 2.0, 0.4, 1)), 9)  # 0.4 / (1 − 0.05)
         0.421052632
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
-    K, T, eta, B = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
-    return eta * T / (2 * B * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
+    K, T, eta, n = simplex.scalars(num_outcomes, temperature, step_size, num_samples)
+    return eta * T / (2 * n * (T - 1)) / (1 - eta * (1 - 1 / T) / (2 * K))
 
 
 @checks.arguments(num_outcomes=">= 2")
@@ -242,7 +210,7 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
 
     Args:
         num_outcomes: K ≥ 2.
-        variance: v = η/(B(1 − 1/T)) > 0.
+        variance: v = η/(n(1 − 1/T)) > 0.
 
     Returns:
         E|θ|² in the mixture of K corners, centred at v(e_i − 1/K), and K(K − 1)/2 edges, centred
@@ -255,9 +223,6 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
     Example:
         >>> float(stationary_mixture(2, 1e-3)).__round__(9)  # v/2 + v²/4, v small
         0.00050025
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
     K, v = simplex.scalars(num_outcomes, variance)
     edges = (K - 1) * jnp.exp(-v / 2)
@@ -270,58 +235,46 @@ def stationary_mixture(num_outcomes: Number, variance: Number) -> Float[Array, "
 
 @checks.arguments(logits="finite logits", log_generation="(0, inf)")
 def memory(logits: Logits, log_generation: Number) -> Float[Array, "*batch num_outcomes"]:
-    """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log n (`survival.memory`).
+    """Chance of each outcome to lead late: 1/K + (θ₀ − mean θ₀)/log t (`survival.memory`).
 
     Args:
         logits: The initial model, finite.
-        log_generation: log n, large against the centred logits.
-
-    Returns:
-        The chances; they sum to 1.
+        log_generation: log t, large against the centred logits.
 
     Validity:
         T = 1. For K = 2 and small steps a theorem of the diffusion; for K ≥ 3 derived from the
         exact martingale and a picture of the corners, and confirmed by simulation. Corrections of
-        relative order 1/log n; for large η read log n as log 2ηn.
+        relative order 1/log t; for large η read log t as log 2ηt.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(memory(jnp.array([6.0, 0.0, -6.0]), 60.0).round(4))
         [0.4333 0.3333 0.2333]
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
     checks.check_logits(checks.check_range(logits, "logits", "(-inf, inf)"), "logits")
-    theta, log_n = simplex.per_distribution(logits, log_generation)
-    return 1 / theta.shape[-1] + simplex.centre(theta) / log_n
+    theta, log_t = simplex.per_distribution(logits, log_generation)
+    return 1 / theta.shape[-1] + simplex.centre(theta) / log_t
 
 
 @checks.arguments(num_outcomes=">= 2", gap="(0, inf)", log_generation="(0, inf)")
 def survival(num_outcomes: Number, gap: Number, log_generation: Number) -> Float[Array, "*batch"]:
-    """Chance that the leader was never overtaken: (z/log n)^{2 − 2/K} (`survival.survival`).
+    """Chance that the leader was never overtaken: (z/log t)^{2 − 2/K} (`survival.survival`).
 
     Args:
         num_outcomes: K ≥ 2.
         gap: z, how far ahead of all others it started.
-        log_generation: log n, large against z.
-
-    Returns:
-        The chance.
+        log_generation: log t, large against z.
 
     Validity:
         T = 1; derived, not proved for K ≥ 3, and confirmed by simulation. Corrections of relative
-        order 1/log n.
+        order 1/log t.
 
     Example:
         >>> float(survival(2, 10.0, 100.0))
         0.1
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
-    K, z, log_n = simplex.scalars(num_outcomes, gap, log_generation)
-    return (z / log_n) ** (2 - 2 / K)
+    K, z, log_t = simplex.scalars(num_outcomes, gap, log_generation)
+    return (z / log_t) ** (2 - 2 / K)
 
 
 @checks.arguments(level="(0, 0.5)", log_ratio="[0, inf]")
@@ -330,10 +283,7 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
 
     Args:
         level: p₀ in (0, 1/2); a change is complete when the other's probability is above 1 − p₀.
-        log_ratio: ℓ = log(n₂/n₁), the logarithm of the ratio of two late generations.
-
-    Returns:
-        The mean number of changes between the generations n₁ and n₂.
+        log_ratio: ℓ = log(t₂/t₁), the logarithm of the ratio of two late generations.
 
     Validity:
         T = 1, K = 2, small steps; relative error of order η/log(1/p₀). Derived for the chain.
@@ -342,9 +292,6 @@ def switches(level: Number, log_ratio: Number) -> Float[Array, "*batch"]:
         >>> import math
         >>> float(switches(1 / (1 + math.e), 10.0)).__round__(9)  # two logits apart: 10/2
         5.0
-
-    References:
-        Derived here (`laws/survival/derivation.py`).
     """
     p, elapsed = simplex.scalars(level, log_ratio)
     return elapsed / (2 * (jnp.log1p(-p) - jnp.log(p)))

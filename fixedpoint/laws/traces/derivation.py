@@ -1,13 +1,12 @@
-r"""Single traces: each generation draws B samples and takes one gradient step of size η on them.
+"""Single traces: each generation draws n samples and takes one gradient step of size η on them.
 
-The rule is θ' = (1 − ηλ) θ + η (p̂ − p), with p = softmax(θ), p̂ the frequencies of B samples from
-softmax(θ/T) and λ the weight decay (0 unless named). At T = 1 the samples are the model's own and
-the step has mean 0: what follows is the theory of that noise and, for T ≠ 1, of its contest with
-the drift.
+The rule is θ' = θ + η (p̂ − p), with p = softmax(θ) and p̂ the frequencies of n samples from
+softmax(θ/T). At T = 1 the samples are the model's own and the step has mean 0: what follows is the
+theory of that noise.
 
 Proofs take means over one generation of the loop, for the numbers of outcomes named in each step
-and every B. Two time scales occur: S = ηN, the time of gradient flow, and s = η²N/B, the time in
-which the noise is of order 1.
+and every n. Two times occur after t generations: τ = ηt, the time of gradient flow, and s = η²t/n,
+in which the noise is of order 1.
 """
 
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from fixedpoint.laws.equation import (
     claim,
     total,
 )
-from fixedpoint.laws.notation import B, T, eta, n, theta, z
+from fixedpoint.laws.notation import T, eta, n, t, tau, theta, z
 from fixedpoint.symbolic import (
     Fresh,
     GradientSteps,
@@ -36,22 +35,26 @@ from fixedpoint.symbolic import (
     Temperature,
     Vector,
     centred_logits,
+    gap_of,
+    pair,
     shares,
     unrolled,
     written_out,
 )
 
-S, s = sp.symbols("S s", positive=True)
-k = sp.Symbol("k", integer=True, positive=True)
-h: Any = sp.IndexedBase("h", shape=(n,), positive=True)
-j, other, t = sp.symbols("j l t", integer=True, positive=True)
+s, order, h = (
+    argument.symbol
+    for argument in (notation.diffusion_time, notation.order, notation.heterozygosities)
+)
 i, K = OUTCOME, NUM_OUTCOMES
+j, k, other = sp.symbols("j k l", integer=True, positive=True)
+"""Indices of sums over the outcomes."""
 
-TEMPERED = Loop(Temperature(T), Fresh(B), GradientSteps(eta))
-TRACE = Loop(corpus=Fresh(B), learner=GradientSteps(eta))
+TEMPERED = Loop(Temperature(T), Fresh(n), GradientSteps(eta))
+TRACE = Loop(corpus=Fresh(n), learner=GradientSteps(eta))
 SINGLE = Loop(corpus=Fresh(1), learner=GradientSteps(eta))
-MIXTURE = Loop(corpus=Fresh(B), learner=MixtureStep(eta))
-TABLE = "Logits of a table; no weight decay."
+MIXTURE = Loop(corpus=Fresh(n), learner=MixtureStep(eta))
+TABLE = "Logits of a table."
 KNOWN_MARTINGALE = (
     "known: Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, NeurIPS 2025, Proposition 3.2 "
     "(equally good arms)"
@@ -67,20 +70,9 @@ LOST = [0.7, float("-inf"), -0.3]
 # --- One generation -------------------------------------------------------------------------------
 
 
-def gap_of(p: Vector) -> Any:
-    """The gap θ₁ − θ₂ of two outcomes."""
-    first, second = centred_logits(p)
-    return sp.expand(first - second)
-
-
-def pair(gap: Any) -> list[Any]:
-    """The model of two outcomes with a gap."""
-    return [1 / (1 + sp.exp(-gap)), 1 / (1 + sp.exp(gap))]
-
-
 @cache
 def orders(size: int, observe: Callable[[Vector], Any]) -> list[list[Any]]:
-    """Orders η⁰, η¹ and η² of the mean change of each number read off, for every B."""
+    """Orders η⁰, η¹ and η² of the mean change of each number read off, for every n."""
     p = shares(size)
 
     def term(q: Vector, order: int, place: int) -> Any:
@@ -141,7 +133,7 @@ def plain(expression: Any) -> Any:
         notation.step_size(0.01, 5),
     ),
     loop=TEMPERED,
-    given={"num_samples": B},
+    given={"num_samples": n},
     assumes=TABLE,
     source=KNOWN_MARTINGALE,
     cites=("robertson2025",),
@@ -208,21 +200,21 @@ def squared_step(p: Vector, so_far: Vector) -> Any:
 
 
 @claim(
-    "At T = 1 the mean squared displacement is η²/B times the summed mean 1 − Σp².",
-    eta**2 / B * sp.Sum(h[t], (t, 1, n)),
-    lhs=r"{\mathbb{E}\,|\theta_n-\theta_0|^2}",
+    "At T = 1 the mean squared displacement is η²/n times the summed mean 1 − Σp².",
+    eta**2 / n * sp.Sum(h[j], (j, 1, t)),
+    lhs=r"{\mathbb{E}\,|\theta_t-\theta_0|^2}",
     of=(
-        notation.heterozygosity.written(h)(0, 1, "vector"),
+        notation.heterozygosities(0, 1),
         notation.step_size(0.01, 5),
-        notation.num_samples.written(B)(1, 100),
+        notation.num_samples(1, 100),
     ),
     loop=TRACE,
-    assumes=TABLE + " h_t = E[1 − Σp²] before step t.",
+    assumes=TABLE + " h_j = E[1 − Σp²] before generation j.",
     near_misses={
-        "linear in the step size": eta / B * sp.Sum(h[t], (t, 1, n)),
-        "the batch does not matter": eta**2 * sp.Sum(h[t], (t, 1, n)),
-        "steps all in one direction": (eta * sp.Sum(sp.sqrt(h[t] / B), (t, 1, n))) ** sp.S(2),
-        "the last step not counted": eta**2 / B * sp.Sum(h[t], (t, 1, n - 1)),
+        "linear in the step size": eta / n * sp.Sum(h[j], (j, 1, t)),
+        "the samples do not matter": eta**2 * sp.Sum(h[j], (j, 1, t)),
+        "steps all in one direction": (eta * sp.Sum(sp.sqrt(h[j] / n), (j, 1, t))) ** sp.S(2),
+        "the last step not counted": eta**2 / n * sp.Sum(h[j], (j, 1, t - 1)),
     },
     edges=[
         at([0.0, 0.0], 1.0, 3, gives=0.0),
@@ -234,15 +226,15 @@ def displacement(answer: Any) -> list[Step]:
     claimed = answer.xreplace(
         {entry: spread[entry.indices[0]] for entry in answer.atoms(sp.Indexed)}
     )
-    growth = unrolled(claimed.subs(n, n + 1), n) - unrolled(claimed, n)
-    steps = [Step("no generation, no displacement", claimed.subs(n, 0).doit())]
+    growth = unrolled(claimed.subs(t, t + 1), t) - unrolled(claimed, t)
+    steps = [Step("no generation, no displacement", claimed.subs(t, 0).doit())]
     for size in (2, 3):
         p = shares(size)
         so_far = sp.symbols(f"d1:{size + 1}", real=True)
         steps.append(
             Step(
-                "a generation of the loop leads from n to n + 1, whatever the displacement so far",
-                growth.subs(spread[n + 1], symbolic.heterozygosity(p)) - squared_step(p, so_far),
+                "a generation of the loop leads from t to t + 1, whatever the displacement so far",
+                growth.subs(spread[t + 1], symbolic.heterozygosity(p)) - squared_step(p, so_far),
                 reduce=sp.expand,
                 sizes={"K": size},
             )
@@ -251,24 +243,25 @@ def displacement(answer: Any) -> list[Step]:
 
 
 @claim(
-    "At T = 1 the root mean square displacement in the time S is at most √(ηS/B): it "
-    "vanishes with the step size, while a drift would move the model by order S.",
-    (1 - 1 / K) * eta * S / B,
-    lhs=r"{\mathbb{E}\,|\theta_n-\theta_0|^2}",
+    "At T = 1 the root mean square displacement in the time τ is at most √(ητ/n): it "
+    "vanishes with the step size, while a drift would move the model by order τ. A generation "
+    "from the uniform model attains the bound.",
+    (1 - 1 / K) * eta * tau / n,
+    lhs=r"{\mathbb{E}\,|\theta_t-\theta_0|^2}",
     kind="bound",
     of=(
         notation.num_outcomes(2, 1000),
-        notation.time.written(S)(0.1, 100),
+        notation.time(0.1, 100),
         notation.step_size(0.01, 5),
-        notation.num_samples.written(B)(1, 100),
+        notation.num_samples(1, 100),
     ),
     loop=TRACE,
-    assumes=TABLE,
+    assumes=TABLE + " τ = ηt.",
     relation="<=",
     near_misses={
-        "quadratic in the step size": (1 - 1 / K) * eta**2 * S / B,
-        "a quarter of it": (1 - 1 / K) * eta * S / (4 * B),
-        "1/K instead of 1 − 1/K": eta * S / (K * B),
+        "quadratic in the step size": (1 - 1 / K) * eta**2 * tau / n,
+        "a quarter of it": (1 - 1 / K) * eta * tau / (4 * n),
+        "1/K instead of 1 − 1/K": eta * tau / (K * n),
     },
     edges=[
         at(1, 3.0, 0.1, 2, gives=0.0),
@@ -277,16 +270,16 @@ def displacement(answer: Any) -> list[Step]:
 )
 def displacement_bound(answer: Any) -> list[Step]:
     """1 − Σp² is largest at the uniform distribution."""
-    steps = [Step("no time, no displacement", answer.subs(S, 0))]
+    steps = [Step("no time, no displacement", answer.subs(tau, 0))]
     for size in (2, 3, 4):
         p = shares(size)
-        allowed = (answer.subs(S, S + eta) - answer).subs(K, size)
+        allowed = (answer.subs(tau, tau + eta) - answer).subs(K, size)
         square = sum((x - sp.Rational(1, size)) ** 2 for x in p)
         steps.append(
             Step(
                 "a generation takes the time η: the bound grows by more than |θ − θ₀|² does, by "
-                "η²/B Σ (p − 1/K)²",
-                allowed - squared_step(p, [0] * size) - eta**2 / B * square,
+                "η²/n Σ (p − 1/K)², which is 0 at the uniform model",
+                allowed - squared_step(p, [0] * size) - eta**2 / n * square,
                 reduce=sp.expand,
                 sizes={"K": size},
             )
@@ -358,15 +351,15 @@ def bias_of(p: Any, s2: Any, s3: Any) -> Any:
 
 
 @claim(
-    "Although the logits have no drift the probabilities do, of order η²/B. Their mean "
+    "Although the logits have no drift the probabilities do, of order η²/n. Their mean "
     "moves away from uniform where Σ p_a p_b (p_a − p_b)² (1 + 2 Σp² − 3p_a − 3p_b) over "
     "all pairs is > 0, and towards it where that is < 0: always for K = 2; near uniform "
     "towards it for K = 3, away from it for K ≥ 5.",
     bias_of(sp.exp(theta[i]) / total(sp.exp(theta[j]), j), power_sum(2), power_sum(3)),
-    lhs=r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[p'_i-p_i]}",
+    lhs=r"{\lim_{\eta\to0}(n/\eta^2)\,\mathbb{E}[p'_i-p_i]}",
     of=(notation.logits(-3, 3),),
     loop=TRACE,
-    given={"num_samples": B},
+    given={"num_samples": n, "step_size": eta},
     assumes=TABLE,
     accuracy=1e-11,
     near_misses={
@@ -391,7 +384,7 @@ def bias(answer: Any) -> list[Step]:
     for size in (2, 3):
         claimed = written_out(answer, shares(size))
         *low, second = orders(size, tuple)
-        high = [B * x - y for x, y in zip(second, claimed, strict=True)]
+        high = [n * x - y for x, y in zip(second, claimed, strict=True)]
         steps += [
             Step("the order η² is as claimed", high, reduce=sp.cancel, sizes={"K": size}),
             Step(
@@ -448,13 +441,13 @@ def entropy_bias_rhs() -> Any:
 
 
 @claim(
-    "The mean entropy falls near the uniform model and rises near a vertex, at order η²/B: "
+    "The mean entropy falls near the uniform model and rises near a vertex, at order η²/n: "
     "with logits it is no Lyapunov function.",
     entropy_bias_rhs(),
-    lhs=r"{\lim_{\eta\to0}(B/\eta^2)\,\mathbb{E}[H'-H]}",
+    lhs=r"{\lim_{\eta\to0}(n/\eta^2)\,\mathbb{E}[H'-H]}",
     of=(notation.logits(-3, 3),),
     loop=TRACE,
-    given={"num_samples": B},
+    given={"num_samples": n, "step_size": eta},
     assumes=TABLE,
     accuracy=1e-11,
     near_misses={
@@ -477,7 +470,7 @@ def entropy_bias(answer: Any) -> list[Step]:
         steps += [
             Step(
                 "the order η² is as claimed",
-                B * second - written_out(answer, shares(size)),
+                n * second - written_out(answer, shares(size)),
                 reduce=sp.expand,
                 sizes={"K": size},
             ),
@@ -516,8 +509,8 @@ def entropy_bias(answer: Any) -> list[Step]:
         notation.diffusion_time(0, 1000),
     ),
     loop=TRACE,
-    given={"num_samples": B, "step_size": eta},
-    assumes="K = 2, η → 0 at s = η²N/B.",
+    given={"num_samples": n, "step_size": eta},
+    assumes="K = 2, η → 0 at s = η²t/n.",
     source="the diffusion is the zero-gap case of Lattimore, arXiv:2603.10219; the reading as a "
     "catenoid is derived here",
     cites=("lattimore2026", "castro2014"),
@@ -538,8 +531,8 @@ def catenoid(answer: Any) -> list[Step]:
         symbolic.mean(TRACE, p, lambda q, m=m: sp.expand((gap_of(q) - gap_of(p)) ** m))
         for m in (1, 2)
     ]
-    # A generation takes the time η²/B.
-    drift, variance = (sp.simplify(B / eta**2 * value) for value in moved)
+    # A generation takes the time η²/n.
+    drift, variance = (sp.simplify(n / eta**2 * value) for value in moved)
 
     def as_exp(x: Any) -> Any:
         return sp.simplify(sp.expand(x.rewrite(sp.exp)))
@@ -568,28 +561,28 @@ def catenoid(answer: Any) -> list[Step]:
     ]
 
 
-def levy(order: Any) -> Any:
+def levy(power: Any) -> Any:
     """ψ(l) = 2ηl − 1 + e^{−2ηl}."""
-    return 2 * eta * order - 1 + sp.exp(-2 * eta * order)
+    return 2 * eta * power - 1 + sp.exp(-2 * eta * power)
 
 
 @claim(
     "Near a vertex the odds p/q grow like tX, with X in [0, 2η] random: the minority's "
     "probability is 1/(tX), and 1/(2ηt) only as long as nothing surprises.",
-    sp.Product(levy(j), (j, 1, k)) / sp.factorial(k),
-    lhs=r"{\mathbb{E}\,X^k}",
+    sp.Product(levy(other), (other, 1, order)) / sp.factorial(order),
+    lhs=r"{\mathbb{E}\,X^j}",
     of=(
-        notation.order.written(k)(1, 4),
+        notation.order(1, 4),
         notation.step_size(0.05, 10),
     ),
     loop=SINGLE,
     assumes="K = 2; exact for the self-similar process that the chain becomes near a "
     "vertex; that the chain itself reaches its entrance law is derived.",
     near_misses={
-        "no surprises": (2 * eta) ** k,
-        "small steps": (2 * eta**2) ** k * sp.factorial(k),
-        "the falls left out": sp.Product(2 * eta * j, (j, 1, k)) / sp.factorial(k),
-        "without the factorial": sp.Product(levy(j), (j, 1, k)),
+        "no surprises": (2 * eta) ** order,
+        "small steps": (2 * eta**2) ** order * sp.factorial(order),
+        "the falls left out": sp.Product(2 * eta * other, (other, 1, order)) / sp.factorial(order),
+        "without the factorial": sp.Product(levy(other), (other, 1, order)),
     },
     edges=[
         at(0, 1.0, gives=1.0),
@@ -597,29 +590,29 @@ def levy(order: Any) -> Any:
     ],
 )
 def envelope(answer: Any) -> list[Step]:
-    """The generator near a vertex maps R^k to ψ(k) R^{k−1}."""
+    """The generator near a vertex maps R^j to ψ(j) R^{j−1}."""
     R, x, time = sp.symbols("R x t", positive=True)
     # One generation of two outcomes at odds R = 1/x, to the first order in x.
     p = [1 / (1 + x), x / (1 + x)]
 
     def growth(q: Vector) -> Any:
-        return sp.exp(k * sp.expand(gap_of(q) - gap_of(p)))
+        return sp.exp(order * sp.expand(gap_of(q) - gap_of(p)))
 
     rate = sp.diff(symbolic.mean(SINGLE, p, growth), x).subs(x, 0)
-    fall = (R**k * sp.exp(-2 * eta * k) - R**k) / R
-    moment = answer * time**k
-    later = unrolled(moment.subs(k, k + 1), k)
+    fall = (R**order * sp.exp(-2 * eta * order) - R**order) / R
+    moment = answer * time**order
+    later = unrolled(moment.subs(order, order + 1), order)
     return [
-        Step("E X⁰ = 1", answer.subs(k, 0).doit() - 1),
+        Step("E X⁰ = 1", answer.subs(order, 0).doit() - 1),
         Step(
-            "near the vertex E[R'^k] = R^k + ψ R^{k−1} up to R^{k−2}; E R_t^k = ψ ∫ E R^{k−1} dt "
-            "leads from k to k + 1",
-            sp.diff(later, time) / unrolled(moment, k) - rate.subs(k, k + 1),
+            "near the vertex E[R'^j] = R^j + ψ R^{j−1} up to R^{j−2}; E R_t^j = ψ ∫ E R^{j−1} dt "
+            "leads from j to j + 1",
+            sp.diff(later, time) / unrolled(moment, order) - rate.subs(order, order + 1),
             reduce=lambda y: sp.expand(sp.combsimp(sp.powsimp(y))),
         ),
         Step(
             "the process that climbs by 2η and falls by e^{−2η} at rate 1/R has that generator",
-            sp.expand(2 * eta * sp.diff(R**k, R) + fall - rate * R ** (k - 1)),
+            sp.expand(2 * eta * sp.diff(R**order, R) + fall - rate * R ** (order - 1)),
         ),
     ]
 
@@ -627,20 +620,20 @@ def envelope(answer: Any) -> list[Step]:
 @claim(
     "After one huge step a model looks collapsed for a time of order e^z/(2η), but the "
     "other outcome comes back: metastable, not final.",
-    (1 + 2 * eta * n * sp.exp(-z)) ** (-1 / (2 * eta)),
-    lhs=r"{\mathbb{P}(\text{no other outcome in $n$ generations})}",
+    (1 + 2 * eta * t * sp.exp(-z)) ** (-1 / (2 * eta)),
+    lhs=r"{\mathbb{P}(\text{no other outcome in $t$ generations})}",
     kind="asymptotic",
     of=(
         notation.gap(5, 60),
         notation.step_size(0.05, 20),
-        notation.generation.written(n)(0, 10**9),
+        notation.generation(0, 10**9),
     ),
     loop=SINGLE,
     assumes="K = 2; e^{−z} ≪ η (relative error about e^{−z}/(4η)).",
     near_misses={
-        "a constant rate": sp.exp(-n * sp.exp(-z)),
-        "the exponent 1/η": (1 + 2 * eta * n * sp.exp(-z)) ** (-1 / eta),
-        "one logit instead of the gap": (1 + eta * n * sp.exp(-z)) ** (-1 / eta),
+        "a constant rate": sp.exp(-t * sp.exp(-z)),
+        "the exponent 1/η": (1 + 2 * eta * t * sp.exp(-z)) ** (-1 / eta),
+        "one logit instead of the gap": (1 + eta * t * sp.exp(-z)) ** (-1 / eta),
         "never": sp.Integer(1),
     },
     edges=[
@@ -655,13 +648,13 @@ def first_surprise(answer: Any) -> list[Step]:
     led = SINGLE.learner(p, [1, 0])
     gain = sp.limit(sp.simplify(led[0] / led[1] - 1 / x), x, 0)
     hazard = sp.limit(p[1] / x, x, 0)
-    odds = sp.exp(z) + gain * n
+    odds = sp.exp(z) + gain * t
     return [
-        Step("no generation, no surprise", answer.subs(n, 0) - 1),
+        Step("no generation, no surprise", answer.subs(t, 0) - 1),
         Step(
             "d log P/dn = −1/R: the chance of a surprise is 1/R up to 1/R², along R = e^z + 2ηn: a "
             "step without surprise adds 2η to the odds, up to 1/R",
-            sp.diff(sp.log(answer), n) + hazard / odds,
+            sp.diff(sp.log(answer), t) + hazard / odds,
         ),
     ]
 
@@ -677,13 +670,13 @@ def gini() -> Any:
 @claim(
     "The same rule applied to probabilities instead of logits loses 1 − Σp² geometrically: "
     "there it must die, with the chances p; in logits it can neither die nor settle.",
-    gini() * (1 - eta**2 / B) ** n,
-    lhs=r"{\mathbb{E}[1-|p_n|^2]}",
+    gini() * (1 - eta**2 / n) ** t,
+    lhs=r"{\mathbb{E}[1-|p_t|^2]}",
     of=(
         notation.logits(-3, 3),
         notation.step_size(0.01, 0.95),
-        notation.num_samples.written(B)(1, 50),
-        notation.generation.written(n)(0, 200),
+        notation.num_samples(1, 50),
+        notation.generation(0, 200),
     ),
     loop=MIXTURE,
     observe="heterozygosity",
@@ -692,10 +685,10 @@ def gini() -> Any:
     "genetic drift of a neutral bit)",
     cites=("doerr2020",),
     near_misses={
-        "the typical instead of the mean rate": gini() * (1 - eta) ** (2 * n),
-        "linear in the step size": gini() * (1 - eta / B) ** n,
-        "the batch does not matter": gini() * (1 - eta**2) ** n,
-        "the logits' law: no decay": gini() * sp.Integer(1) ** n,
+        "the typical instead of the mean rate": gini() * (1 - eta) ** (2 * t),
+        "linear in the step size": gini() * (1 - eta / n) ** t,
+        "the samples do not matter": gini() * (1 - eta**2) ** t,
+        "the logits' law: no decay": gini() * sp.Integer(1) ** t,
     },
     edges=[
         at(LOGITS, 0.3, 2, 0),
@@ -710,11 +703,11 @@ def two_charts(answer: Any) -> list[Step]:
     moved = symbolic.mean(TRACE, p, lambda q: sp.expand((gap_of(q) - gap_of(p)) ** 2))
     return [
         *symbolic.by_generations(
-            MIXTURE, symbolic.heterozygosity, answer, generation=n, reduce=sp.factor
+            MIXTURE, symbolic.heterozygosity, answer, generation=t, reduce=sp.factor
         ),
         Step(
-            "in the logits the same noise has the variance 4η² p(1 − p)/B of the gap: it vanishes "
+            "in the logits the same noise has the variance 4η² p(1 − p)/n of the gap: it vanishes "
             "at no finite model, so the logits cannot settle",
-            moved - 4 * eta**2 * p[0] * p[1] / B,
+            moved - 4 * eta**2 * p[0] * p[1] / n,
         ),
     ]

@@ -1,6 +1,6 @@
-"""Closed forms for a model that takes one gradient step a generation on B fresh samples.
+"""Closed forms for a model that takes one gradient step a generation on n fresh samples.
 
-η is the step size, B the number of samples, T the sampling temperature, λ the weight decay.
+η is the step size, n the number of samples, t the generation, T the sampling temperature.
 
 Every function works under `jax.jit`, `jax.vmap` and `jax.grad` and follows the dtype of its
 arguments. Derivatives are exact where they exist; where a value jumps, is infinite or has an
@@ -27,93 +27,71 @@ Number = Real[ArrayLike, "*#batch"]
 def martingale(
     logits: Logits, temperature: Number, step_size: Number
 ) -> Float[Array, "*batch num_outcomes"]:
-    """Mean change of the logits in one generation: η (p_T − p) (`traces.martingale`).
+    """Mean change E[θ' − θ] of the logits in one generation: η (p_T − p) (`traces.martingale`).
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
-        temperature: T in [0, inf]; at T = 1 the mean change is exactly 0.
+        temperature: T in [0, inf]; at T = 1 the change is exactly 0: the logits are a martingale.
         step_size: η > 0.
-
-    Returns:
-        E[θ' − θ].
-
-    Raises:
-        ValueError: If the temperature is negative.
-
-    Validity:
-        Exact for every step and batch size. At T = 1 it makes the logits a martingale.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(martingale(jnp.log(jnp.array([0.75, 0.25])), 0.5, 2.0).round(6))  # 2(.9 − .75)
         [ 0.3 -0.3]
-
-    References:
-        Robertson, Chu, Dai, Schuurmans, Szepesvari, Mei, REINFORCE Converges to Optimal Policies
-        with Any Learning Rate, NeurIPS 2025, Proposition 3.2 (T = 1).
     """
     theta, eta = simplex.per_distribution(logits, step_size)
     return eta * potential.gradient(theta, temperature)
 
 
-@checks.arguments(heterozygosity="each [0, 1]")
+@checks.arguments(heterozygosities="each [0, 1]")
 def displacement(
-    heterozygosity: Real[ArrayLike, "*#batch generations"], step_size: Number, num_samples: Number
+    heterozygosities: Real[ArrayLike, "*#batch generations"], step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
-    """Mean squared displacement at T = 1: (η²/B) Σ_t h_t (`traces.displacement`).
+    """Mean squared displacement at T = 1: (η²/n) Σ_j h_j (`traces.displacement`).
 
     Args:
-        heterozygosity: h_t = E[1 − Σp²] before each of the generations.
+        heterozygosities: h_j = E[1 − Σp²] before each of the generations.
         step_size: η > 0.
-        num_samples: B ≥ 1.
+        num_samples: n ≥ 1.
 
     Returns:
-        E|θ_n − θ_0|², n the number of entries of `heterozygosity`.
-
-    Validity:
-        Exact for every step and batch size.
+        E|θ_t − θ_0|², t the number of entries of `heterozygosities`.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(displacement(jnp.array([0.5]), 0.2, 1))  # from two equal outcomes: 2 · (0.1)²
         0.020000000000000004
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
-    h, eta = simplex.per_distribution(jnp.atleast_1d(heterozygosity), step_size)
-    h, B = simplex.per_distribution(h, num_samples)
-    return jnp.sum(eta**2 / B * h, -1)
+    h, eta = simplex.per_distribution(jnp.atleast_1d(heterozygosities), step_size)
+    h, n = simplex.per_distribution(h, num_samples)
+    return jnp.sum(eta**2 / n * h, -1)
 
 
 @checks.arguments()
 def displacement_bound(
     num_outcomes: Number, time: Number, step_size: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
-    """Bound of the mean squared displacement: (1 − 1/K) η S/B (`traces.displacement_bound`).
+    """Bound of the mean squared displacement: (1 − 1/K) ητ/n (`traces.displacement_bound`).
 
     Args:
         num_outcomes: K ≥ 1.
-        time: S = ηN, step size times the number of generations.
+        time: τ = ηt, step size times the number of generations.
         step_size: η > 0.
-        num_samples: B ≥ 1.
+        num_samples: n ≥ 1.
 
     Returns:
-        A bound of E|θ_N − θ_0|²: the root mean square displacement in a fixed time is at most of
+        A bound of E|θ_t − θ_0|²: the root mean square displacement in a fixed time is at most of
         the order √η.
 
     Validity:
-        A rigorous bound at T = 1; nearly attained while the model is close to uniform.
+        A rigorous bound at T = 1; attained by one generation from the uniform model.
 
     Example:
         >>> float(displacement_bound(2, 1.0, 0.5, 1))
         0.25
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
-    K, S, eta, B = simplex.scalars(num_outcomes, time, step_size, num_samples)
-    return (1 - 1 / K) * eta * S / B
+    K, tau, eta, n = simplex.scalars(num_outcomes, time, step_size, num_samples)
+    return (1 - 1 / K) * eta * tau / n
 
 
 # --- T = 1: the price in log-loss, and two biases -------------------------------------------------
@@ -141,9 +119,6 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
         >>> import jax.numpy as jnp
         >>> float(log_loss(jnp.zeros(2), 2.0)).__round__(6)  # log cosh 1
         0.433781
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
     theta, eta = simplex.per_distribution(logits, step_size)
     p = simplex.probabilities(theta)
@@ -156,9 +131,9 @@ def log_loss(logits: Logits, step_size: Number) -> Float[Array, "*batch"]:
 
 @checks.arguments()
 def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
-    """Drift of the probabilities at T = 1, in units of η²/B (`traces.bias`).
+    """Drift of the probabilities at T = 1, in units of η²/n (`traces.bias`).
 
-        lim (B/η²) E[p' − p] = ½ p (f − Σ p f),    f = p (1 + 2 Σp² − 3p)
+        lim (n/η²) E[p' − p] = ½ p (f − Σ p f),    f = p (1 + 2 Σp² − 3p)
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
@@ -174,7 +149,7 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
         deviation: back to uniform for K ≤ 3, away from it for K ≥ 5.
 
     Validity:
-        The exact limit; E[p' − p] itself is (η²/B) times this up to relative order η. Absolute
+        The exact limit; E[p' − p] itself is (η²/n) times this up to relative order η. Absolute
         accuracy 1e-15.
 
     Example:
@@ -184,9 +159,6 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
         >>> p = jnp.array([[0.6, 0.1, 0.1, 0.1, 0.1], [0.24, 0.19, 0.19, 0.19, 0.19]])
         >>> print(jnp.sum(p * bias(jnp.log(p)), -1) > 0)  # five outcomes: towards uniform, and away
         [False  True]
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
     p = simplex.probabilities(checks.check_logits(logits))
     fitness = p * (1 + 2 * jnp.sum(p**2, -1, keepdims=True) - 3 * p)
@@ -196,9 +168,9 @@ def bias(logits: Logits) -> Float[Array, "*batch num_outcomes"]:
 
 @checks.arguments()
 def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
-    """Drift of the entropy at T = 1, in units of η²/B (`traces.entropy_bias`).
+    """Drift of the entropy at T = 1, in units of η²/n (`traces.entropy_bias`).
 
-        lim (B/η²) E[H' − H] = −(Q/2 + log p · ∇Q/4),    Q = s₂ − 2 s₃ + s₂²,  s_m = Σ p^m
+        lim (n/η²) E[H' − H] = −(Q/2 + log p · ∇Q/4),    Q = s₂ − 2 s₃ + s₂²,  s_m = Σ p^m
 
     Args:
         logits: The model θ; -inf marks a lost outcome.
@@ -207,16 +179,13 @@ def entropy_bias(logits: Logits) -> Float[Array, "*batch"]:
         The limit for small steps: negative near the uniform model, positive near a vertex.
 
     Validity:
-        The exact limit; E[H' − H] itself is (η²/B) times this up to relative order η. Absolute
+        The exact limit; E[H' − H] itself is (η²/n) times this up to relative order η. Absolute
         accuracy 1e-15 times log K.
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(entropy_bias(jnp.zeros(4)))  # −(K − 1)/(2K²) = −3/32
         -0.09375
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
     log_p = simplex.log_probabilities(checks.check_logits(logits))
     p = jnp.exp(log_p)
@@ -236,10 +205,7 @@ def catenoid(gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
 
     Args:
         gap: z = θ₁ − θ₂ at the start.
-        diffusion_time: s = η²N/B ≥ 0 after N generations.
-
-    Returns:
-        E[1/(p_s q_s) + z_s²].
+        diffusion_time: s = η²t/n ≥ 0 after t generations.
 
     Validity:
         Exact for the diffusion dz = sech(z/2) dW, the limit η → 0 at T = 1 and K = 2: the height
@@ -248,9 +214,6 @@ def catenoid(gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
     Example:
         >>> float(catenoid(0.0, 3.0))
         10.0
-
-    References:
-        The diffusion: Lattimore, arXiv:2603.10219, at zero gap. The catenoid: derived here.
     """
     z, s = simplex.scalars(gap, diffusion_time)
     return 4 * jnp.cosh(z / 2) ** 2 + z**2 + 2 * s
@@ -258,62 +221,43 @@ def catenoid(gap: Number, diffusion_time: Number) -> Float[Array, "*batch"]:
 
 @checks.arguments(order="")
 def envelope(order: int, step_size: Number) -> Float[Array, "*batch"]:
-    """Moments of X = lim (p/q)/t near a vertex: ∏_{j≤k} ψ(j) / k! (`traces.envelope`).
+    """Moments of X = lim (p/q)/t near a vertex: ∏_{l≤j} ψ(l) / j! (`traces.envelope`).
 
         ψ(l) = 2ηl − 1 + e^{−2ηl}
 
     Args:
-        order: k ≥ 0, which moment.
+        order: j ≥ 0, which moment.
         step_size: η > 0.
 
     Returns:
-        E X^k. The minority's probability at a late generation t is about 1/(tX), 0 ≤ X ≤ 2η.
-
-    Raises:
-        ValueError: If `order` is negative.
+        E X^j. The minority's probability at a late generation t is about 1/(tX), 0 ≤ X ≤ 2η.
 
     Validity:
-        Exact for the self-similar process near a vertex (T = 1, K = 2, B = 1).
+        Exact for the self-similar process near a vertex (T = 1, K = 2, n = 1).
 
     Example:
         >>> import math
         >>> math.isclose(float(envelope(1, 0.5)), math.exp(-1))  # ψ(1) = e^{−1} at η = 1/2
         True
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
     order = checks.check_count(order, "order", minimum=0)
     (eta,) = simplex.scalars(checks.check_positive(step_size, "step_size"))
-    psi = _beyond_linear(2 * jnp.multiply.outer(eta, jnp.arange(1, order + 1, dtype=eta.dtype)))
+    twice = 2 * jnp.multiply.outer(eta, jnp.arange(1, order + 1, dtype=eta.dtype))
+    psi = twice**2 * special.phi2(-twice)
     return jnp.exp(jnp.sum(jnp.log(psi), -1) - math.lgamma(order + 1))
-
-
-def _beyond_linear(x: Array) -> Array:
-    """The rest x − 1 + e^{−x}, by its series where that loses its digits."""
-    return jnp.where(x < 0.02, x**2 * _over_square(x), x + jnp.expm1(-x))
-
-
-def _over_square(x: Array) -> Array:
-    """The rest over x², which does not underflow."""
-    small = x < 0.02
-    near = jnp.where(small, x, 0)
-    series = 1 - near / 3 * (1 - near / 4 * (1 - near / 5 * (1 - near / 6 * (1 - near / 7))))
-    x = jnp.where(small, 1, x)
-    return jnp.where(small, series / 2, (x + jnp.expm1(-x)) / x**2)
 
 
 @checks.arguments(generation="[0, inf)")
 def first_surprise(gap: Number, step_size: Number, generation: Number) -> Float[Array, "*batch"]:
-    """Chance that only the leader is drawn: (1 + 2ηn e^{−z})^{−1/(2η)} (`traces.first_surprise`).
+    """Chance that only the leader is drawn: (1 + 2ηt e^{−z})^{−1/(2η)} (`traces.first_surprise`).
 
     Args:
         gap: z, the leader's logit minus the other's, large.
         step_size: η > 0.
-        generation: n ≥ 0, for how long.
+        generation: t ≥ 0, for how long.
 
     Returns:
-        P(no other outcome in n generations). It tends to 0, however large z is.
+        P(no other outcome in t generations). It tends to 0, however large z is.
 
     Validity:
         T = 1, K = 2, one sample a generation; relative error about e^{−z}/(4η).
@@ -322,15 +266,12 @@ def first_surprise(gap: Number, step_size: Number, generation: Number) -> Float[
         >>> import math
         >>> float(first_surprise(math.log(1e6), 0.5, 1_000_000)).__round__(6)  # 1/(1 + 1)
         0.5
-
-    References:
-        Derived here (`laws/traces/derivation.py`).
     """
-    z, eta, n = simplex.scalars(gap, step_size, generation)
-    return jnp.exp(-jnp.log1p(2 * eta * n * jnp.exp(-z)) / (2 * eta))
+    z, eta, t = simplex.scalars(gap, step_size, generation)
+    return jnp.exp(-jnp.log1p(2 * eta * t * jnp.exp(-z)) / (2 * eta))
 
 
-# --- Two charts, weight decay ---------------------------------------------------------------------
+# --- Two charts -----------------------------------------------------------------------------------
 
 
 @checks.arguments(step_size="(0, 1]")
@@ -339,30 +280,26 @@ def two_charts(
 ) -> Float[Array, "*batch"]:
     """Mean of 1 − Σp² if the step is taken on probabilities (`traces.two_charts`).
 
-        E[1 − Σp_n²] = (1 − Σp₀²) (1 − η²/B)^n
+        E[1 − Σp_t²] = (1 − Σp₀²) (1 − η²/n)^t
 
     Args:
         logits: The initial model; -inf marks a lost outcome.
         step_size: η in (0, 1] of p' = (1 − η) p + η p̂.
-        num_samples: B ≥ 1.
-        generation: n ≥ 0.
+        num_samples: n ≥ 1.
+        generation: t ≥ 0.
 
     Returns:
         The mean. It tends to 0: the model ends on one outcome, outcome i with probability p_i.
 
     Validity:
-        Exact at T = 1. The typical value falls faster, like (1 − η)^n: rare survivors carry the
+        Exact at T = 1. The typical value falls faster, like (1 − η)^t: rare survivors carry the
         mean. The same step on logits neither dies nor settles (`martingale`).
 
     Example:
         >>> import jax.numpy as jnp
         >>> float(two_charts(jnp.zeros(2), 0.5, 1, 2))  # (1/2)(3/4)²
         0.28125
-
-    References:
-        Known as genetic drift of a neutral bit: Doerr and Zheng, arXiv:1910.14389, and as linear
-        reward-inaction.
     """
-    eta, B, n = simplex.scalars(step_size, num_samples, generation)
-    theta, kept = simplex.per_distribution(logits, special.power_of_complement(eta**2 / B, n))
+    eta, n, t = simplex.scalars(step_size, num_samples, generation)
+    theta, kept = simplex.per_distribution(logits, special.power_of_complement(eta**2 / n, t))
     return simplex.heterozygosity(theta) * kept[..., 0]

@@ -1,6 +1,6 @@
 """Weight decay: single traces that are pulled back to the uniform distribution.
 
-Proofs take means over one generation of the loop, for every B.
+Proofs take means over one generation of the loop, for every number n of its samples.
 """
 
 from typing import Any
@@ -17,29 +17,27 @@ from fixedpoint.laws.equation import (
     at,
     claim,
 )
-from fixedpoint.laws.notation import B, eta, lam, n, theta
-from fixedpoint.symbolic import Fresh, GradientSteps, Loop, Vector, centred_logits, shares
+from fixedpoint.laws.notation import eta, lam, n, t, theta
+from fixedpoint.symbolic import (
+    Fresh,
+    GradientSteps,
+    Loop,
+    Vector,
+    centred_logits,
+    gap_of,
+    pair,
+    shares,
+)
 
-stationary_h = sp.Symbol("h", positive=True)
+stationary_h = notation.heterozygosity.symbol
 i = OUTCOME
 
-DECAYING = Loop(corpus=Fresh(B), learner=GradientSteps(eta, weight_decay=lam))
+DECAYING = Loop(corpus=Fresh(n), learner=GradientSteps(eta, weight_decay=lam))
 """Single traces; the logits that add up to 0 stay so."""
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
 """A model that has lost an outcome."""
-
-
-def pair(gap: Any) -> list[Any]:
-    """The model of two outcomes with a gap."""
-    return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]
-
-
-def gap_of(p: Vector) -> Any:
-    """The gap θ₁ − θ₂ of two outcomes."""
-    first, second = centred_logits(p)
-    return sp.expand(first - second)
 
 
 def squared_size(p: Vector) -> Any:
@@ -52,20 +50,20 @@ def squared_size(p: Vector) -> Any:
 
 @claim(
     "Under weight decay the stationary squared size of the logits balances the noise.",
-    eta * stationary_h / (B * lam * (2 - eta * lam)),
+    eta * stationary_h / (n * lam * (2 - eta * lam)),
     lhs=r"{\mathbb{E}\,|\theta|^2}",
     of=(
         notation.heterozygosity(0, 1),
         notation.step_size(0.01, 1),
         notation.weight_decay(0.01, 0.9),
-        notation.num_samples.written(B)(1, 50),
+        notation.num_samples(1, 50),
     ),
     loop=DECAYING,
     assumes="0 < ηλ < 1, centred logits; h = E[1 − Σp²] in the stationary law.",
     near_misses={
-        "first order in ηλ": eta * stationary_h / (2 * B * lam),
-        "the batch does not matter": eta * stationary_h / (lam * (2 - eta * lam)),
-        "the uniform model's noise": eta * 2 / 3 / (B * lam * (2 - eta * lam)),
+        "first order in ηλ": eta * stationary_h / (2 * n * lam),
+        "the samples do not matter": eta * stationary_h / (lam * (2 - eta * lam)),
+        "the uniform model's noise": eta * 2 / 3 / (n * lam * (2 - eta * lam)),
     },
     edges=[
         at(0.0, 1.0, 0.5, 1, gives=0.0),
@@ -97,21 +95,21 @@ def weight_decay(answer: Any) -> list[Step]:
 
 @claim(
     "Weight decay lets the mean logits fade at the fixed rate ηλ, however collapsed the model is.",
-    theta[i] * (1 - eta * lam) ** n,
-    lhs=r"{\mathbb{E}\,\theta^{(n)}_i}",
+    theta[i] * (1 - eta * lam) ** t,
+    lhs=r"{\mathbb{E}\,\theta^{(t)}_i}",
     of=(
         notation.logits(-3, 3),
         notation.step_size(0.01, 1),
         notation.weight_decay(0, 0.9),
-        notation.generation.written(n)(0, 300),
+        notation.generation(0, 300),
     ),
     loop=DECAYING,
-    given={"num_samples": B},
+    given={"num_samples": n},
     assumes="0 < ηλ < 1.",
     near_misses={
-        "continuous time": theta[i] * sp.exp(-eta * lam * n),
-        "off by one generation": theta[i] * (1 - eta * lam) ** (n + 1),
-        "for ever": theta[i] * sp.Integer(1) ** n,
+        "continuous time": theta[i] * sp.exp(-eta * lam * t),
+        "off by one generation": theta[i] * (1 - eta * lam) ** (t + 1),
+        "for ever": theta[i] * sp.Integer(1) ** t,
     },
     edges=[
         at(LOGITS, 0.5, 0.0, 10**6),
@@ -128,12 +126,13 @@ def memory_time(answer: Any) -> list[Step]:
         ]
 
     return symbolic.by_generations(
-        DECAYING, centred_logits, answer, generation=n, reduce=sp.simplify, at=of_logits
+        DECAYING, centred_logits, answer, generation=t, reduce=sp.simplify, at=of_logits
     )
 
 
-ratio, chart = sp.Symbol("kappa", positive=True), sp.Symbol("c", integer=True, positive=True)
-gap = sp.Symbol("z", real=True)
+gap, ratio, chart = (
+    argument.symbol for argument in (notation.gap, notation.noise_ratio, notation.chart)
+)
 
 
 def decay_exponent(kappa: Any) -> Any:
@@ -153,7 +152,7 @@ def slope_without_current() -> Any:
     )
     variance = sp.factor(square - drift**2)
     slope = (2 * drift - sp.diff(variance, gap)) / variance
-    return sp.simplify(slope.subs(lam, eta / (ratio * B)))
+    return sp.simplify(slope.subs(lam, eta / (ratio * n)))
 
 
 @claim(
@@ -167,8 +166,8 @@ def slope_without_current() -> Any:
         notation.noise_ratio(0.1, 100),
     ),
     loop=DECAYING,
-    given={"num_samples": B, "step_size": eta, "weight_decay": lam},
-    assumes="K = 2, η → 0 with κ = η/(λB) fixed: the diffusion. That the chain's stationary "
+    given={"num_samples": n, "step_size": eta, "weight_decay": lam},
+    assumes="K = 2, η → 0 with κ = η/(λn) fixed: the diffusion. That the chain's stationary "
     "law tends to the diffusion's is not proved; it is off by order η.",
     near_misses={
         "without the factor of the noise": decay_exponent(ratio) - 2 * sp.log(sp.cosh(gap / 2)),
@@ -186,7 +185,7 @@ def decay_density(answer: Any) -> list[Step]:
     return [
         Step("the ratio is 1 at z = 0", answer.subs(gap, 0)),
         Step(
-            "the density carries no probability current, κ = η/(λB)",
+            "the density carries no probability current, κ = η/(λn)",
             (sp.diff(answer, gap) - slope_without_current()).rewrite(sp.exp),
         ),
     ]
@@ -203,8 +202,8 @@ def decay_density(answer: Any) -> list[Step]:
         notation.chart(1, 2, "integer"),
     ),
     loop=DECAYING,
-    given={"num_samples": B, "step_size": eta, "weight_decay": lam},
-    assumes="K = 2, the diffusion: η → 0 with κ = η/(λB) fixed; density per dz (c = 1) or "
+    given={"num_samples": n, "step_size": eta, "weight_decay": lam},
+    assumes="K = 2, the diffusion: η → 0 with κ = η/(λn) fixed; density per dz (c = 1) or "
     "per dp (c = 2), its logarithm's curvature taken along z.",
     near_misses={
         "the noise of the uniform model": -2 / ratio + (chart - 1) / 2,
@@ -257,11 +256,11 @@ def lowest_probability(decay: Any) -> Any:
     "Weight decay keeps the rarer of two outcomes alive: its probability comes as near as "
     "you like to a positive floor, which depends on the decay alone, and stays above it.",
     lowest_probability(lam),
-    lhs=r"{\liminf_{n\to\infty}\,\min(p_n,1-p_n)}",
+    lhs=r"{\liminf_{t\to\infty}\,\min(p_t,1-p_t)}",
     of=(notation.weight_decay(0.001, 3),),
     loop=DECAYING,
-    given={"num_samples": B, "step_size": eta},
-    assumes="K = 2, η(λ + 1/2) ≤ 1, every B. A model that starts inside the floor never "
+    given={"num_samples": n, "step_size": eta},
+    assumes="K = 2, η(λ + 1/2) ≤ 1, every n. A model that starts inside the floor never "
     "passes it; with larger steps the model does pass it, and only |z| ≤ 2/λ is left.",
     near_misses={
         "the leading logarithm for small decay": lam / 2 * sp.log(2 / lam),
@@ -308,7 +307,7 @@ def decay_floor(answer: Any) -> list[Step]:
         ),
         Step("drawing the other is its mirror image", up.subs(gap, -gap) + down),
         Step(
-            "a draw of B samples moves the gap to a point between the two",
+            "a draw of n samples moves the gap to a point between the two",
             between - (share * up + (1 - share) * down),
         ),
         Step("the slope of the map is 1 − ηλ − 2ηpq", sp.diff(up, gap) - slope),

@@ -19,61 +19,55 @@ Number = Real[ArrayLike, "*#batch"]
 def weight_decay(
     heterozygosity: Number, step_size: Number, weight_decay: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
-    """Stationary squared size of the logits: ηh/(Bλ(2 − ηλ)) (`weight_decay.weight_decay`).
+    """Stationary squared size of the logits: ηh/(nλ(2 − ηλ)) (`weight_decay.weight_decay`).
 
     Args:
         heterozygosity: h = E[1 − Σp²] in the stationary law.
         step_size: η > 0.
         weight_decay: λ > 0, with ηλ < 1.
-        num_samples: B ≥ 1.
+        num_samples: n ≥ 1.
 
     Returns:
         E|θ|² in the stationary law, for centred logits.
 
     Validity:
-        Exact at T = 1 for every step and batch size.
+        Exact at T = 1 for every step size and number of samples.
 
     Example:
         >>> float(weight_decay(0.5, 1.0, 0.5, 1))  # 0.5 / (0.5 · 1.5)
         0.6666666666666666
-
-    References:
-        Derived here (`laws/weight_decay/derivation.py`).
     """
-    h, eta, lam, B = simplex.scalars(heterozygosity, step_size, weight_decay, num_samples)
+    h, eta, lam, n = simplex.scalars(heterozygosity, step_size, weight_decay, num_samples)
     _check_decay(eta, lam)
-    return eta * h / (B * lam * (2 - eta * lam))
+    return eta * h / (n * lam * (2 - eta * lam))
 
 
 @checks.arguments()
 def memory_time(
     logits: Logits, step_size: Number, weight_decay: Number, generation: Number
 ) -> Float[Array, "*batch num_outcomes"]:
-    """Mean logits under weight decay: θ₀ (1 − ηλ)^n (`weight_decay.memory_time`).
+    """Mean logits under weight decay: θ₀ (1 − ηλ)^t (`weight_decay.memory_time`).
 
     Args:
         logits: The initial model; -inf marks a lost outcome.
         step_size: η > 0.
         weight_decay: λ ≥ 0, with ηλ < 1.
-        generation: n ≥ 0.
+        generation: t ≥ 0.
 
     Returns:
-        E θ_n: the logits are forgotten in the time 1/(ηλ), collapsed or not.
+        E θ_t: the logits are forgotten in the time 1/(ηλ), collapsed or not.
 
     Validity:
-        Exact at T = 1 for every step and batch size; a statement about the mean alone.
+        Exact at T = 1 for every step size and number of samples; a statement about the mean alone.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(memory_time(jnp.array([8.0, -8.0]), 1.0, 0.5, 3))
         [ 1. -1.]
-
-    References:
-        Derived here (`laws/weight_decay/derivation.py`).
     """
-    eta, lam, n = simplex.scalars(step_size, weight_decay, generation)
+    eta, lam, t = simplex.scalars(step_size, weight_decay, generation)
     _check_decay(eta, lam)
-    theta, kept = simplex.per_distribution(logits, jnp.power(1 - eta * lam, n))
+    theta, kept = simplex.per_distribution(logits, jnp.power(1 - eta * lam, t))
     alive = theta > -jnp.inf
     return jnp.where(alive, jnp.where(alive, theta, 0) * kept, -jnp.inf)
 
@@ -91,7 +85,7 @@ def decay_density(gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
 
     Args:
         gap: z = θ₁ − θ₂, finite.
-        noise_ratio: κ = η/(λB) > 0, with the weight decay λ.
+        noise_ratio: κ = η/(λn) > 0, with the weight decay λ.
 
     Returns:
         log m(z) − log m(0) of the stationary density m of the gap (per dz).
@@ -104,9 +98,6 @@ def decay_density(gap: Number, noise_ratio: Number) -> Float[Array, "*batch"]:
         0.0
         >>> round(float(decay_density(0.1, 2.0)) / 0.1**2, 2)  # (1/2 − 2/κ)/2 near the tie
         -0.25
-
-    References:
-        Derived here (`laws/weight_decay/derivation.py`).
     """
     z, kappa = simplex.scalars(gap, noise_ratio)
     z = jnp.abs(z)
@@ -122,7 +113,7 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     """Curvature of the log density at the tie: c/2 − 2/κ (`weight_decay.decay_thresholds`).
 
     Args:
-        noise_ratio: κ = η/(λB) > 0, with the weight decay λ.
+        noise_ratio: κ = η/(λn) > 0, with the weight decay λ.
         chart: c = 1 for the density of the gap z (per dz), c = 2 for that of p (per dp).
 
     Returns:
@@ -135,9 +126,6 @@ def decay_thresholds(noise_ratio: Number, chart: Number) -> Float[Array, "*batch
     Example:
         >>> float(decay_thresholds(4.0, 1)), float(decay_thresholds(2.0, 2))
         (0.0, 0.0)
-
-    References:
-        Derived here (`laws/weight_decay/derivation.py`).
     """
     checks.check_range(chart, "chart", "[1, 2]", whole=True)
     kappa, c = simplex.scalars(noise_ratio, chart)
@@ -156,22 +144,16 @@ def decay_floor(weight_decay: Number) -> Float[Array, "*batch"]:
     Returns:
         q in (0, 1/2): about (λ/2) W(2/λ) for small λ, with Lambert's W.
 
-    Raises:
-        ValueError: If the weight decay is not positive and finite.
-
     Validity:
         Exact at T = 1, K = 2 for every number of samples and every step size with
         η(λ + 1/2) ≤ 1: almost surely the lower limit of min(p, 1 − p), which a model that starts
-        above it never passes. Larger steps do pass it (`tests/laws/traces/test_process.py`).
+        above it never passes. Larger steps do pass it (`tests/laws/weight_decay/test_process.py`).
 
     Example:
         >>> import math
         >>> q = 0.25  # is the floor at λ = 2q/log(1/q − 1)
         >>> round(float(decay_floor(0.5 / math.log(3.0))), 12)
         0.25
-
-    References:
-        Derived here (`laws/weight_decay/derivation.py`).
     """
     return _lowest_probability(*simplex.scalars(weight_decay))
 
