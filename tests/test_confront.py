@@ -310,5 +310,5 @@ def test_a_bound_that_is_attained_is_confronted_from_both_sides():
         assert not confront.confront(equation, answer=wrong).passed
     loose = [replace(o, attained=False) for o in confront.observed(equation)]
     value, law = np.asarray(loose[-1].value), np.asarray(2 * loose[-1].value)
-    assert confront._excess(equation, loose[-1], value, law) == 0
-    assert confront._excess(equation, replace(loose[-1], attained=True), value, law) > 1
+    assert agreement.excess(equation, loose[-1], value, law) == 0
+    assert agreement.excess(equation, replace(loose[-1], attained=True), value, law) > 1

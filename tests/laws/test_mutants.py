@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from typing import Any
 
 import mpmath
 import pytest
@@ -28,7 +29,7 @@ def test_mutants_fall():
 
 x, y = sp.symbols("x y", positive=True)
 n = sp.Symbol("n", integer=True, positive=True)
-theta = sp.IndexedBase("theta", real=True)
+theta: Any = sp.IndexedBase("theta", real=True)
 
 
 def equation(answer, symbols, domain):
