@@ -206,15 +206,15 @@ class _Model:
         return jnp.ones(1) if self.is_one else jnp.stack([jnp.ones(()), self.inverse])
 
     def _coefficients(self, values: Array) -> Array:
-        """Of u, u², … of the polynomial with these values at the nodes."""
+        """Coefficients of u, u², … of the polynomial with these values at the nodes."""
         return (self.table[4:] * values[None]).sum(1)
 
     def _weights(self, sums: Array) -> Array:
-        """Of the nodes, so that Σⱼ weightⱼ fⱼ is the sum of uᵢ f(uᵢ) for the Σu², Σu³, … given."""
+        """Quadrature weights: Σⱼ weightⱼ fⱼ is the sum of uᵢ f(uᵢ) for the Σu², Σu³, … given."""
         return (self.table[4:] * sums[:, None]).sum(0)
 
     def before(self, theta: Array, words: Array, generation: Array) -> _Block:
-        """A block that has ended with these logits: the one that begins the run follows it."""
+        """A placeholder that has ended with these logits, before the first block of the run."""
         table, nodes, zero = (jnp.zeros(shape) for shape in (theta.shape, NODES, ()))
         none = jnp.zeros_like(generation)
         return _Block(
@@ -237,7 +237,7 @@ class _Model:
         )
 
     def opened(self, block: _Block, theta: Array) -> _Block:
-        """The block that begins with these logits, after one that has ended."""
+        """Begin a block with these logits, after one that has ended."""
         light, heavy, largest, rest = _divided(theta, self.num_heavy)
         top = largest[0]
         log_limit = jnp.maximum(rest - top + self.room + FALL, -690.0)
@@ -286,7 +286,7 @@ class _Model:
         )
 
     def passed(self, block: _Block, saved: Array) -> _Block:
-        """The block after it has ended, or the generation has come that is asked for."""
+        """Run the block until it ends or the generation asked for is reached."""
         return lax.while_loop(
             lambda block: ~block.ended & (block.generation < saved), self.tick, block
         )
@@ -340,7 +340,7 @@ class _Model:
     def _lifted(
         self, block: _Block, falls: Array, row: Array, column: Array, uniform: Array
     ) -> tuple[Any, ...]:
-        """What becomes of a light outcome that is proposed.
+        """Accept or reject a light outcome that is proposed, and find its lift.
 
         Whether it is accepted, its row and column, its lift then, by how much its logit has grown
         in this block, and what the quadrature gains: Σu and the weights.
@@ -415,7 +415,7 @@ def _differences(new: Array, old: Array) -> tuple[Array, Array]:
 
 
 def _divided(theta: Array, number: int) -> tuple[Array, Array, Array, Array]:
-    """The largest logits apart from the others.
+    """Split off the largest logits.
 
     The others, with -inf in the place of the largest, (rows, columns); the rows and columns of the
     largest, the very largest first, (number, 2); their logits, (number,); the largest of the rest.
