@@ -3,7 +3,7 @@
 The theory, one module of `fixedpoint.laws` per law:
 
     law         the loop that it governs                     what it says
-    tempering   infinite samples, full training              logits θ₀T⁻ⁿ
+    tempering   infinite samples, full training              logits θT⁻ᵗ
     flow        infinite samples, finite training            gradient flow; collapse as 1/n
     traces      one sample or a small batch at a time        T = 1: a martingale, never settling
     resampling  a refit to n samples                         an outcome not drawn is lost for ever

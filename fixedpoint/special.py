@@ -22,6 +22,7 @@ __all__ = [
     "lambertw_exp",
     "log1p_expm1",
     "phi2",
+    "power",
     "power_of_complement",
 ]
 
@@ -242,6 +243,41 @@ def phi2(x: Real[ArrayLike, "*shape"]) -> Float[Array, "*shape"]:
     for order in range(16, 2, -1):
         series = 1 + near / order * series
     return jnp.where(small, series / 2, (jnp.expm1(far) - far) / far**2)
+
+
+@jax.custom_jvp
+def power(
+    base: Real[ArrayLike, "*#shape"], exponent: Real[ArrayLike, "*#shape"]
+) -> Float[Array, "*shape"]:
+    """Powers xⁿ that have saturated, at 0 or at ∞, move no more: their slopes are 0.
+
+    The true slopes may be infinite there, and 0 · ∞ would be NaN in what is made of the power.
+
+    Args:
+        base: x >= 0, ∞ included.
+        exponent: n, of any real value; taken as a float, as an integer one is multiplied out and
+            rounds each time.
+
+    Returns:
+        The power.
+
+    Example:
+        >>> import jax
+        >>> print(power(0.5, -3), jax.grad(power)(0.5, -3.0), jax.grad(power)(0.5, -1e6))
+        8.0 -48.0 0.0
+    """
+    return jnp.power(_floating(base), _floating(exponent))
+
+
+@power.defjvp
+def _power_jvp(primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> tuple[Array, Array]:
+    (x, n), (dx, dn) = primals, tangents
+    found = power(x, n)
+    moves = (x > 0) & jnp.isfinite(x) & (found > 0) & (found < jnp.inf)
+    safe, most = jnp.where(moves, x, 1), jnp.finfo(found.dtype).max
+    by_x = jnp.clip(jnp.where(moves, n * (found / safe), 0), -most, most)
+    by_n = jnp.clip(jnp.where(moves, found * jnp.log(safe), 0), -most, most)
+    return found, by_x * dx + by_n * dn
 
 
 @jax.custom_jvp

@@ -103,31 +103,31 @@ display(sp.Eq(sp.Symbol("{v^T L'' v}"), squares))
 print("residual of this identity:", curvature_residual)
 
 # %% [markdown]
-# **Step 4: again and again.** So one generation is $\theta\mapsto\theta/T$, and $n$ of them are a
+# **Step 4: again and again.** So one generation is $\theta\mapsto\theta/T$, and $t$ of them are a
 # geometric sequence:
 
 # %%
-n, theta0 = sp.Symbol("n", integer=True, nonnegative=True), sp.Symbol("theta_0", real=True)
+t, theta0 = sp.Symbol("t", integer=True, nonnegative=True), sp.Symbol("theta_0", real=True)
 sequence = sp.Function("theta")
-iterated = sp.rsolve(sequence(n + 1) - sequence(n) / T, sequence(n), {sequence(0): theta0})
-by_induction = sp.simplify(iterated - theta0 * T**-n)
-sp.Eq(sequence(n), iterated)
+iterated = sp.rsolve(sequence(t + 1) - sequence(t) / T, sequence(t), {sequence(0): theta0})
+by_induction = sp.simplify(iterated - theta0 * T**-t)
+sp.Eq(sequence(t), iterated)
 
 # %% [markdown]
-# **Step 5: the ends.** With a gap $\Delta$ between the mode and the runner-up, what is off the mode
-# after $n$ generations is to leading order $e^{-\Delta T^{-n}}$: a double exponential, which
+# **Step 5: the ends.** With a gap $z$ between the mode and the runner-up, what is off the mode
+# after $t$ generations is to leading order $e^{-z T^{-t}}$: a double exponential, which
 # reaches $\varepsilon$ after
 
 # %%
-Delta, epsilon = sp.symbols("Delta epsilon", positive=True)
-u = sp.Symbol("u", positive=True)  # e^{-Δ T^{-n}}
+z, epsilon = sp.symbols("z epsilon", positive=True)
+u = sp.Symbol("u", positive=True)  # e^{-z T^{-t}}
 display(sp.Eq(sp.Symbol("{1-p}"), sp.series(u / (1 + u), u, 0, 3)))
-[needed] = sp.solve(sp.Eq(Delta * T ** (-sp.Symbol("n")), sp.log(1 / epsilon)), sp.Symbol("n"))
-sp.Eq(sp.Symbol(r"n_\epsilon"), sp.simplify(needed))
+[needed] = sp.solve(sp.Eq(z * T ** (-sp.Symbol("t")), sp.log(1 / epsilon)), sp.Symbol("t"))
+sp.Eq(sp.Symbol(r"t_\epsilon"), sp.simplify(needed))
 
 # %% [markdown]
 # generations. **Step 6: back.** All differences of logits have been multiplied by the same number,
-# so that one temperature divides them by it again: $\theta_n/T^{-n}=\theta_0$ (claim 5).
+# so that one temperature divides them by it again: $\theta_t/T^{-t}=\theta_0$ (claim 5).
 #
 # The same claims stand in the package's register, each with the steps of its proof, written from
 # the definitions for the numbers of outcomes that they name. Displaying a step runs it:
@@ -171,7 +171,8 @@ print(f"sampled at temperature {recovery.recovery(0.8, 20):.1f}: ", np.asarray(b
 # + \underbrace{\mathrm{KL}(p_b\|p_0|_S)}_{\text{temperature}}
 # + \underbrace{\mathrm{KL}(p\|p_b)}_{\text{the rest}},$$
 #
-# $S$ being what $p$ still has. Only the middle part is undone by a temperature, $b$ if $b>0$.
+# $S$ being what $p$ still has. Only the middle part is undone by a temperature, $b$ if $b>0$. The
+# three are `recovery.lost_modes`, `recovery.sharpening` and `recovery.rest`.
 
 # %%
 five = simplex.logits(jnp.array([0.4, 0.25, 0.2, 0.1, 0.05]))
@@ -489,7 +490,7 @@ for label, verdict in verdicts.items():
 assert slope_residual == at_minimum == curvature_residual == 0, (
     "the minimum is not where it should be"
 )
-assert by_induction == 0, "the iterated generation is not θ₀T⁻ⁿ"
+assert by_induction == 0, "the iterated generation is not θ₀T⁻ᵗ"
 assert max(drift.values()) < 1e-12, "claim 1: something moved at T = 1"
 assert departure < 1e-12, "claim 4: the loop departs from the closed form"
 assert jnp.allclose(back, jnp.array([0.5, 0.3, 0.2]), rtol=1e-12), "claim 5: not restored"

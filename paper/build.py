@@ -77,7 +77,7 @@ SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
     "á": r"\'a",
     "ö": r"\"o",
 }
-RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿ⁻⁺⁽⁾ᵀ", "0123456789n-+()T", strict=True))
+RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹ⁿᵗ⁻⁺⁽⁾ᵀ", "0123456789nt-+()T", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₙ₊₋ᵢⱼ", "0123456789n+-ij", strict=True))
 
 
@@ -85,7 +85,7 @@ def prose(text: str) -> str:
     """A sentence of the register as LaTeX.
 
     Args:
-        text: plain text with Unicode mathematics (θ₀T⁻ⁿ).
+        text: plain text with Unicode mathematics (θT⁻ᵗ).
 
     Returns:
         The same in LaTeX.

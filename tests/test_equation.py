@@ -16,6 +16,7 @@ from fixedpoint.laws.equation import (
     Step,
     at_outcomes,
     equations,
+    evaluate,
     register,
     total,
     vector,
@@ -162,3 +163,12 @@ def test_every_equation_prints(label):
     assert any(relation in text for relation in ("=", r"\simeq", r"\ge", r"\le"))
     assert not {"Indexed", "Root"} & set(re.findall(r"\w+", text))
     assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize("root", [20.3, -49.9, 1e-3])
+def test_a_root_is_found_on_a_wide_bracket(root):
+    x, c = sp.symbols("x c")
+    found = evaluate(
+        Root(sp.Lambda(x, sp.exp(x) - sp.exp(c)), sp.Integer(-50), sp.Integer(50)), {c: root}
+    )
+    assert abs(found - root) < 1e-45

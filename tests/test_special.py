@@ -156,3 +156,15 @@ def test_powers_of_what_is_left_and_their_slopes(x, n):
     np.testing.assert_allclose(found, wanted, rtol=1e-13)
     single = special.complement_of_power(jnp.float32(x), jnp.float32(n))
     assert single.dtype == jnp.float32
+
+
+def test_powers_and_their_slopes_where_they_saturate():
+    x, n = jnp.array([0.5, 1.3, 1.0, 2.0]), jnp.array([-3.0, 2.5, 1e6, 0.0])
+    by_x, by_n = (jax.vmap(jax.grad(special.power, argnums=k))(x, n) for k in (0, 1))
+    np.testing.assert_allclose(special.power(x, n), x**n, rtol=1e-15)
+    np.testing.assert_allclose(by_x, n * x ** (n - 1), rtol=1e-14)
+    np.testing.assert_allclose(by_n, x**n * np.log(x), rtol=1e-14)
+    for base, exponent, value in ((0.5, -2000.0, np.inf), (0.5, 2000.0, 0), (0.0, 3.0, 0)):
+        assert special.power(base, exponent) == value
+        assert jax.grad(special.power, argnums=(0, 1))(base, exponent) == (0, 0)
+    assert special.power(jnp.float32(0.5), jnp.float32(3)).dtype == jnp.float32

@@ -5,7 +5,7 @@ claim names; `fixedpoint.confront` compares the three.
 """
 
 CHAPTERS = {
-    "full training": ("tempering", "recovery", "families"),
+    "full training": ("tempering", "recovery", "families", "mixing"),
     "finite training": ("flow", "online"),
     "single traces": ("traces", "weight_decay", "survival"),
     "finitely many samples": (

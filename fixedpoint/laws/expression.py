@@ -63,11 +63,20 @@ class Root(sp.Expr):
 
 
 def _root(function: Callable[[Any], Any], low: Any, high: Any) -> Any:
-    """The root between two ends, to the working precision."""
-    for end in (low, high):
-        if function(end) == 0:
+    """The root between two ends, to the working precision; NaN where the sign does not change."""
+    ends = function(low), function(high)
+    for end, value in zip((low, high), ends, strict=True):
+        if value == 0:
             return end
-    return mpmath.findroot(function, (low, high), solver="anderson", maxsteps=1000, verify=False)
+    if mpmath.sign(ends[0]) == mpmath.sign(ends[1]):
+        return mpmath.nan
+    found = mpmath.findroot(function, (low, high), solver="anderson", maxsteps=1000, verify=False)
+    # On a wide bracket it may stop short: the sign must change beside what it has found.
+    apart = abs(found) * mpmath.mpf(10) ** (12 - mpmath.mp.dps)
+    if function(found - apart) * function(found + apart) <= 0:
+        return found
+    halvings = 4 * mpmath.mp.dps
+    return mpmath.findroot(function, (low, high), solver="bisect", maxsteps=halvings, verify=False)
 
 
 MODULES = [{"root": _root}, "mpmath"]

@@ -34,6 +34,12 @@ epsilon: Any = sp.Symbol("epsilon", positive=True)
 logits = Argument(
     "logits", theta, "θ, the model at generation 0; -inf marks a lost outcome", "vector"
 )
+logits_answers = Argument(
+    "logits_answers",
+    sp.IndexedBase("alpha", real=True),
+    "α, the logits of the final answers; -inf marks a lost one",
+    "vector",
+)
 logits_real = Argument("logits_real", psi, "ψ, the logits of the real data", "vector")
 logits_target = Argument("logits_target", psi, "ψ, the logits of a frozen teacher", "vector")
 temperature = Argument("temperature", T, "T ≥ 0, the sampling temperature")
@@ -63,6 +69,7 @@ entropies = Argument(
 exponent = Argument("exponent", sp.Symbol("alpha", positive=True), "α > 0, of a power law")
 gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "z₀, the gap at generation 0")
 gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "z*, the gap of the target")
+gap_real = Argument("gap_real", sp.Symbol("g", real=True), "g, the gap of the real data")
 heterozygosity = Argument(
     "heterozygosity", sp.Symbol("h", positive=True), "h = 1 - Σp², of a model"
 )
@@ -178,6 +185,12 @@ real_probability = Argument(
 roundoff = Argument(
     "roundoff", sp.Symbol("u", positive=True), "u, the relative error of one rounding"
 )
+scores = Argument(
+    "scores",
+    sp.IndexedBase("v", extended_real=True),
+    "v, the log-odds with which samples of an outcome are kept; -inf: never",
+    "vector",
+)
 share = Argument("share", sp.Symbol("x_0", positive=True), "x₀ in [0, 1], the share of an outcome")
 subset = Argument(
     "subset", sp.IndexedBase("a", real=True), "1 for the outcomes of a subset, else 0", "vector"
@@ -190,8 +203,8 @@ target = Argument(
 )
 temperatures = Argument(
     "temperatures",
-    sp.IndexedBase("tau", positive=True),
-    "the temperatures of several generations",
+    sp.IndexedBase("T", positive=True),
+    "T₁, T₂, …, the temperatures of several generations",
     "vector",
 )
 top_probability = Argument(

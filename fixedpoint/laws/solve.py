@@ -70,7 +70,7 @@ class Solution(eqx.Module):
 
 
 class Tempered(Solution):
-    """A loop governed by `tempering`: generation n has the logits θ₀T⁻ⁿ.
+    """A loop governed by `tempering`: generation t has the logits θT⁻ᵗ.
 
     Attributes:
         law: the label of the governing equation.

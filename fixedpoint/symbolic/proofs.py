@@ -313,12 +313,26 @@ def _is_zero_fraction(expression: Any) -> bool:
     def powers(base: Any, exponent: Any) -> Any:
         return sp.Mul(*(sp.Pow(base, term) for term in sp.Add.make_args(sp.expand(exponent))))
 
+    # e^{x/2}, e^{-x}, … are powers of one number, by their largest common unit.
+    units: dict[Any, Any] = {}
+    for exponential in expression.atoms(sp.exp):
+        for term in sp.Add.make_args(sp.expand(exponential.exp)):
+            times, rest = term.as_coeff_Mul()
+            if times.is_Rational:
+                units[rest] = times.gcd(units.get(rest, times))
+    bases = {rest: sp.Dummy(positive=True) for rest in units}
+
     def exponentials(exponent: Any) -> Any:
         whole = sp.Integer(1)
         for term in sp.Add.make_args(sp.expand(exponent)):
             logs = [part for part in sp.Mul.make_args(term) if isinstance(part, sp.log)]
-            # e^{x log y} is y^x, which SymPy sees for numbers x alone.
-            whole *= sp.Pow(logs[0].args[0], term / logs[0]) if len(logs) == 1 else sp.exp(term)
+            times, rest = term.as_coeff_Mul()
+            if len(logs) == 1:  # e^{x log y} is y^x, which SymPy sees for numbers x alone
+                whole *= sp.Pow(logs[0].args[0], term / logs[0])
+            elif rest in units:
+                whole *= bases[rest] ** (times / units[rest])
+            else:
+                whole *= sp.exp(term)
         return whole
 
     plain = expression.replace(

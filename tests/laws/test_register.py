@@ -12,8 +12,6 @@ LONG = {
     "proved": [
         "accumulation.head_start",
         "accumulation.monopoly",
-        "families.cone_two_contexts",
-        "families.poisson",
         "flow.finite_training",
         "flow.frozen_uniform_target",
         "flow.mixture_frozen",
@@ -33,7 +31,6 @@ LONG = {
         "resampling.truncation",
         "survival.transience",
         "tempering.composition",
-        "tempering.refit",
         "traces.bias",
         "traces.entropy_bias",
         "verifier.lock_in_weak",

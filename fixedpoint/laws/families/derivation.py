@@ -11,20 +11,13 @@ import sympy as sp
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import OUTCOME, Edge, Step, at, claim
-from fixedpoint.laws.notation import T, beta
+from fixedpoint.laws.notation import T, beta, t
 from fixedpoint.symbolic import FinalAnswer, Loop, Temperature
 
-n = sp.Symbol("n", integer=True, nonnegative=True)
 k = sp.Symbol("k", integer=True, positive=True)
 
 TEMPERED = Loop(Temperature(T))
 SHARPENED = Loop(Temperature(1 / beta))
-
-
-def expand(expression: Any) -> Any:
-    """Split powers of products and logarithms of quotients of positive numbers, then simplify."""
-    split = sp.expand_log(sp.powdenest(sp.expand_power_base(expression, force=True), force=True))
-    return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
 
 
 def log_odds(p: Any, first: int = 0, other: int = 1) -> Any:
@@ -39,28 +32,28 @@ def log_odds(p: Any, first: int = 0, other: int = 1) -> Any:
 eta, c = sp.symbols("eta c", real=True)
 lam = sp.Symbol("lambda", positive=True)
 N = sp.Symbol("N", integer=True, positive=True)
-FAMILY_RHS = (eta + c) * T**-n - c
+FAMILY_RHS = (eta + c) * T**-t - c
 
 
 @claim(
-    "A family h(x) e^{ηt(x)} is closed under tempering iff log h ∈ span{1, t}; with "
-    "slope c of log h in t, η + c is divided by T.",
+    "A family h(x) e^{ηs(x)} is closed under tempering iff log h ∈ span{1, s}; with "
+    "slope c of log h in s, η + c is divided by T.",
     FAMILY_RHS,
-    lhs=r"\eta_n",
+    lhs=r"\eta_t",
     of=(
         notation.parameter(1, 4),
         notation.base_slope(-0.9, 0.9),
         notation.temperature(0.4, 2.5),
-        notation.generation.written(n)(0, 10),
+        notation.generation(0, 10),
     ),
     loop=TEMPERED,
-    assumes="Every table of logits is allowed; log h = const + c t on the support; η_n lies in the "
-    "natural domain (gamma: shape > 1 - Tⁿ; Pareto density x^{-α}: α > Tⁿ).",
+    assumes="Every table of logits is allowed; log h = const + c s on the support; η_t lies in the "
+    "natural domain (gamma: shape > 1 - Tᵗ; Pareto density x^{-α}: α > Tᵗ).",
     cites=("alemohammad2023",),
     near_misses={
-        "base measure ignored": eta * T**-n,
-        "base measure with the wrong sign": (eta - c) * T**-n + c,
-        "base measure not restored": (eta + c) * T**-n,
+        "base measure ignored": eta * T**-t,
+        "base measure with the wrong sign": (eta - c) * T**-t + c,
+        "base measure not restored": (eta + c) * T**-t,
     },
     edges=[
         at(3.0, -1.0, 1.0, 10**6),
@@ -70,9 +63,9 @@ FAMILY_RHS = (eta + c) * T**-n - c
     ],
 )
 def exponential_family(answer: Any) -> list[Step]:
-    """Closure of h(x) e^{ηt(x)} under powers: iff log h lies in the span of 1 and t."""
+    """Closure of h(x) e^{ηs(x)} under powers: iff log h lies in the span of 1 and s."""
     x, y, c0 = sp.symbols("x y c_0", positive=True)
-    levels, bases = sp.symbols("t1:4", real=True), sp.symbols("g1:4", real=True)
+    levels, bases = sp.symbols("s1:4", real=True), sp.symbols("g1:4", real=True)
 
     def model(log_h: Any) -> Any:
         return symbolic.softmax([g + eta * level for g, level in zip(log_h, levels, strict=True)])
@@ -83,13 +76,13 @@ def exponential_family(answer: Any) -> list[Step]:
         sp.cancel(log_odds(spanned, 0, other) / (levels[0] - levels[other])) - c for other in (1, 2)
     ]
     eta_next = sp.Symbol("eta'", real=True)
-    h_gap, t_gap = bases[0] - bases[1], levels[0] - levels[1]
+    h_gap, s_gap = bases[0] - bases[1], levels[0] - levels[1]
     free = log_odds(symbolic.next_model(TEMPERED, model(bases)))
-    needed = (1 / T - 1) * h_gap - (eta_next - eta / T) * t_gap
+    needed = (1 / T - 1) * h_gap - (eta_next - eta / T) * s_gap
 
     def later(parameter: Any, slope: int) -> Any:
         """What is claimed of a parameter after one generation, with this slope of log h."""
-        return answer.subs({eta: parameter, c: slope, n: 1}, simultaneous=True)
+        return answer.subs({eta: parameter, c: slope, t: 1}, simultaneous=True)
 
     def odds(log_density: Any, *parameters: Any) -> Any:
         return log_density(x, *parameters) - log_density(y, *parameters)
@@ -132,19 +125,19 @@ def exponential_family(answer: Any) -> list[Step]:
         for name, (log, before, after) in families.items()
     ]
     return [
-        Step("generation 0 is the start", answer.subs(n, 0) - eta),
+        Step("generation 0 is the start", answer.subs(t, 0) - eta),
         Step(
-            "if log h = c₀ + c t, a generation has the log-odds of one η for all outcomes",
+            "if log h = c₀ + c s, a generation has the log-odds of one η for all outcomes",
             found[0] - found[1],
             sizes={"K": 3},
         ),
         Step(
-            "a generation of the loop leads from n to n + 1",
-            answer.subs(n, n + 1) - answer.subs(eta, found[0]),
+            "a generation of the loop leads from t to t + 1",
+            answer.subs(t, t + 1) - answer.subs(eta, found[0]),
         ),
         Step(
-            "conversely, staying in the family says (1/T - 1) log h ∈ span{1, t}",
-            free - (h_gap + eta_next * t_gap) - needed,
+            "conversely, staying in the family says (1/T - 1) log h ∈ span{1, s}",
+            free - (h_gap + eta_next * s_gap) - needed,
             reduce=sp.expand,
         ),
         Step(
@@ -227,7 +220,7 @@ DRIFT_RHS = -(1 - T) / 2
 @claim(
     "A large Poisson mean moves by a constant per generation, not by a factor.",
     DRIFT_RHS,
-    lhs=r"\lambda_{n+1} - \lambda_n",
+    lhs=r"\lambda_{t+1} - \lambda_t",
     kind="asymptotic",
     of=(notation.temperature(0.2, 2),),
     loop=TEMPERED,
@@ -323,7 +316,7 @@ def cone(answer: Any) -> list[Step]:
         return [sp.log(base) + parameter * place for place, base in enumerate((1, 2, 1))]
 
     def loss(table: Any) -> Any:
-        drawn = symbolic.next_model(SHARPENED, symbolic.softmax(table(w)))
+        drawn = symbolic.next_model(SHARPENED, [sp.exp(x) for x in table(w)])
         return symbolic.cross_entropy(drawn, table(v))
 
     return [
@@ -339,7 +332,7 @@ def cone(answer: Any) -> list[Step]:
         Step(
             "rank one, θ = w (a, b, 0): the loss in w alone is stationary at w/T",
             loss(low_rank).diff(v).subs(v, beta * w),
-            reduce=expand,
+            reduce=symbolic.elementary,
         ),
     ]
 
@@ -376,7 +369,7 @@ def cone_two_contexts(answer: Any) -> list[Step]:
 
     loss: Any = sum(
         symbolic.cross_entropy(
-            symbolic.next_model(SHARPENED, symbolic.softmax(table(w, sign))), table(v, sign)
+            symbolic.next_model(SHARPENED, [sp.exp(x) for x in table(w, sign)]), table(v, sign)
         )
         for sign in (1, -1)
     )
@@ -384,18 +377,19 @@ def cone_two_contexts(answer: Any) -> list[Step]:
         Step(
             "the slope of the loss, set to 0, gives dw'/dw at w = 0",
             (multiplier(loss, v, w) - answer).rewrite(sp.exp),
+            reduce=symbolic.elementary,
         ),
-        Step("where w = 0 stays", loss.diff(v).subs({v: 0, w: 0})),
+        Step("where w = 0 stays", loss.diff(v).subs({v: 0, w: 0}), reduce=symbolic.elementary),
     ]
 
 
 # --- trained on the final answers alone ----------------------------------------------------------
 
-alpha: Any = sp.IndexedBase("alpha", real=True)
-entropies: Any = sp.IndexedBase("H", real=True)
+alpha: Any = notation.logits_answers.symbol
+entropies: Any = notation.entropies.symbol
 ANSWERED = Loop(Temperature(T), learner=FinalAnswer((0, 0, 0, 1, 1, 1)))
 """Two answers with three reasonings each; the claim is about any."""
-FINAL_ANSWER_RHS = entropies[OUTCOME] + (alpha[OUTCOME] - entropies[OUTCOME]) * T**-n
+FINAL_ANSWER_RHS = entropies[OUTCOME] + (alpha[OUTCOME] - entropies[OUTCOME]) * T**-t
 
 
 def _expand_powers(expression: Any) -> Any:
@@ -409,20 +403,20 @@ def _expand_powers(expression: Any) -> Any:
     return sp.simplify(sp.expand_log(sp.powsimp(split), force=True))
 
 
-_THREE_ANSWERS = {"logits": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
-_ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
+_THREE_ANSWERS = {"logits_answers": [0.4, -0.3, 0.1], "entropies": [1.2, 0.2, 0.7]}
+_ONE_LOST = {"logits_answers": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
 
 
 @claim(
     "Trained on its final answers alone, a model tempers the probability of an "
     "answer for each of the e^H reasonings that lead to it; the reasonings stay.",
     FINAL_ANSWER_RHS,
-    lhs=r"\alpha^{(n)}_i",
+    lhs=r"\alpha^{(t)}_i",
     of=(
-        notation.logits.written(alpha)(-4, 4),
+        notation.logits_answers(-4, 4),
         notation.entropies(0, 3),
         notation.temperature(0.4, 2.5),
-        notation.generation.written(n)(1, 12),
+        notation.generation(1, 12),
     ),
     loop=ANSWERED,
     assumes="α the logits of the answers, H "
@@ -434,11 +428,11 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
     cites=("dempster1977", "phan2023"),
     up_to_shift=True,
     near_misses={
-        "the answers tempered like outcomes": alpha[OUTCOME] * T**-n,
-        "the entropies added once": entropies[OUTCOME] + alpha[OUTCOME] * T**-n,
-        "away from varied reasonings": (alpha[OUTCOME] + entropies[OUTCOME]) * T**-n
+        "the answers tempered like outcomes": alpha[OUTCOME] * T**-t,
+        "the entropies added once": entropies[OUTCOME] + alpha[OUTCOME] * T**-t,
+        "away from varied reasonings": (alpha[OUTCOME] + entropies[OUTCOME]) * T**-t
         - entropies[OUTCOME],
-        "off by one generation": FINAL_ANSWER_RHS.subs(n, n + 1),
+        "off by one generation": FINAL_ANSWER_RHS.subs(t, t + 1),
     },
     edges=[
         Edge({**_THREE_ANSWERS, "temperature": 0.8, "generation": 0}, [0.4, -0.3, 0.1]),
@@ -460,7 +454,7 @@ _ONE_LOST = {"logits": [0.4, -math.inf, 0.1], "entropies": [1.2, 0.0, 0.7]}
         # 0.5 - 0.4 and 0.2 - 0.1 tie, which two roundings must not decide.
         Edge(
             {
-                "logits": [0.5, 0.2, 0.1],
+                "logits_answers": [0.5, 0.2, 0.1],
                 "entropies": [0.4, 0.1, 0.7],
                 "temperature": 0.5,
                 "generation": 1100,
@@ -526,10 +520,10 @@ def final_answer(answer: Any) -> list[Step]:
         for group in (0, 1)
     ]
     return [
-        Step("generation 0 is the initial model", answer.subs(n, 0) - alpha[OUTCOME]),
+        Step("generation 0 is the initial model", answer.subs(t, 0) - alpha[OUTCOME]),
         Step(
-            "if the law holds in generation n, it holds in the next",
-            answer.subs(n, n + 1) - answer.subs(alpha[OUTCOME], moved),
+            "if the law holds in generation t, it holds in the next",
+            answer.subs(t, t + 1) - answer.subs(alpha[OUTCOME], moved),
         ),
         Step(
             "drawn at T, an answer has the logit α/T + (1 - 1/T) H, H the Rényi entropy of order "

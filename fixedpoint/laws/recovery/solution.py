@@ -1,18 +1,14 @@
-"""Recovery: what a temperature restores, and how far numbers with finitely many digits go.
-
-Closed forms in JAX.
-"""
+"""Closed forms of recovery: what a temperature restores, what not, and how fast things are lost."""
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
-from fixedpoint import checks, simplex
-from fixedpoint.simplex import PerDistribution
+from fixedpoint import checks, simplex, special
+from fixedpoint.simplex import Decomposition, Logits, PerDistribution
 
 # --- the way back --------------------------------------------------------------------------------
 
@@ -21,30 +17,18 @@ from fixedpoint.simplex import PerDistribution
 def recovery(temperature: PerDistribution, generation: PerDistribution) -> Float[Array, "*batch"]:
     """Temperature at which sampling a generation gives back the initial model.
 
-    τ_n = T⁻ⁿ (`recovery.recovery`): reheat (τ > 1) what was cooled, cool what was heated.
+    T⁻ᵗ (`recovery.recovery`), inf or 0 where it overflows or underflows: reheat what was cooled,
+    cool what was heated. `storage_horizon` says how long a stored generation holds enough digits.
 
     Args:
         temperature: Sampling temperature T in [0, inf] of the past generations.
-        generation: n >= 0.
-
-    Returns:
-        T⁻ⁿ; inf or 0 where it overflows or underflows.
-
-    Raises:
-        ValueError: If an argument is out of its range.
-
-    Validity:
-        Exact; relative error below 1e-12 in float64. How long a stored generation still holds the
-        initial model: `storage_horizon`.
+        generation: t >= 0.
 
     Example:
         >>> recovery(0.5, 3)
         Array(8., dtype=float64)
-
-    References:
-        Derived here.
     """
-    return _power(temperature, -jnp.asarray(generation))
+    return special.power(*simplex.scalars(temperature, -jnp.asarray(generation)))
 
 
 @checks.arguments(logit_range="(0, inf)", temperature="(0, 1)", log_smallest="(0, inf)")
@@ -53,8 +37,9 @@ def storage_cold(
 ) -> Float[Array, "*batch"]:
     """Generations that the initial model survives storage as probabilities, below temperature 1.
 
-    n ≃ log(λ/R)/log(1/T) (`recovery.storage_cold`): then the rarest outcome underflows. Until then
-    rounding errors shrink on the way back: together at most uT/(1 - T), u the unit roundoff.
+    t ≃ log(λ/R)/log(1/T) (`recovery.storage_cold`), a real number, 0 if R >= λ: then the rarest
+    outcome underflows. Until then rounding errors shrink on the way back: together at most
+    uT/(1 - T), u the unit roundoff.
 
     Args:
         logit_range: R > 0, largest minus smallest initial logit.
@@ -62,26 +47,17 @@ def storage_cold(
         log_smallest: λ > 0; e^{-λ} is the smallest number that does not round to 0 (745 in
             float64, 104 in float32, 93 in bfloat16, 17.3 in float16).
 
-    Returns:
-        The horizon, a real number; 0 if R >= λ.
-
-    Raises:
-        ValueError: If an argument is out of its range.
-
     Validity:
         Asymptotic for large λ, where uT/(1 - T) is far below the error that will do (nearer to 1 a
         generation changes less than rounding does: `storage_hot`). ℓ nats more or less in λ are
         ℓ/(λ log(1/T)) generations; they are the logarithm of the mode's probability at the horizon,
-        and log((1 + 1/(R log(1/T)))/d) for an error d, as a subnormal number has fewer digits.
+        and log((1 + 1/(R log(1/T)))/ε) for an error ε, as a subnormal number has fewer digits.
         So it holds within one generation in float32 for T < 0.95, but not in float16 at 0.9 (8.7
-        for 7) or in float32 at 0.999 (2,710 for 2,715) (`tests/laws/tempering/test_process.py`).
+        for 7) or in float32 at 0.999 (2,710 for 2,715) (`tests/laws/recovery/test_process.py`).
 
     Example:
         >>> print(f"{storage_cold(6.91, 0.8, 745.13):.1f}")
         21.0
-
-    References:
-        Derived here.
     """
     R, T, smallest = simplex.scalars(logit_range, temperature, log_smallest)
     return jnp.log(jnp.maximum(smallest / R, 1)) / -jnp.log(T)
@@ -93,22 +69,16 @@ def storage_hot(
 ) -> Float[Array, "*batch"]:
     """Generations that the initial model survives rounding, stored as probabilities.
 
-    n >= log(1 + d (T - 1)/(T u))/log T (`recovery.storage_hot`): the way back multiplies the
-    rounding error of generation k by Tᵏ. Above T = 1 this is what ends it; below, the errors add up
-    to uT/(1 - T) at most, which is within d for ever unless T is very near to 1.
+    t >= log(1 + ε (T - 1)/(T u))/log T (`recovery.storage_hot`), a real number: the way back
+    multiplies the rounding error of generation k by Tᵏ. Above T = 1 this is what ends it, ε/u at
+    T = 1; below, the errors add up to uT/(1 - T) at most, which is within ε for ever, inf, for
+    T <= 1/(1 + u/ε).
 
     Args:
         temperature: T > 0.
         roundoff: u, the largest relative change by rounding (2⁻⁵³ in float64, 2⁻²⁴ in float32,
             2⁻¹¹ in float16, 2⁻⁸ in bfloat16).
-        tolerance: d, the largest error of a restored logit (up to a common constant) that will do.
-
-    Returns:
-        The horizon, a real number; below it the error stays within the tolerance. d/u at T = 1,
-        inf for T <= 1/(1 + u/d).
-
-    Raises:
-        ValueError: If an argument is out of its range.
+        tolerance: ε, the largest error of a restored logit (up to a common constant) that will do.
 
     Validity:
         A bound, to first order in u, while all probabilities are normal numbers: rounding errors
@@ -121,9 +91,6 @@ def storage_hot(
         19.68
         >>> print(f"{storage_hot(0.999, 2.0**-8, 0.1):.2f}, {storage_hot(0.9, 2.0**-8, 0.1):.2f}")
         25.95, inf
-
-    References:
-        Derived here.
     """
     T, u, tolerance = simplex.scalars(temperature, roundoff, tolerance)
     growth = tolerance * (T - 1) / (T * u)
@@ -143,24 +110,19 @@ def storage_horizon(
     """Generations after which the initial model can still be restored from a stored generation.
 
     Every generation is stored in `dtype`, with unit roundoff u. As probabilities, until rounding
-    errors add up to d (`storage_hot`; for T < 1/(1 + u/d) they never do) or the range ends: below
+    errors add up to ε (`storage_hot`; for T < 1/(1 + u/ε) they never do) or the range ends: below
     T = 1 `storage_cold`, with λ smaller by what the last, subnormal numbers lose in digits,
-    log((1 + 1/(R log(1/T)))/d'), d' = d - uT/(1 - T). As centred logits, until n relative errors u
-    add up, d/(uR); below T = 1 no longer than to the overflow, log(largest/R)/log(1/T); above, the
-    roundoff e^{-λ} of subnormal numbers adds up too, as in `storage_hot`, and each has half of d.
+    log((1 + 1/(R log(1/T)))/ε'), ε' = ε - uT/(1 - T). As centred logits, until t relative errors u
+    add up, ε/(uR); below T = 1 no longer than to the overflow, log(largest/R)/log(1/T); above, the
+    roundoff e^{-λ} of subnormal numbers adds up too, as in `storage_hot`, and each has half of ε.
+    The horizon is a real number.
 
     Args:
         logit_range: R > 0, largest minus smallest initial logit.
         temperature: Sampling temperature T in (0, inf).
         dtype: What each generation is stored in: float64, float32, bfloat16, …
         stored_as: "probabilities" or "logits" (centred).
-        tolerance: d, the largest error of a restored logit that will do.
-
-    Returns:
-        The horizon, a real number.
-
-    Raises:
-        ValueError: If an argument is out of its range.
+        tolerance: ε, the largest error of a restored logit that will do.
 
     Validity:
         A lower bound for the rounding of the stored numbers, in arithmetic that is finer, for an
@@ -170,7 +132,7 @@ def storage_horizon(
         up, the model often survives much longer, as they do not all point the same way (and powers
         of 2 divide logits without any): at T = 0.999, 26 for 36 generations in bfloat16 and 229 for
         588 in float16. `process.measured_horizon` measures it
-        (`tests/laws/tempering/test_process.py`).
+        (`tests/laws/recovery/test_process.py`).
 
     Example:
         >>> import jax.numpy as jnp
@@ -178,9 +140,6 @@ def storage_horizon(
         3.88
         >>> print(f"{storage_horizon(6.91, 0.5, jnp.float32, stored_as='logits'):.1f}")
         125.2
-
-    References:
-        Elementary.
     """
     if not isinstance(stored_as, str) or stored_as not in ("probabilities", "logits"):
         raise ValueError(f'`stored_as` must be "probabilities" or "logits"; got {stored_as!r}.')
@@ -205,28 +164,102 @@ def storage_horizon(
     return jnp.minimum(range_ends, tolerance / (u * R) * jnp.where(heats, 0.5, 1))
 
 
-def _power(temperature: PerDistribution, exponent: ArrayLike) -> Array:
-    """T to a power, which is taken as a float: an integer one is multiplied out, and rounds.
+# --- what a temperature does not restore ---------------------------------------------------------
 
-    Where it has become 0 or inf its slopes are 0: they would overflow, and 0 · inf is NaN.
+
+@checks.arguments(scores="logits")
+def lost_modes(logits: Logits, scores: Logits) -> Float[Array, "*batch"]:
+    """What the loss of outcomes has cost, in nats, whatever else has become of the model.
+
+    -log p₀(S) (`recovery.lost_modes`), S the outcomes that are sometimes kept. The three parts of
+    any change are in `fixedpoint.simplex.decomposition`.
+
+    Args:
+        logits: The initial model θ; -inf marks a lost outcome.
+        scores: v, the log-odds with which samples of an outcome are kept; -inf: never.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.5, 0.25, 0.25]))
+        >>> print(f"{lost_modes(theta, jnp.array([0.0, 0.7, -jnp.inf])):.6f}")  # -log 3/4
+        0.287682
     """
-    return _saturated_power(*simplex.scalars(temperature, exponent))
+    return _parts(logits, scores, 1.0).lost_modes
 
 
-@jax.custom_jvp
-def _saturated_power(T: Array, n: Array) -> Array:
-    """T to a power; what has become 0 or inf moves no more."""
-    return jnp.power(T, n)
+@checks.arguments(scores="logits", temperature="(0, inf)")
+def sharpening(
+    logits: Logits, scores: Logits, temperature: PerDistribution
+) -> Float[Array, "*batch"]:
+    """The part of a change that a temperature undoes, in nats.
+
+    KL(p_b‖p₀) (`recovery.sharpening`), p_b ∝ e^{bθ} being nearest to the changed model
+    p ∝ e^{θ/T + v}; of what is left, if outcomes are lost.
+
+    Args:
+        logits: The initial model θ; -inf marks a lost outcome.
+        scores: v, the log-odds with which samples of an outcome are kept; -inf: never.
+        temperature: Sampling temperature T in (0, inf).
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta = jnp.log(jnp.array([0.75, 0.25]))
+        >>> print(f"{sharpening(theta, jnp.zeros(2), 0.5):.6f}")  # 0.9 log 1.2 + 0.1 log 0.4
+        0.072460
+    """
+    return _parts(logits, scores, temperature).temperature
 
 
-@_saturated_power.defjvp
-def _saturated_power_jvp(
-    primals: tuple[Any, ...], tangents: tuple[Any, ...]
-) -> tuple[Array, Array]:
-    (T, n), (dT, dn) = primals, tangents
-    power = _saturated_power(T, n)
-    moves = (T > 0) & jnp.isfinite(T) & (power > 0) & (power < jnp.inf)
-    safe, most = jnp.where(moves, T, 1), jnp.finfo(T.dtype).max
-    by_T = jnp.clip(jnp.where(moves, n * (power / safe), 0), -most, most)
-    by_n = jnp.clip(jnp.where(moves, power * jnp.log(safe), 0), -most, most)
-    return power, by_T * dT + by_n * dn
+@checks.arguments(scores="logits", temperature="(0, inf)")
+def rest(logits: Logits, scores: Logits, temperature: PerDistribution) -> Float[Array, "*batch"]:
+    """The part of a change that neither a loss nor a temperature explains, in nats.
+
+    KL(p‖p_b) (`recovery.rest`), p_b ∝ e^{bθ} being nearest to the changed model p ∝ e^{θ/T + v}.
+
+    Args:
+        logits: The initial model θ; -inf marks a lost outcome.
+        scores: v, the log-odds with which samples of an outcome are kept; -inf: never.
+        temperature: Sampling temperature T in (0, inf).
+
+    Validity:
+        Relative error below 1e-10: the parts add up to the whole, of which this may be little.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> theta, odds = jnp.array([1.0, 0.0, -1.0]), jnp.array([1.0, 2.0, 1.0])
+        >>> changed = rest(theta, jnp.log(odds) - theta, 1.0)  # p = odds/4, and b = 0
+        >>> print(f"{changed:.6f}")  # log 3 - 3/2 log 2
+        0.058892
+    """
+    return _parts(logits, scores, temperature).rest
+
+
+def _parts(logits: Logits, scores: Logits, temperature: PerDistribution) -> Decomposition:
+    """The parts of the change of a model by one generation of curated samples."""
+    changed = simplex.temper(logits, temperature) + simplex.centre(scores)
+    return simplex.decomposition(checks.check_logits(changed, "logits + scores"), logits)
+
+
+# --- how fast anything can be lost ---------------------------------------------------------------
+
+
+@checks.arguments()
+def speed_limit(
+    probability: PerDistribution, time: PerDistribution, generation: PerDistribution
+) -> Float[Array, "*batch"]:
+    """The least probability off an outcome that any teachers can leave.
+
+    1 - p >= s/(1 + 2stτ) (`recovery.speed_limit`), s = 1 - x₀, after t generations of gradient flow
+    for a time τ each, whatever they are trained on.
+
+    Args:
+        probability: x₀, the probability of the outcome at generation 0.
+        time: τ >= 0, learning rate times steps of one generation.
+        generation: t >= 0.
+
+    Example:
+        >>> print(speed_limit(0.5, 1.5, 2))  # 1/2/(1 + 3)
+        0.125
+    """
+    x, time, t = simplex.scalars(probability, time, generation)
+    return (1 - x) / (1 + 2 * (1 - x) * (t * time))

@@ -1,6 +1,6 @@
 """Tempering: a model retrained on its own samples at a temperature T.
 
-Generation n has the logits θ₀T⁻ⁿ. `derivation` proves it and what follows from it, this module has
+Generation t has the logits θT⁻ᵗ. `derivation` proves it and what follows from it, this module has
 the closed forms, `process` runs the loop.
 """
 

@@ -1,7 +1,7 @@
 r"""Tempering: infinite samples at a temperature T, and a learner that reaches its minimum.
 
 One generation draws from p_T ∝ p^{1/T} and minimises the cross-entropy to it. For a table of logits
-the minimiser is θ/T, so that generation n has the logits θ₀T⁻ⁿ; everything else follows.
+the minimiser is θ/T, so that generation t has the logits θT⁻ᵗ; everything else follows.
 
 The proofs take means and minima over generations of the loops below, from the answer that they
 prove.
@@ -16,14 +16,15 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Edge, Step, at, claim, total
-from fixedpoint.laws.notation import T, beta, epsilon, m, theta
+from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Step, at, claim, total
+from fixedpoint.laws.notation import T, beta, epsilon, m, t, theta, z
 from fixedpoint.symbolic import (
     GradientFlow,
     Loop,
     Temperature,
     elementary,
     entropy,
+    given,
     kl_divergence,
     next_model,
     slope_of_loss,
@@ -31,17 +32,15 @@ from fixedpoint.symbolic import (
     written_out,
 )
 
-n = sp.Symbol("n", integer=True, nonnegative=True)
 j, k, h = sp.symbols("j k h", integer=True, positive=True)
 beta_other: Any = notation.inverse_temperature_other.symbol
 num_runners_up: Any = notation.num_runners_up.symbol
-tau: Any = notation.temperatures.symbol
-Delta = sp.Symbol("Delta", positive=True)
+temperatures: Any = notation.temperatures.symbol
 K = NUM_OUTCOMES
 
 REFIT = Loop(Temperature(T))
 """A generation is θ → θ/T."""
-COMPOSED = Loop(tuple(Temperature(tau[place]) for place in (1, 2, 3)))
+COMPOSED = Loop(tuple(Temperature(temperatures[place]) for place in (1, 2, 3)))
 """Three temperatures in one generation; in three of them it is the same."""
 COOLED = Loop(Temperature(1 / beta))
 """One generation, whose model is p_β ∝ e^{βθ}."""
@@ -68,7 +67,7 @@ def differences(values: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     return [x - y for x, y in zip(values, others, strict=True)]
 
 
-# --- one generation, and n of them ---------------------------------------------------------------
+# --- one generation, and many of them -------------------------------------------------------------
 
 
 @claim(
@@ -135,13 +134,13 @@ def refit(answer: Any) -> list[Step]:
 
 
 @claim(
-    "After n generations at temperature T the logits are the initial ones times T⁻ⁿ.",
-    theta[OUTCOME] * T**-n,
-    lhs=r"\theta^{(n)}_i",
+    "After t generations at temperature T the logits are the initial ones times T⁻ᵗ.",
+    theta[OUTCOME] * T**-t,
+    lhs=r"\theta^{(t)}_i",
     of=(
         notation.logits(-4, 4),
         notation.temperature(0.4, 2.5),
-        notation.generation.written(n)(0, 12),
+        notation.generation(0, 12),
     ),
     loop=REFIT,
     assumes=EVERY_TABLE,
@@ -149,9 +148,9 @@ def refit(answer: Any) -> list[Step]:
     cites=("beck1993", "zhang2026"),
     up_to_shift=True,
     near_misses={
-        "multiplied instead of divided": theta[OUTCOME] * T**n,
-        "off by one generation": theta[OUTCOME] * T ** -(n + 1),
-        "linear in the generation": theta[OUTCOME] * (1 + n * (1 / T - 1)),
+        "multiplied instead of divided": theta[OUTCOME] * T**t,
+        "off by one generation": theta[OUTCOME] * T ** -(t + 1),
+        "linear in the generation": theta[OUTCOME] * (1 + t * (1 / T - 1)),
     },
     edges=[
         at(LOGITS, 0.8, 0),
@@ -174,16 +173,16 @@ def logits(answer: Any) -> list[Step]:
     for size in (2, 3):
         w, sizes = weights(size), {"K": size}
         now = written_out(answer, w)
-        later = [value.subs(n, n + 1) for value in now]
+        later = [value.subs(t, t + 1) for value in now]
         teacher = REFIT.drawn([sp.exp(value) for value in now])
         steps += [
             Step(
                 "generation 0 is the initial model",
-                [value.subs(n, 0) - sp.log(x) for value, x in zip(now, w, strict=True)],
+                [value.subs(t, 0) - sp.log(x) for value, x in zip(now, w, strict=True)],
                 sizes=sizes,
             ),
             Step(
-                "from generation n, the minimum of the loss is the answer at n + 1",
+                "from generation t, the minimum of the loss is the answer at t + 1",
                 slope_of_loss(teacher, later),
                 reduce=elementary,
                 sizes=sizes,
@@ -194,7 +193,7 @@ def logits(answer: Any) -> list[Step]:
 
 @claim(
     "Temperatures multiply, in any order; here three generations.",
-    theta[OUTCOME] / (tau[1] * tau[2] * tau[3]),
+    theta[OUTCOME] / (temperatures[1] * temperatures[2] * temperatures[3]),
     lhs=r"\theta^{(3)}_i",
     of=(
         notation.logits,
@@ -206,9 +205,12 @@ def logits(answer: Any) -> list[Step]:
     cites=("zhang2026", "beck1993"),
     up_to_shift=True,
     near_misses={
-        "only the last temperature counts": theta[OUTCOME] / tau[3],
-        "the mean temperature": theta[OUTCOME] * 27 / (tau[1] + tau[2] + tau[3]) ** 3,
-        "inverse temperatures add": theta[OUTCOME] * (1 / tau[1] + 1 / tau[2] + 1 / tau[3]),
+        "only the last temperature counts": theta[OUTCOME] / temperatures[3],
+        "the mean temperature": theta[OUTCOME]
+        * 27
+        / (temperatures[1] + temperatures[2] + temperatures[3]) ** 3,
+        "inverse temperatures add": theta[OUTCOME]
+        * (1 / temperatures[1] + 1 / temperatures[2] + 1 / temperatures[3]),
     },
     edges=[
         at(LOGITS, [0.7, 1.9, 0.4]),
@@ -228,9 +230,9 @@ def composition(answer: Any) -> list[Step]:
     logits_of = written_out(answer, w)
     one_by_one = w
     for place in (1, 2, 3):
-        one_by_one = next_model(Loop(Temperature(tau[place])), one_by_one)
+        one_by_one = next_model(Loop(Temperature(temperatures[place])), one_by_one)
     claimed = softmax(logits_of)
-    back = {tau[2]: 1 / tau[1], tau[3]: 1}
+    back = {temperatures[2]: 1 / temperatures[1], temperatures[3]: 1}
     orders = list(itertools.permutations((1, 2, 3)))[1:]
     return [
         Step(
@@ -248,7 +250,10 @@ def composition(answer: Any) -> list[Step]:
         Step(
             "the order does not matter",
             [
-                answer.subs({tau[x]: tau[y] for x, y in enumerate(order, 1)}, simultaneous=True)
+                answer.subs(
+                    {temperatures[x]: temperatures[y] for x, y in enumerate(order, 1)},
+                    simultaneous=True,
+                )
                 - answer
                 for order in orders
             ],
@@ -344,24 +349,24 @@ def fixed_point(answer: Any) -> list[Step]:
 @claim(
     "Below T = 1 the mass off the m modes falls double-exponentially; the prefactor "
     "is the number of runners-up over the number of modes.",
-    num_runners_up / m * sp.exp(-Delta * T**-n),
-    lhs=r"1 - P_n(\mathrm{modes})",
+    num_runners_up / m * sp.exp(-z * T**-t),
+    lhs=r"1 - P_t(\mathrm{modes})",
     kind="asymptotic",
     of=(
-        notation.gap.written(Delta)(0.1, 2),
+        notation.gap(0.1, 2),
         notation.num_modes(1, 4),
         notation.num_runners_up(1, 9),
         notation.temperature(0.5, 0.95),
-        notation.generation.written(n)(0, 6),
+        notation.generation(0, 6),
     ),
     loop=REFIT,
-    assumes=EVERY_TABLE + " T < 1; not every outcome is a mode; gap Δ to the next logit, held by "
-    "k₂ outcomes; relative error at most of order e^{-ΔT⁻ⁿ} and of the next gap's exponential.",
+    assumes=EVERY_TABLE + " T < 1; not every outcome is a mode; gap z to the next logit, held by "
+    "k₂ outcomes; relative error at most of order e^{-zT⁻ᵗ} and of the next gap's exponential.",
     near_misses={
-        "no prefactor": sp.exp(-Delta * T**-n),
-        "prefactor without the ties of the mode": num_runners_up * sp.exp(-Delta * T**-n),
-        "prefactor inverted": m / num_runners_up * sp.exp(-Delta * T**-n),
-        "single exponential": num_runners_up / m * sp.exp(-Delta * n / T),
+        "no prefactor": sp.exp(-z * T**-t),
+        "prefactor without the ties of the mode": num_runners_up * sp.exp(-z * T**-t),
+        "prefactor inverted": m / num_runners_up * sp.exp(-z * T**-t),
+        "single exponential": num_runners_up / m * sp.exp(-z * t / T),
     },
     edges=[
         at(0.7, 2, 3, 0.5, 10**6, gives=0.0),
@@ -371,7 +376,7 @@ def fixed_point(answer: Any) -> list[Step]:
 )
 def mode_limit(answer: Any) -> list[Step]:
     """The mass off the modes, sorted by the distance of its logits from the top."""
-    further, rate, B = sp.symbols("delta r B", positive=True)
+    further, rate = sp.symbols("delta r", positive=True)
     rest = sp.Symbol("r_3", integer=True, positive=True)
 
     def tail(u: Any, v: Any) -> Any:
@@ -381,30 +386,30 @@ def mode_limit(answer: Any) -> list[Step]:
     sizes = {m: 2, num_runners_up: 3, rest: 1}
     u, v = sp.symbols("u v", positive=True)
     after = next_model(REFIT, [1, 1, u, u, u, u * v])
-    start = softmax([0, 0, -Delta, -Delta, -Delta, -Delta - further])
-    # T⁻ⁿ = B, with T = e^{-r}.
-    late = answer.subs(n, sp.log(B) / rate).subs(T, sp.exp(-rate))
-    u, v = sp.exp(-Delta * B), sp.exp(-further * B)
+    start = softmax([0, 0, -z, -z, -z, -z - further])
+    # T⁻ᵗ = β, with T = e^{-r}.
+    late = answer.subs(t, sp.log(beta) / rate).subs(T, sp.exp(-rate))
+    u, v = sp.exp(-z * beta), sp.exp(-further * beta)
     correction = (1 + rest * v / num_runners_up) / (1 + (num_runners_up * u + rest * u * v) / m)
     small = sp.symbols("u v", positive=True)
     return [
         Step(
-            "its ratio to the claim, at generation n, for all multiplicities",
+            "its ratio to the claim, at generation t, for all multiplicities",
             tail(u, v) / late - correction,
             reduce=elementary,
         ),
         Step(
-            "the ratio tends to 1 as u = e^{-ΔB} and v = e^{-δB} vanish",
+            "the ratio tends to 1 as u = e^{-zβ} and v = e^{-δβ} vanish",
             correction.subs({u: small[0], v: small[1]}).subs(dict.fromkeys(small, 0)) - 1,
         ),
         Step(
-            "the mass off the modes at generation 0 is that of u = e^{-Δ}, v = e^{-δ}",
-            1 - sum(start[:2]) - tail(sp.exp(-Delta), sp.exp(-further)).subs(sizes),
+            "the mass off the modes at generation 0 is that of u = e^{-z}, v = e^{-δ}",
+            1 - sum(start[:2]) - tail(sp.exp(-z), sp.exp(-further)).subs(sizes),
             reduce=elementary,
             sizes={"m": 2, "k₂": 3},
         ),
         Step(
-            "a generation of the loop takes u and v to the power 1/T, so that B = T⁻ⁿ",
+            "a generation of the loop takes u and v to the power 1/T, so that β = T⁻ᵗ",
             1 - sum(after[:2]) - tail(small[0] ** (1 / T), small[1] ** (1 / T)).subs(sizes),
             reduce=elementary,
             sizes={"m": 2, "k₂": 3},
@@ -412,28 +417,28 @@ def mode_limit(answer: Any) -> list[Step]:
     ]
 
 
-GENERATIONS = sp.log(sp.log(num_runners_up / (m * epsilon)) / Delta) / sp.log(1 / T)
+GENERATIONS = sp.log(sp.log(num_runners_up / (m * epsilon)) / z) / sp.log(1 / T)
 
 
 @claim(
     "The generations until the mass off the modes is ε: a double logarithm.",
     GENERATIONS,
-    lhs=r"n_\epsilon",
+    lhs=r"t_\epsilon",
     kind="asymptotic",
     of=(
-        notation.gap.written(Delta)(0.1, 2),
+        notation.gap(0.1, 2),
         notation.num_modes(1, 4),
         notation.num_runners_up(1, 9),
         notation.temperature(0.3, 0.95),
         notation.tolerance(1e-12, 1e-3),
     ),
     loop=REFIT,
-    assumes=EVERY_TABLE + " T < 1; log(k₂/(mε)) > Δ (otherwise it is so from the start).",
+    assumes=EVERY_TABLE + " T < 1; log(k₂/(mε)) > z (otherwise it is so from the start).",
     near_misses={
-        "multiplicities forgotten": sp.log(sp.log(1 / epsilon) / Delta) / sp.log(1 / T),
-        "one logarithm": sp.log(num_runners_up / (m * epsilon)) / Delta / sp.log(1 / T),
+        "multiplicities forgotten": sp.log(sp.log(1 / epsilon) / z) / sp.log(1 / T),
+        "one logarithm": sp.log(num_runners_up / (m * epsilon)) / z / sp.log(1 / T),
         "gap outside the logarithm": sp.log(sp.log(num_runners_up / (m * epsilon)))
-        / (Delta * sp.log(1 / T)),
+        / (z * sp.log(1 / T)),
         "off by one generation": GENERATIONS + 1,
     },
     edges=[
@@ -444,14 +449,14 @@ GENERATIONS = sp.log(sp.log(num_runners_up / (m * epsilon)) / Delta) / sp.log(1 
 )
 def generations_to_collapse(answer: Any) -> list[Step]:
     """Solve the asymptotic tail for the generation, with T = e^{-r}."""
-    rate, moment = sp.Symbol("r", positive=True), sp.Symbol("t", real=True)
-    tail = mode_limit.rhs.subs(n, moment).subs(T, sp.exp(-rate))
+    rate, moment = sp.Symbol("r", positive=True), sp.Symbol("x", real=True)
+    tail = mode_limit.rhs.subs(t, moment).subs(T, sp.exp(-rate))
     reached = answer.subs(T, sp.exp(-rate))
     return [
         Step("there the mass off the modes is ε", tail.subs(moment, reached) - epsilon),
         Step(
-            "the mass only falls: its logarithmic slope is -Δ r e^{rt}",
-            sp.diff(sp.log(tail), moment) + Delta * rate * sp.exp(rate * moment),
+            "the mass only falls: its logarithmic slope is -z r e^{rx}",
+            sp.diff(sp.log(tail), moment) + z * rate * sp.exp(rate * moment),
         ),
     ]
 
@@ -480,7 +485,9 @@ DIVERGENCE_RHS = (
         notation.inverse_temperature(0, 3),
         notation.inverse_temperature_other(0, 3),
     ),
-    assumes="Both are tempered from one model; generation n is β = T⁻ⁿ, the uniform law β = 0.",
+    loop=COOLED,
+    assumes="The other one is drawn at β′ from the same model; generation t is β = T⁻ᵗ, the "
+    "uniform law β = 0.",
     near_misses={
         "arguments swapped": (beta_other - beta) * _mean(beta_other)
         - _log_partition(beta_other)
@@ -490,37 +497,25 @@ DIVERGENCE_RHS = (
         * (_mean(beta, power=2) - _mean(beta) ** 2),
     },
     edges=[
-        Edge({"logits": LOGITS, "inverse_temperature": b, "inverse_temperature_other": b_other})
-        for b, b_other in [
-            (1e-10, 0.0),
-            (0.0, 1e-10),
-            (1e-5, 0.0),
-            (0.03, 0.0),
-            (1.0, 1.01),
-            (1.0, 1.0),
-            (100.0, 0.0),
-            (0.0, 100.0),
-            (100.0, 1.0),
-        ]
-    ]
-    + [
-        Edge(
-            {
-                "logits": [1.0, -math.inf, 1.0],
-                "inverse_temperature": 0.3,
-                "inverse_temperature_other": 0.0,
-            },
-            0.0,
-        ),
+        at(LOGITS, 1e-10, 0.0),
+        at(LOGITS, 0.0, 1e-10),
+        at(LOGITS, 1e-5, 0.0),
+        at(LOGITS, 0.03, 0.0),
+        at(LOGITS, 1.0, 1.01),
+        at(LOGITS, 1.0, 1.0),
+        at(LOGITS, 100.0, 0.0),
+        at(LOGITS, 0.0, 100.0),
+        at(LOGITS, 100.0, 1.0),
+        at([1.0, -math.inf, 1.0], 0.3, 0.0, gives=0.0),
     ],
 )
 def divergence(answer: Any) -> list[Step]:
     """From the definition of KL, with A(β) = log Σ e^{βθ}."""
+    other = given(COOLED, {beta: beta_other})
     return [
         Step(
-            "KL of two temperatures is (β - β') A'(β) - A(β) + A(β')",
-            kl_divergence(Temperature(1 / beta)(w), Temperature(1 / beta_other)(w))
-            - written_out(answer, w),
+            "KL of two generations is (β - β') A'(β) - A(β) + A(β')",
+            kl_divergence(next_model(COOLED, w), next_model(other, w)) - written_out(answer, w),
             reduce=elementary,
             sizes={"K": len(w)},
         )
@@ -529,31 +524,31 @@ def divergence(answer: Any) -> list[Step]:
 
 
 def about_uniform(answer: Any, divergence_of: Any, in_cumulants: Any) -> list[Step]:
-    """KL to or from the uniform law by A(B) = log mean e^{Bθ}, up to the third power of B = T⁻ⁿ.
+    """KL to or from the uniform law by A(β) = log mean e^{βθ}, up to the third power of β = T⁻ᵗ.
 
     Args:
-        answer: the claimed divergence at generation n.
+        answer: the claimed divergence at generation t.
         divergence_of: KL, of the model and the uniform law.
         in_cumulants: what it is in terms of A.
     """
-    B, rate = sp.symbols("B r", positive=True)
+    rate = sp.Symbol("r", positive=True)
     steps = []
     for size in (2, 3):
         w, sizes = weights(size), {"K": size}
-        A = sp.log(sum(x**B for x in w) / size)
-        exact = in_cumulants(A, B)
-        # T⁻ⁿ = B, with T = e^r.
-        early = written_out(answer, w).subs(n, -sp.log(B) / rate).subs(T, sp.exp(rate))
+        A = sp.log(sum(x**beta for x in w) / size)
+        exact = in_cumulants(A)
+        # T⁻ᵗ = β, with T = e^r.
+        early = written_out(answer, w).subs(t, -sp.log(beta) / rate).subs(T, sp.exp(rate))
         steps += [
             Step(
-                "its powers of B up to the third are those of the claim",
-                [(exact - early).diff(B, order).subs(B, 0) for order in range(4)],
+                "its powers of β up to the third are those of the claim",
+                [(exact - early).diff(beta, order).subs(beta, 0) for order in range(4)],
                 reduce=elementary,
                 sizes=sizes,
             ),
             Step(
-                "it is KL, by its definition, of the model drawn at temperature 1/B = Tⁿ",
-                divergence_of(Temperature(1 / B)(w), [sp.Rational(1, size)] * size) - exact,
+                "it is KL, by its definition, of the model drawn at temperature 1/β = Tᵗ",
+                divergence_of(Temperature(1 / beta)(w), [sp.Rational(1, size)] * size) - exact,
                 reduce=elementary,
                 sizes=sizes,
             ),
@@ -564,74 +559,69 @@ def about_uniform(answer: Any, divergence_of: Any, in_cumulants: Any) -> list[St
 _CENTRED = theta[j] - total(theta[k], k) / K
 _CUMULANT = {power: total(_CENTRED**power, j) / K for power in (2, 3)}
 _UNIFORM_EDGES = [
-    Edge({"logits": LOGITS, "temperature": 1.2, "generation": 400}),
-    Edge({"logits": LOGITS, "temperature": 10.0, "generation": 10}),
-    Edge({"logits": LOGITS, "temperature": 1.1, "generation": 10**6}, 0.0),
-    Edge({"logits": LOGITS, "temperature": math.inf, "generation": 1}, 0.0),
-    Edge({"logits": [0.7, 0.7], "temperature": 1.2, "generation": 3}, 0.0),
-    Edge({"logits": MANY, "temperature": 1.2, "generation": 10}),
+    at(LOGITS, 1.2, 400),
+    at(LOGITS, 10.0, 10),
+    at(LOGITS, 1.1, 10**6, gives=0.0),
+    at(LOGITS, math.inf, 1, gives=0.0),
+    at([0.7, 0.7], 1.2, 3, gives=0.0),
+    at(MANY, 1.2, 10),
 ]
-_UNIFORM_DOMAIN = {
-    "logits": ("vector", -4.0, 4.0),
-    "temperature": ("real", 1.05, 2.5),
-    "generation": ("integer", 0, 20),
-}
-_B = T**-n
+_BETA = T**-t
 
 
 @claim(
-    "Above T = 1 the divergence of the model from the uniform law falls as T⁻²ⁿ.",
-    _B**2 * _CUMULANT[2] / 2 + _B**3 * _CUMULANT[3] / 3,
-    lhs=r"\mathrm{KL}(p_n \| u)",
+    "Above T = 1 the divergence of the model from the uniform law falls as T⁻²ᵗ.",
+    _BETA**2 * _CUMULANT[2] / 2 + _BETA**3 * _CUMULANT[3] / 3,
+    lhs=r"\mathrm{KL}(p_t \| u)",
     kind="asymptotic",
     of=(
         notation.logits(-4.0, 4.0),
         notation.temperature(1.05, 2.5),
-        notation.generation.written(n)(0, 20),
+        notation.generation(0, 20),
     ),
     loop=REFIT,
-    assumes=EVERY_TABLE + " T > 1; T⁻ⁿ small: the series Σ (j-1) κ_j B^j/j! converges only for "
-    "B below the nearest complex zero of the mean of e^{Bθ} (|B|x < π/2 for logits ±x).",
+    assumes=EVERY_TABLE + " T > 1; T⁻ᵗ small: the series Σ (j-1) κ_j β^j/j! converges only for "
+    "β = T⁻ᵗ below the nearest complex zero of the mean of e^{βθ} (βx < π/2 for logits ±x).",
     near_misses={
-        "leading order only": _B**2 * _CUMULANT[2] / 2,
-        "third coefficient of the other direction": _B**2 * _CUMULANT[2] / 2
-        + _B**3 * _CUMULANT[3] / 6,
-        "sample variance": _B**2 * _CUMULANT[2] * K / (K - 1) / 2 + _B**3 * _CUMULANT[3] / 3,
-        "off by one generation": (_B / T) ** 2 * _CUMULANT[2] / 2
-        + (_B / T) ** 3 * _CUMULANT[3] / 3,
+        "leading order only": _BETA**2 * _CUMULANT[2] / 2,
+        "third coefficient of the other direction": _BETA**2 * _CUMULANT[2] / 2
+        + _BETA**3 * _CUMULANT[3] / 6,
+        "sample variance": _BETA**2 * _CUMULANT[2] * K / (K - 1) / 2 + _BETA**3 * _CUMULANT[3] / 3,
+        "off by one generation": (_BETA / T) ** 2 * _CUMULANT[2] / 2
+        + (_BETA / T) ** 3 * _CUMULANT[3] / 3,
     },
     edges=_UNIFORM_EDGES,
 )
 def uniform_limit(answer: Any) -> list[Step]:
-    """The cumulant series of KL(p_n ‖ u) about B = T⁻ⁿ = 0."""
-    return about_uniform(answer, kl_divergence, lambda A, B: B * A.diff(B) - A)
+    """The cumulant series of KL(p_t ‖ u) about β = T⁻ᵗ = 0."""
+    return about_uniform(answer, kl_divergence, lambda A: beta * A.diff(beta) - A)
 
 
 @claim(
-    "Above T = 1 the divergence of the uniform law from the model falls as T⁻²ⁿ.",
-    _B**2 * _CUMULANT[2] / 2 + _B**3 * _CUMULANT[3] / 6,
-    lhs=r"\mathrm{KL}(u \| p_n)",
+    "Above T = 1 the divergence of the uniform law from the model falls as T⁻²ᵗ.",
+    _BETA**2 * _CUMULANT[2] / 2 + _BETA**3 * _CUMULANT[3] / 6,
+    lhs=r"\mathrm{KL}(u \| p_t)",
     kind="asymptotic",
     of=(
         notation.logits(-4.0, 4.0),
         notation.temperature(1.05, 2.5),
-        notation.generation.written(n)(0, 20),
+        notation.generation(0, 20),
     ),
     loop=REFIT,
-    assumes=EVERY_TABLE + " T > 1; T⁻ⁿ small, as for tempering.uniform_limit.",
+    assumes=EVERY_TABLE + " T > 1; T⁻ᵗ small, as for tempering.uniform_limit.",
     near_misses={
-        "leading order only": _B**2 * _CUMULANT[2] / 2,
-        "third coefficient of the other direction": _B**2 * _CUMULANT[2] / 2
-        + _B**3 * _CUMULANT[3] / 3,
-        "sign of the third coefficient": _B**2 * _CUMULANT[2] / 2 - _B**3 * _CUMULANT[3] / 6,
+        "leading order only": _BETA**2 * _CUMULANT[2] / 2,
+        "third coefficient of the other direction": _BETA**2 * _CUMULANT[2] / 2
+        + _BETA**3 * _CUMULANT[3] / 3,
+        "sign of the third coefficient": _BETA**2 * _CUMULANT[2] / 2 - _BETA**3 * _CUMULANT[3] / 6,
     },
     edges=_UNIFORM_EDGES,
 )
 def uniform_limit_reverse(answer: Any) -> list[Step]:
-    """The cumulant series of KL(u ‖ p_n) about B = T⁻ⁿ = 0."""
+    """The cumulant series of KL(u ‖ p_t) about β = T⁻ᵗ = 0."""
 
-    def less_its_tangent(A: Any, B: Any) -> Any:
-        return A - B * A.diff(B).subs(B, 0)
+    def less_its_tangent(A: Any) -> Any:
+        return A - beta * A.diff(beta).subs(beta, 0)
 
     return about_uniform(answer, lambda p, u: kl_divergence(u, p), less_its_tangent)
 
@@ -673,7 +663,7 @@ def entropy_slope(answer: Any) -> list[Step]:
     spread = Z.diff(beta, 2) / Z - (Z.diff(beta) / Z) ** 2
     S = sp.log(Z) - beta * Z.diff(beta) / Z
     steps = []
-    for size in (2, 3):
+    for size in (3, 2):
         w, sizes = weights(size), {"K": size}
         sum_of_powers = sum(x**beta for x in w)
         steps += [
@@ -724,14 +714,14 @@ _PAIRS: Any = sp.Sum(
         "at the untempered model": _PAIRS.subs(beta, 1),
     },
     edges=[
-        Edge({"logits": sorted(logits, reverse=True), "inverse_temperature": b, "num_top": top})
+        at(sorted(logits, reverse=True), b, top)
         for logits in (LOGITS, [2.0, 2.0, -1.0, 0.3, 0.3])
         for b in (1e-9, 0.3, 1.0, 2.7, 40.0)
         for top in (1, 2, 3)
     ]
     + [
-        Edge({"logits": LOGITS, "inverse_temperature": 1.0, "num_top": 4}, 0.0),
-        Edge({"logits": [0.2, 0.2, 0.2], "inverse_temperature": 1.0, "num_top": 2}, 0.0),
+        at(LOGITS, 1.0, 4, gives=0.0),
+        at([0.2, 0.2, 0.2], 1.0, 2, gives=0.0),
     ],
 )
 def majorisation(answer: Any) -> list[Step]:

@@ -98,7 +98,7 @@ def test_at_infinite_temperature_the_reasonings_that_are_left_count(logits, answ
 
 
 def test_answers_that_tie_stay_tied_however_long():
-    """The same reasonings in another order: their sums differ in the last digit, and T⁻ⁿ grows."""
+    """The same reasonings in another order: their sums differ in the last digit, and T⁻ᵗ grows."""
     p = jnp.array([0.1, 0.2, 0.06, 0.14, 0.06, 0.2, 0.14, 0.1])
     answers = [0] * 4 + [1] * 4
     for generation in (1, 60, 5000):
