@@ -8,7 +8,7 @@ import numpy as np
 
 from fixedpoint import simplex
 from fixedpoint.chain import Chain, absorption, from_loop
-from fixedpoint.laws import resampling
+from fixedpoint.laws import fixation
 from fixedpoint.loop import Fresh, Loop, Temperature
 
 LARGEST_CHAIN = 1_500
@@ -85,14 +85,14 @@ def ending(loop: Loop, rows: np.ndarray) -> Ending:
             return Ending(_average(losses, unknown), _average(fixations, unknown))
         logits = jnp.asarray(rows, float)
         exact = n <= LARGEST_EXACT
-        to_fixation = resampling.fixation_time if exact else resampling.fixation_time_diffusion
+        to_fixation = fixation.fixation_time if exact else fixation.fixation_time_diffusion
         for index, value in enumerate(np.asarray(to_fixation(logits, n))):
             if fixations[index].value is None:
                 fixations[index] = MeanTime(float(value), exact)
         alive = (rows > -np.inf).sum(-1)
         p = np.asarray(simplex.probabilities(logits))
         expected = n * np.where(np.isneginf(rows), np.inf, p).min(-1)
-        for index, value in enumerate(np.asarray(resampling.first_extinction(logits, n))):
+        for index, value in enumerate(np.asarray(fixation.first_extinction(logits, n))):
             if alive[index] == 2:
                 losses[index] = fixations[index]
             elif losses[index].value is None and expected[index] < SMALLEST_EXPECTATION:

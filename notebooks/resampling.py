@@ -41,7 +41,14 @@ from IPython.display import display
 import fixedpoint as fp
 from fixedpoint import chain, confront, simplex
 from fixedpoint.inputs import word_counts
-from fixedpoint.laws import metastability, real_data, resampling, truncation, verifier
+from fixedpoint.laws import (
+    fixation,
+    metastability,
+    real_data,
+    resampling,
+    truncation,
+    verifier,
+)
 from fixedpoint.laws.equation import equations
 from paper import data as texts
 from paper import press
@@ -151,11 +158,11 @@ counts = np.array(word_counts(texts.shakespeare()).counts)
 num_words, corpus = counts.size, int(counts.sum())
 words = jnp.log(jnp.asarray(counts, float))
 generations = [1, 10, 100, 1000]
-left = np.asarray(resampling.survivors(words, corpus, generations))
+left = np.asarray(fixation.survivors(words, corpus, generations))
 print(f"{num_words:,} words, {corpus:,} samples a generation")
 for t, number in zip(generations, left, strict=True):
     print(f"generation {t:5,}: {number:9,.1f} words left")
-print(f"until one word is left: {float(resampling.fixation_time(words, corpus)):,.0f} generations")
+print(f"until one word is left: {float(fixation.fixation_time(words, corpus)):,.0f} generations")
 
 # %% [markdown]
 # With two outcomes and $n$ samples:
@@ -163,11 +170,11 @@ print(f"until one word is left: {float(resampling.fixation_time(words, corpus)):
 # %%
 print("   n  exact time  2nS to next orders  2nS")
 for size in (10, 100, 1000):
-    exact = float(resampling.fixation_time(jnp.zeros(2), size))
-    better = float(resampling.fixation_time_expansion(0.0, size))
-    leading = float(resampling.fixation_time_diffusion(jnp.zeros(2), size))
+    exact = float(fixation.fixation_time(jnp.zeros(2), size))
+    better = float(fixation.fixation_time_expansion(0.0, size))
+    leading = float(fixation.fixation_time_diffusion(jnp.zeros(2), size))
     print(f"{size:4}  {exact:10.4f}  {better:18.4f}  {leading:8.2f}")
-display(register["resampling.fixation_time_expansion"])
+display(register["fixation.fixation_time_expansion"])
 
 # %% [markdown]
 # ## The confrontation
@@ -195,7 +202,7 @@ for t, number, mean, z in zip(generations, alive, left, z_scores, strict=True):
 # samples it stops at the $m^*$ words with $p_m>(1-\pi)(p_1+\dots+p_m)$:
 
 # %%
-shortlist = resampling.truncation(words, corpus, generations, 1000)
+shortlist = fixation.truncation(words, corpus, generations, 1000)
 print("top 1000:", np.asarray(shortlist).round(1))
 nucleus = {}
 for mass in (0.9, 0.99):
@@ -262,12 +269,12 @@ for share in (0.01, 0.1):
 verdicts = {}
 for label in (
     "resampling.heterozygosity",
-    "resampling.fixation_probability",
-    "resampling.fixation_time",
-    "resampling.survivors",
+    "fixation.fixation_probability",
+    "fixation.fixation_time",
+    "fixation.survivors",
     "resampling.entropy_budget",
     "resampling.entropy_toll",
-    "resampling.truncation",
+    "fixation.truncation",
     "truncation.nucleus_support",
     "metastability.scale_function",
     "metastability.slow_eigenvalue",
@@ -334,7 +341,7 @@ table = sp.Matrix(
 )
 solved = (sp.eye(3) - table[1:4, 1:4]).LUsolve(sp.ones(3, 1))
 assert list(solved) == [sp.Rational(107, 29), sp.Rational(132, 29), sp.Rational(107, 29)]
-assert np.isclose(float(resampling.fixation_time(jnp.zeros(2), 4)), 132 / 29, rtol=1e-13)
+assert np.isclose(float(fixation.fixation_time(jnp.zeros(2), 4)), 132 / 29, rtol=1e-13)
 print(solved.T)
 
 # %% [markdown]
@@ -345,7 +352,7 @@ print(solved.T)
 
 # %% tags=["answer"]
 # 1 − 1/e of them; then the ancestors are 1 − 1/e of 1000: 1 − e^{−0.632} = 0.469.
-two = np.asarray(resampling.survivors(jnp.zeros(1000), 1000, [1, 2]))
+two = np.asarray(fixation.survivors(jnp.zeros(1000), 1000, [1, 2]))
 share = 1 - np.exp(-1)
 assert np.allclose(two / 1000, [share, 1 - np.exp(-share)], atol=1e-3)
 print(two)
@@ -382,5 +389,5 @@ assert abs(decays[50][6] - 0.2) < 1e-3, "n = 50: at T = 0.8 it is 1 − T"
 assert decays[50][-1] < 1e-6, "n = 50: the wall above T = 1"
 assert abs(measured - action) < 1e-3, "the least action is not the chain's slope"
 assert abs(kept[1000] - 2 / 3) < 1e-3, "one real sample keeps two thirds"
-assert {"resampling.survivors", "resampling.entropy_budget"} <= set(verdicts)
+assert {"fixation.survivors", "resampling.entropy_budget"} <= set(verdicts)
 print("all assertions hold")

@@ -14,7 +14,7 @@ MODULES = ["fixedpoint", *sorted(module.name for module in INSIDE)]
 LONG = {
     "fixedpoint.confront",
     "fixedpoint.laws.flow.solution",
-    "fixedpoint.laws.resampling.solution",
+    "fixedpoint.laws.fixation.solution",
     "fixedpoint.kernels.observables",
     "fixedpoint.kernels.sums",
     "fixedpoint.laws.tempering.solution",

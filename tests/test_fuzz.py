@@ -94,6 +94,7 @@ POOLS: dict[str, list[Any]] = {
     "[0, 1)": [0.0, 0.25, 0.5],
     "(0, 1)": [0.25, 0.5, 0.9],
     "(0, 0.5)": [0.25, 1e-9],
+    "[0, 0.5]": [0.0, 0.25, 0.5],
     "(0.5, 1]": [0.75, 0.9, 1.0],
     "(1, inf)": [1.5, 2, 1.000001, 100.0],
     "(1, inf]": [1.5, 2, INF],
@@ -106,6 +107,7 @@ POOLS: dict[str, list[Any]] = {
     ">= 0": [0, 1, 2, 7, 1000],
     ">= 1": [1, 2, 5, 100, 10**6],
     ">= 2": [2, 3, 100],
+    ">= 3": [3, 4, 100],
 }
 NAMED: dict[str, list[Any]] = {  # arguments without a rule, or with one that says too little
     "answers": [["a", "b", "a"], [0, 1, 1]],
@@ -338,15 +340,6 @@ CHAINS = {
     "leading_spectrum": (chain.leading_spectrum, {"loop": [REFITS], "number": [1, 2]}),
     "index": (CHAIN.index, {"counts": [0, 4, [3, 1]]}),
     "first_generation": (CHAIN.first_generation, {"logits": [np.zeros(2), [0.0, -INF]]}),
-    "fixation_time": (
-        chain.fixation_time,
-        {"logits": MODELS, "num_samples": COUNTS},
-    ),
-    "survivors": (
-        chain.survivors,
-        {"logits": MODELS, "num_samples": COUNTS, "generation": [0, 3]},
-    ),
-    "ancestors": (chain.ancestors, {"num_samples": COUNTS, "generation": [0, 3]}),
     "traces_mean": (
         chain.traces_mean,
         {

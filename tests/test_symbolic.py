@@ -10,6 +10,7 @@ import sympy as sp
 
 import fixedpoint as fp
 from fixedpoint import symbolic
+from fixedpoint.laws.equation import evaluate, total
 from fixedpoint.loop.enumeration import enumerate_histories
 
 P = [sp.Rational(1, 2), sp.Rational(3, 10), sp.Rational(1, 5)]
@@ -239,6 +240,45 @@ def test_outcomes_that_survive_are_counted_among_numbers_of_sympy() -> None:
     assert symbolic.num_surviving([HALF, sp.Integer(0), HALF]) == 2
     with pytest.raises(ValueError, match="`p` must be numbers"):
         symbolic.num_surviving(symbolic.shares(2))
+
+
+def test_the_generator_of_refits_is_that_of_the_wright_fisher_diffusion() -> None:
+    n, p = sp.Symbol("n", integer=True, positive=True), symbolic.shares(3)
+    loop = symbolic.Loop(corpus=symbolic.Fresh(n))
+    found = symbolic.generator(loop, symbolic.heterozygosity, p, n)
+    assert sp.expand(found + symbolic.heterozygosity(p)) == 0
+    entropy = symbolic.generator(loop, symbolic.entropy, p, n)
+    assert symbolic.elementary(entropy + 1) == 0  # (K − 1)/2
+
+
+def test_a_mean_some_generations_later_is_that_of_the_histories() -> None:
+    loop = symbolic.Loop(corpus=symbolic.Fresh(2))
+    end = enumerate_histories(fp.Loop(corpus=fp.Fresh(2)), jnp.asarray(START), 3)
+    expected = end.mean(fp.simplex.heterozygosity(end.logits[-1]))
+    found = symbolic.mean_after(loop, tuple(P), symbolic.heterozygosity, 3)
+    assert float(found) == pytest.approx(float(expected), rel=1e-13)
+
+
+def test_a_limit_that_is_0_is_told_from_one_that_is_not() -> None:
+    x, y = sp.symbols("x y", positive=True)
+    assert symbolic.vanishes_towards(x, 0)(x * sp.log(x) * y) == 0
+    assert symbolic.vanishes_towards(x, sp.oo)((sp.log(1 + y / x) * x - y) / y) == 0
+    assert symbolic.vanishes_towards(x, 1, "-")(sp.log(x) / (2 - x)) == 0
+    assert symbolic.vanishes_towards(x, sp.oo)(x * sp.log(1 + y / x)) != 0
+    assert symbolic.vanishes_towards(x, 0)(x ** sp.Rational(1, 100) + y) != 0
+
+
+def test_formulas_over_the_outcomes() -> None:
+    i, l = sp.symbols("i l", integer=True, positive=True)  # noqa: E741
+    theta: Any = sp.IndexedBase("theta", real=True)
+    model = symbolic.written_out(symbolic.probability(inverse_temperature=2), P)
+    assert [sp.cancel(x) for x in model] == symbolic.Temperature(HALF)(P)
+    # How many come before or with an outcome, among equals in their order.
+    place = total(symbolic.NotAfter(theta, l, i), l)
+    numbers = {theta: [0.3, 1.2, 0.3, -1.0]}
+    assert [int(x) for x in evaluate(place, numbers)] == [2, 1, 3, 4]
+    z = sp.Symbol("z")
+    assert [evaluate(symbolic.unit_step(z), {z: x}) for x in (-1, 0, 2)] == [0, 0, 1]
 
 
 ACCUMULATED = symbolic.Loop(

@@ -11,11 +11,7 @@ are the states of a Markov chain, and what is asked of it is linear algebra.
 
     spectrum           all eigenvalues; leading_spectrum: the first of them, for large n, fast
 
-Any number of outcomes at temperature 1, without their states:
-
-    fixation_time      mean time until one outcome is left
-    survivors          mean number of outcomes left at generation t
-    ancestors          law of the number of ancestors of n samples, t generations back
+Any number of outcomes at temperature 1 needs no states: `fixedpoint.laws.fixation`.
 
 Single traces of two outcomes, which move along the line:
 
@@ -30,9 +26,6 @@ from .absorption import absorption as absorption
 from .absorption import law as law
 from .absorption import quasi_stationary as quasi_stationary
 from .absorption import stationary as stationary
-from .neutral import ancestors as ancestors
-from .neutral import fixation_time as fixation_time
-from .neutral import survivors as survivors
 from .spectrum import Spectrum as Spectrum
 from .spectrum import leading_spectrum as leading_spectrum
 from .spectrum import spectrum as spectrum

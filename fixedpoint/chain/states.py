@@ -261,7 +261,7 @@ def _check_size(
         more = "more than " * (states > 10 * limit)
         raise ValueError(
             f"`num_samples` must leave at most {limit:,} {kind} for {num_outcomes:,} outcomes "
-            f"(`chain.fixation_time` and `chain.survivors` need no states at temperature 1, "
+            f"(`fixedpoint.laws.fixation` needs no states at temperature 1, "
             f"`fixedpoint.run` simulates); got {num_samples:,}, hence {more}"
             f"{min(states, 10 * limit):,} {kind}."
         )

@@ -10,6 +10,7 @@ CHAPTERS = {
     "single traces": ("traces", "weight_decay", "survival"),
     "finitely many samples": (
         "resampling",
+        "fixation",
         "metastability",
         "truncation",
         "accumulation",

@@ -12,6 +12,7 @@ adds the numbers, and the error of what it observes, which is known beforehand:
     `followed`      many single traces over a long horizon     as stated
     `small_steps`   one generation, its step ever smaller      how far the last stage moved
     `measured`      what a function finds out about the loop   as stated
+    `absorbed`      the exact chain, until one outcome is left rounding, or what a limit leaves
 
 A process may also make an `Observation` by hand, of what no road reads off.
 """
@@ -306,6 +307,100 @@ def full_training() -> list[tuple[Any, float]]:
         (loops.GradientSteps(**steps), ROUNDING),
         (loops.GradientSteps(**steps, start="initial"), ROUNDING),
     ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """What an exact chain does from generation 1 on, until it is decided.
+
+    Attributes:
+        states: the chain.
+        start: the logits of generation 0.
+        first: the chance of each state in generation 1.
+        visits: the mean number of generations at each undecided state.
+        ends: the chance of ending at each decided one.
+    """
+
+    states: chain.Chain
+    start: Any
+    first: np.ndarray
+    visits: np.ndarray
+    ends: np.ndarray
+
+    @property
+    def time(self) -> float:
+        """The mean number of generations, of which the first model is generation 0."""
+        return 1 + self.visits.sum()
+
+    @property
+    def last(self) -> np.ndarray:
+        """The chance of each outcome to be alive in the end."""
+        return self.ends @ (self.states.counts > 0)
+
+
+def absorbed(
+    read: Callable[[Course], Any] = lambda course: course.time,
+    tolerance: Any = 10 * ROUNDING,
+    until: Callable[[np.ndarray], np.ndarray] = lambda counts: (counts > 0).sum(-1) == 1,
+    **numbers: Any,
+) -> Experiment:
+    """What the exact chain does until one outcome is left, or until the counts are such.
+
+    It starts from the `logits`, the `gap` of two outcomes or the `probability` of the first of two.
+    """
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        if "gap" in numbers:
+            start = jnp.array([numbers["gap"], 0.0])
+        elif "probability" in numbers:
+            start = jnp.log(jnp.array([numbers["probability"], 1 - numbers["probability"]]))
+        else:
+            start = _start(numbers)
+        states = chain.from_loop(loop, len(start))
+        return read(course(states, start, until)), {"tolerance": tolerance}, "the absorbing chain"
+
+    return Experiment(road, numbers)
+
+
+@dataclasses.dataclass(frozen=True)
+class Combined:
+    """A weighted sum of what several experiments observe, for the arguments of the first.
+
+    A limit of many samples leaves terms of known form; with the right weights they cancel.
+
+    Attributes:
+        experiments: of the same claim.
+        weights: one an experiment.
+        tolerance: what is left after that.
+    """
+
+    experiments: Sequence[Any]
+    weights: Sequence[float]
+    tolerance: float
+
+    def observed(self, claim: Any) -> Observation:
+        """Run them all, and add up."""
+        found = [one.observed(claim) for one in self.experiments]
+        value = sum(w * one.value for w, one in zip(self.weights, found, strict=True))
+        others = " and ".join(
+            f"{w:g} times {one.what}" for w, one in zip(self.weights, found, strict=True)
+        )
+        return Observation(others, found[0].arguments, value, tolerance=self.tolerance)
+
+
+def leading(run: Callable[[int], Any], num_samples: int, tolerance: float) -> Combined:
+    """A n of A n + B log n + C + O(1/n), from n, 2n and 4n samples: B and C cancel."""
+    sizes = (num_samples, 2 * num_samples, 4 * num_samples)
+    return Combined([run(size) for size in sizes], (1, -2, 1), tolerance)
+
+
+def course(states: chain.Chain, start: Any, until: Callable[[np.ndarray], np.ndarray]) -> Course:
+    """The course of a chain from a model until its counts are such."""
+    first, undecided = states.first_generation(start), ~until(states.counts)
+    visits, inside = np.zeros(len(first)), states.matrix[np.ix_(undecided, undecided)]
+    visits[undecided] = np.linalg.solve(np.eye(len(inside)) - inside.T, first[undecided])
+    ends = np.where(undecided, 0, first + visits @ states.matrix)
+    return Course(states, start, first, visits, ends)
 
 
 def _start(numbers: Mapping[str, Any]) -> Any:

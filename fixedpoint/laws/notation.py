@@ -191,7 +191,7 @@ scores = Argument(
     "v, the log-odds with which samples of an outcome are kept; -inf: never",
     "vector",
 )
-share = Argument("share", sp.Symbol("x_0", positive=True), "x₀ in [0, 1], the share of an outcome")
+share = Argument("share", sp.Symbol("x", positive=True), "x in [0, 1], a share of an outcome")
 subset = Argument(
     "subset", sp.IndexedBase("a", real=True), "1 for the outcomes of a subset, else 0", "vector"
 )

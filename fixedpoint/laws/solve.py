@@ -12,7 +12,7 @@ from jaxtyping import Array, ArrayLike, Bool, Float
 
 from fixedpoint import simplex
 from fixedpoint.checks import check_kind, check_logits
-from fixedpoint.laws import families, flow, resampling, tempering, traces
+from fixedpoint.laws import families, fixation, flow, resampling, tempering, traces
 from fixedpoint.loop import (
     Accumulated,
     Corpus,
@@ -182,8 +182,8 @@ class Resampled(Solution):
         )
 
     def limit(self) -> Float[Array, "*batch num_outcomes"]:
-        """Probability of each outcome to be the last (`resampling.fixation_probability`)."""
-        return resampling.fixation_probability(self.drawn)
+        """Probability of each outcome to be the last (`fixation.fixation_probability`)."""
+        return fixation.fixation_probability(self.drawn)
 
     def rate(self) -> float:
         """Factor by which the heterozygosity shrinks in one generation of samples, 1 - 1/n."""
@@ -518,7 +518,7 @@ _UNKNOWN = (
 
 _CUTS: dict[type, str] = {
     TopK: (
-        "fixedpoint.laws.resampling.truncation for the number of outcomes that refits to samples "
+        "fixedpoint.laws.fixation.truncation for the number of outcomes that refits to samples "
         "leave."
     ),
     Nucleus: (

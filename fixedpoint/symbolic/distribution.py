@@ -1,9 +1,12 @@
 """A distribution in SymPy: the twin of `fixedpoint.simplex`, on lists of probabilities."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import sympy as sp
+from sympy.utilities.lambdify import implemented_function
+
+from fixedpoint.laws.equation import OUTCOME, total
 
 Vector = Sequence[Any]
 """Probabilities, frequencies, counts or logits, one an outcome."""
@@ -30,6 +33,44 @@ def model(num_outcomes: int, name: str = "theta") -> list[Any]:
 def softmax(values: Vector) -> list[Any]:
     """Probabilities e^θ / Σ e^θ."""
     return normalised([sp.exp(value) for value in values])
+
+
+def probability(index: Any = OUTCOME, base: Any = None, inverse_temperature: Any = 1) -> Any:
+    """The probability of one outcome among any number of them: e^{βθ_i} / Σ_j e^{βθ_j}.
+
+    Args:
+        index: which outcome, counted from 1.
+        base: the vector of the logits; `theta` by default.
+        inverse_temperature: β.
+    """
+    vector: Any = sp.IndexedBase("theta", real=True) if base is None else base
+    j = sp.Symbol("j", integer=True, positive=True)
+    weight = sp.exp(inverse_temperature * vector[index])
+    return weight / total(sp.exp(inverse_temperature * vector[j]), j)
+
+
+def sigmoid(value: Any) -> Any:
+    """The probability of the first of two outcomes, of the difference of their logits."""
+    return 1 / (1 + sp.exp(-value))
+
+
+class NotAfter(sp.Function):
+    """1 if an outcome does not come after another, by probability and then by index; else 0.
+
+    `NotAfter(theta, l, i)`: as `ranked` puts them, in a formula over any number of outcomes.
+    """
+
+    def _mpmathcode(self, printer: Any) -> str:
+        values, first, second = (printer._print(x) for x in cast(Any, self.args))
+        return f"int(({values}[{first}], -{first}) >= ({values}[{second}], -{second}))"
+
+    def _latex(self, printer: Any) -> str:
+        first, second = (printer._print(x) for x in cast(Any, self.args)[1:])
+        return rf"[{first} \preceq {second}]"
+
+
+unit_step = implemented_function("H", lambda x: int(x > 0))
+"""1 above 0, else 0."""
 
 
 def logits(p: Vector) -> list[Any]:

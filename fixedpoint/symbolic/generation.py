@@ -158,6 +158,27 @@ def mean(loop: Loop, p: Vector, quantity: Quantity) -> Any:
     return whole
 
 
+@cache
+def mean_after(loop: Loop, p: tuple[Any, ...], quantity: Quantity, generations: int) -> Any:
+    """The exact mean of a quantity some generations after a model of numbers: all are listed.
+
+    Args:
+        loop: the loop, with numbers.
+        p: the model, as a tuple of numbers.
+        quantity: what is read off the last model.
+        generations: how many.
+
+    Example:
+        >>> import sympy as sp
+        >>> from fixedpoint.symbolic import Fresh, num_surviving
+        >>> mean_after(Loop(corpus=Fresh(2)), (sp.S.Half, sp.S.Half), num_surviving, 2)
+        5/4
+    """
+    if generations == 0:
+        return sp.sympify(quantity(p))
+    return mean(loop, p, lambda q: mean_after(loop, tuple(q), quantity, generations - 1))
+
+
 def _terms(expression: Any, counts: Sequence[Any]) -> list[tuple[Any, tuple[int, ...], Any]]:
     """Split an expression into factor · ∏ Nᵃ · e^{Σ sN}: the factors, the a and the s."""
     found = []

@@ -1,6 +1,8 @@
 """The steps of a proof, made from its answer: a wrong answer makes steps that do not close."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import mpmath
@@ -231,6 +233,37 @@ def as_limit(
     return [Step(f"the exact value over this one tends to 1{what}", ratio - 1)]
 
 
+def generator(loop: Loop, value: Quantity, p: Vector, num_samples: Any) -> Any:
+    """Leading order of n E[f(p') − f(p)] in a generation that keeps the mean, for many samples.
+
+    n/2 Σ_ij E (p'_i − p_i)(p'_j − p_j) ∂_i ∂_j f, over the free probabilities: what a diffusion
+    with the noise of the loop does to f.
+
+    Args:
+        loop: a loop of which E p' = p.
+        value: f, a quantity of the model.
+        p: the model, `shares(K)`.
+        num_samples: n.
+
+    Example:
+        >>> from fixedpoint.symbolic import Fresh
+        >>> n = sp.Symbol("n", positive=True, integer=True)
+        >>> sp.expand(generator(Loop(corpus=Fresh(n)), lambda p: p[0] ** 2, shares(2), n))
+        -p1**2 + p1
+    """
+    here, noise = value(p), _covariance(loop, tuple(p))
+    return num_samples * sum(v * sp.diff(here, a, b) for (a, b), v in noise.items()) / 2
+
+
+@cache
+def _covariance(loop: Loop, p: tuple[Any, ...]) -> dict[tuple[Any, Any], Any]:
+    """E (p'_i − p_i)(p'_j − p_j) of a generation, by the free probabilities."""
+    return {
+        (p[a], p[b]): sp.expand(mean(loop, p, lambda q, a=a, b=b: (q[a] - p[a]) * (q[b] - p[b])))
+        for a, b in itertools.product(range(len(p) - 1), repeat=2)
+    }
+
+
 def at_numbers(
     answer: Any, points: Sequence[tuple[Mapping[Any, Any], Any]], what: str, **sizes: Any
 ) -> Step:
@@ -348,7 +381,7 @@ def _is_zero_fraction(expression: Any) -> bool:
 
 
 def _at_a_point(expression: Any) -> Any:
-    """The value where the symbols are unequal numbers below 1/2; None where it has none."""
+    """The value where the symbols are unequal numbers below 1/2; None where it has no real one."""
     entries = expression.atoms(sp.Indexed)
     names = {entry.base.label for entry in entries} | {entry.base for entry in entries}
     symbols = sorted(entries | (expression.free_symbols - entries - names), key=str)
@@ -358,7 +391,36 @@ def _at_a_point(expression: Any) -> Any:
             value = mpmath.mpmathify(sp.lambdify(symbols, expression, "mpmath")(*point))
         except (NameError, TypeError, ValueError, ArithmeticError, KeyError):
             return None
-        return value if mpmath.isfinite(value) else None
+        real = abs(mpmath.im(value)) <= 1e-20
+        return mpmath.re(value) if mpmath.isfinite(value) and real else None
+
+
+def vanishes_towards(variable: Any, point: Any, direction: str = "+") -> Callable[[Any], Any]:
+    """How a residual is brought to 0 that vanishes in a limit: by SymPy, where numbers agree.
+
+    A number near the point tells at once what does not vanish there, where a limit may take for
+    ever.
+
+    Args:
+        variable: what tends to the point.
+        point: where it tends to; `sp.oo` for large values.
+        direction: from which side, if the point is finite.
+
+    Example:
+        >>> x = sp.Symbol("x", positive=True)
+        >>> vanishes_towards(x, 0)(x * sp.log(x)), vanishes_towards(x, sp.oo)(1 + 1 / x)
+        (0, 1.0000)
+    """
+    small = sp.Rational(1, 10**12)
+    near = 1 / small if point == sp.oo else point + (small if direction == "+" else -small)
+
+    def reduce(part: Any) -> Any:
+        value = _at_a_point(part.subs(variable, near))
+        if value is not None and abs(value) > 1e-8:
+            return sp.Float(str(value), 5)
+        return sp.simplify(sp.limit(sp.cancel(part), variable, point, direction))
+
+    return reduce
 
 
 def follows_flow(

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 import fixedpoint as fp
 from fixedpoint import simplex
 from fixedpoint.inputs import word_counts
-from fixedpoint.laws import resampling
+from fixedpoint.laws import fixation
 from paper import data as texts
 from paper import press
 
@@ -52,7 +52,7 @@ def compute(
         "words": counts.size,
         "samples": num_samples,
         "generation": shown,
-        "law": np.asarray(resampling.survivors(logits0, num_samples, shown.tolist())),
+        "law": np.asarray(fixation.survivors(logits0, num_samples, shown.tolist())),
         "alive": np.asarray(runs.value),
     }
     for share, last in REAL.items():

@@ -35,8 +35,11 @@ def test_eigenvalues_at_temperature_one(n):
         fp.Loop((fp.Temperature(1.2), fp.Nucleus(0.9)), fp.Fresh(120)),
         fp.Loop(corpus=fp.Mixed(jnp.array([0.3, 0.7]), 0.1, fp.Fresh(120), num_real=3)),
         fp.Loop(corpus=fp.Curated(jnp.array([1.1, 1.0]), fp.Fresh(120))),
+        # Of these one end is absorbing, the other is not.
+        fp.Loop(corpus=fp.Pooled(jnp.array([1.0, 0.0]), 0.02, fp.Fresh(120))),
+        fp.Loop(corpus=fp.Pooled(jnp.array([0.0, 1.0]), 0.02, fp.Fresh(120))),
     ],
-    ids=["cold", "hot", "nucleus", "sampled real data", "curated"],
+    ids=["cold", "hot", "nucleus", "sampled real data", "curated", "first alone", "second alone"],
 )
 def test_collocation_equals_the_dense_solver(loop):
     found = leading_spectrum(loop, 3)

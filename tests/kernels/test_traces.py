@@ -1,5 +1,7 @@
 """Carried weights, and what is drawn in single precision."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -27,6 +29,21 @@ def test_what_is_observed_keeps_its_accuracy_near_a_vertex(key):
     tails = fp.run_traces(loop, start, 2000, observe=fp.simplex.tail_probability, **given).value
     logits = fp.run_traces(loop, start, 2000, **given).value
     np.testing.assert_allclose(tails, fp.simplex.tail_probability(logits), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float64, jnp.float32])
+def test_each_of_the_samples_of_two_outcomes_is_drawn_by_itself(key, dtype):
+    """One generation of four samples: their counts are binomial, not all or nothing."""
+    number, samples, gap, temperature = 4096, 4, 0.8, 0.5
+    words, one = tuple(seeds(key, dtype, number).T), jnp.ones((), dtype)
+    model = traces._Gap((one, 0 * one, temperature * one), samples, is_one=False)
+    moved, _ = jax.jit(model.generation)((jnp.full(number, gap, dtype), words))
+    counts = np.rint(samples * ((np.asarray(moved) - gap) / 2 + 1 / (1 + np.exp(-gap))))
+    drawn = 1 / (1 + np.exp(-gap / temperature))
+    for count in range(samples + 1):
+        chance = math.comb(samples, count) * drawn**count * (1 - drawn) ** (samples - count)
+        error = np.sqrt(chance * (1 - chance) / number)
+        assert abs(np.mean(counts == count) - chance) < 5 * error
 
 
 @pytest.mark.parametrize("gap", [20.0, -20.0, 60.0])

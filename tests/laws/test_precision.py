@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from fixedpoint import agreement, confront, potential
-from fixedpoint.laws import flow, online, real_data, resampling, survival, tempering
+from fixedpoint.laws import fixation, flow, online, real_data, survival, tempering
 from fixedpoint.laws.equation import equations
 
 EQUATIONS = equations()
@@ -112,9 +112,9 @@ def test_one_hot_training_over_any_time(logits, time):
 def test_a_loser_too_rare_for_a_float_is_lost_in_one_generation(gap):
     """E T = 1 + n e^-gap + …: it is not fixed yet, but in the next generation."""
     logits = jnp.array([0.0, -gap])
-    assert resampling.fixation_time(logits, 4) == 1
-    np.testing.assert_array_equal(resampling.survivors(logits, 4, [0, 1]), [2, 1])
-    assert resampling.fixation_time(jnp.array([0.0, -jnp.inf]), 4) == 0
+    assert fixation.fixation_time(logits, 4) == 1
+    np.testing.assert_array_equal(fixation.survivors(logits, 4, [0, 1]), [2, 1])
+    assert fixation.fixation_time(jnp.array([0.0, -jnp.inf]), 4) == 0
 
 
 @pytest.mark.long

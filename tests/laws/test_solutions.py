@@ -49,12 +49,12 @@ WHOLE = (
 WHOLE_IN = {
     "accumulation.product": ("generation",),
     "online.online_two_outcomes": ("temperature",),
-    "resampling.fixation_time": ("num_samples",),
+    "fixation.fixation_time": ("num_samples",),
     # JAX has the slope of the incomplete beta function in its last argument only.
     "real_data.immigration_dirichlet": ("real_probability", "num_real"),
-    "resampling.survivors": ("num_samples", "generation"),
-    "resampling.survivors_power_law": ("generation",),
-    "resampling.truncation": ("num_samples", "generation"),
+    "fixation.survivors": ("num_samples", "generation"),
+    "fixation.survivors_power_law": ("generation",),
+    "fixation.truncation": ("num_samples", "generation"),
 }
 # What is accurate to no more than a rule of integration or a search has such slopes.
 ROUGH = {
@@ -407,7 +407,7 @@ OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
     "real_data.partial_refit_data": {"step_size": (1.5,)},
     "metastability.slow_eigenvalue": {"num_samples": (1,)},
     "metastability.staircase": {"num_outcomes": (1,)},
-    "resampling.survivors_power_law": {"exponent": (1.0,), "generation": (0,)},
+    "fixation.survivors_power_law": {"exponent": (1.0,), "generation": (0,)},
     "tempering.ascent": {"temperature": (0.0, INF)},
     "tempering.generations_to_collapse": {"gap": POSITIVE, "tolerance": (1.0,)},
     "tempering.mode_limit": {"gap": POSITIVE, "temperature": (1.0,)},

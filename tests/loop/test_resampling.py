@@ -11,6 +11,7 @@ from jax.scipy.special import gammaincc
 import fixedpoint as fp
 from fixedpoint.kernels.random import seeds
 from fixedpoint.kernels.resampling import draw_binomials, thermometer
+from fixedpoint.laws import fixation
 from fixedpoint.loop import resampling
 from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.resampling import run_refits, run_resampling
@@ -210,7 +211,7 @@ def test_survivors_are_those_of_ancestral_occupancy(key, num_samples, num_outcom
         save_at=[1, 5, 20],
     )
     for index, generation in enumerate([1, 5, 20]):
-        expected = fp.chain.survivors(np.log(p), num_samples, generation)
+        expected = fixation.survivors(jnp.log(p), num_samples, generation)
         # Survivors are negatively associated: their number varies less than a Poisson variate.
         error = np.sqrt(expected / 1000)
         assert abs(runs.value["alive"][index].mean() - expected) < 5 * error

@@ -296,7 +296,7 @@ def multiplier(
     return 1 - _excess(T) * lost
 
 
-@checks.arguments(temperature="(0, inf]")
+@checks.arguments(logits="finite logits", temperature="(0, inf]")
 def off_ray(
     logits: Logits, temperature: PerDistribution, time: PerDistribution
 ) -> Float[Array, "*out num_outcomes"]:

@@ -16,7 +16,7 @@ from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import Step, at, claim, evaluate, total
 from fixedpoint.laws.notation import K, T, beta, n, theta, z
-from fixedpoint.symbolic import Fresh, Loop, Temperature, shares
+from fixedpoint.symbolic import Fresh, Loop, Temperature, chance, elementary, shares, sigmoid
 
 j: Any = sp.Symbol("j", integer=True, positive=True)
 share, x, y = sp.symbols("x_0 x y", positive=True)
@@ -26,30 +26,13 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 LOOP = Loop(Temperature(T), Fresh(n))
+UNTEMPERED = symbolic.given(LOOP, {T: sp.Integer(1)})
 FORMAL = "derived here (formal: large deviations, Freidlin and Wentzell)"
-
-
-def sigmoid(value: Any) -> Any:
-    """The probability of a logit."""
-    return 1 / (1 + sp.exp(-value))
-
-
-def mixing_entropy(p: Any) -> Any:
-    """S(p) of two outcomes."""
-    return -p * sp.log(p) - (1 - p) * sp.log(1 - p)
-
-
-def plain(expression: Any) -> Any:
-    """Reduce with the logarithms as independent symbols: quick, and enough for polynomials."""
-    whole = expression.replace(sp.log, lambda argument: sp.log(sp.together(argument)))
-    expanded = sp.expand_log(whole, force=True)
-    logarithms = {found: sp.Dummy() for found in expanded.atoms(sp.log)}
-    return sp.cancel(sp.together(expanded.xreplace(logarithms)))
 
 
 def entropic(upper: Any, factor: Any = 2, sign: int = 1) -> Any:
     """∫₀^upper e^{2κS}."""
-    exponent = sign * factor * n * (1 / T - 1) * mixing_entropy(y)
+    exponent = sign * factor * n * (1 / T - 1) * symbolic.entropy([y, 1 - y])
     return sp.Integral(sp.exp(exponent), (y, 0, upper))
 
 
@@ -95,8 +78,7 @@ def scale_function(answer: Any) -> list[Step]:
     def leading(power: int) -> tuple[Any, Any]:
         """E (p' − p)^power of a generation at δ = κ/n → 0, and n times that."""
         drawn = symbolic.given(LOOP, {T: scaled[T]}).drawn([share, 1 - share])[0]
-        sampled = symbolic.given(LOOP, {T: sp.Integer(1)})
-        moved = symbolic.mean(sampled, [y, 1 - y], lambda p: (p[0] - share) ** power)
+        moved = symbolic.mean(UNTEMPERED, [y, 1 - y], lambda p: (p[0] - share) ** power)
         moved = sp.expand(sp.expand(moved).subs(n, scaled[n])).subs(y, drawn)
         return moved.subs(rate, 0), kappa * sp.diff(moved, rate).subs(rate, 0)
 
@@ -117,27 +99,22 @@ def scale_function(answer: Any) -> list[Step]:
         Step(
             "drift: n E[p' − p] → κ p(1 − p) logit p, as 1/T = 1 + κ/n",
             [still, drift - kappa * share * (1 - share) * sp.log(share / (1 - share))],
-            reduce=plain,
+            reduce=elementary,
         ),
-        Step("noise: n Var p' → p(1 − p)", [quiet, noise - share * (1 - share)], reduce=plain),
+        Step("noise: n Var p' → p(1 − p)", [quiet, noise - share * (1 - share)], reduce=elementary),
         Step(
             "one generation leaves the claimed chance alone: ½ noise u'' + drift u' = 0, and n "
             "and T are in it through κ only",
             noise / 2 * sp.diff(slope, share) / slope + drift,
-            reduce=plain,
+            reduce=elementary,
         ),
     ]
 
 
-def _binomial(size: int, count: int, chance: Any) -> Any:
-    """The chance of `count` hits in `size` trials."""
-    return sp.binomial(size, count) * chance**count * (1 - chance) ** (size - count)
-
-
 def entropy_of_uniform_samples(num_outcomes: int, size: int) -> Any:
     """Mean entropy of n samples of K equal outcomes: log n − E log(1 + X), X ~ Bin(n − 1, 1/K)."""
-    chance = sp.Rational(1, num_outcomes)
-    hits = (sp.log(1 + c) * _binomial(size - 1, c, chance) for c in range(size))
+    even = [sp.Rational(1, num_outcomes), 1 - sp.Rational(1, num_outcomes)]
+    hits = (sp.log(1 + c) * chance((c, size - 1 - c), even) for c in range(size))
     return sp.log(size) - sum(hits)
 
 
@@ -188,21 +165,15 @@ def critical_temperature(answer: Any) -> list[Step]:
     cancel = []
     for size in (2, 3):
         p = shares(size)
-        S, slope = symbolic.entropy(p), sp.diff(symbolic.entropy(LOOP.drawn(p)), T).subs(T, 1)
-        sampled, free, toll = symbolic.given(LOOP, {T: sp.Integer(1)}), range(size - 1), 0
-        for a in free:
-            for b in free:
-                moved = symbolic.mean(
-                    sampled, p, lambda x, p=p, a=a, b=b: (x[a] - p[a]) * (x[b] - p[b])
-                )
-                toll += sp.expand(moved) * sp.diff(S, p[a], p[b]) / 2
+        slope = sp.diff(symbolic.entropy(LOOP.drawn(p)), T).subs(T, 1)
+        toll = symbolic.generator(UNTEMPERED, symbolic.entropy, p, n) / n
         claimed = symbolic.written_out(answer, p)
         cancel.append(
             Step(
                 "in a generation at T the mean entropy changes by (T − 1) dS(p_T)/dT and by half "
                 "the trace of S'' times the covariance: at the claimed T they cancel",
                 (claimed - 1) * slope + toll,
-                reduce=plain,
+                reduce=elementary,
                 sizes={"K": size},
             )
         )
@@ -213,9 +184,10 @@ def critical_temperature(answer: Any) -> list[Step]:
         drawn = symbolic.mean(uniform, shares(size), alive)
         hottest.append(drawn - entropy_of_uniform_samples(size, number))
     values = sp.symbols("f0:6")
-    drawn = sum(f * _binomial(5, c, x) for c, f in enumerate(values))
+    drawn = sum(f * chance((c, 5 - c), [x, 1 - x]) for c, f in enumerate(values))
     bends = [
-        20 * (values[c + 2] - 2 * values[c + 1] + values[c]) * _binomial(3, c, x) for c in range(4)
+        20 * (values[c + 2] - 2 * values[c + 1] + values[c]) * chance((c, 3 - c), [x, 1 - x])
+        for c in range(4)
     ]
     return [
         *cancel,
@@ -229,7 +201,7 @@ def critical_temperature(answer: Any) -> list[Step]:
             "at T = ∞ it is log n − E log(1 + X), X ~ Bin(n−1, 1/K): S(p) is reached only if less "
             "than that",
             hottest,
-            reduce=plain,
+            reduce=elementary,
             sizes={"K": (2, 3), "n": (3, 4)},
         ),
     ]
@@ -352,7 +324,7 @@ def cost_of_a_generation() -> list[Step]:
     drawn = loop.drawn(symbolic.softmax([z, sp.Integer(0)]))
     logit = sp.log(drawn[0] / drawn[1])
     corpus = [n * x, n * (1 - x)]
-    ratio = symbolic.chance(corpus, [y, 1 - y]) / symbolic.chance(corpus, [x, 1 - x])
+    ratio = chance(corpus, [y, 1 - y]) / chance(corpus, [x, 1 - x])
     after, before = sp.symbols("a b", positive=True)
     coin = symbolic.kl_divergence(*([v / (1 + v), 1 / (1 + v)] for v in (after, before**beta)))
     written = cost(sp.log(after), sp.log(before))
@@ -363,7 +335,7 @@ def cost_of_a_generation() -> list[Step]:
             "which is at least 1/(n + 1)",
             sp.expand_log(sp.log(ratio), force=True)
             + n * symbolic.kl_divergence([x, 1 - x], [y, 1 - y]),
-            reduce=plain,
+            reduce=elementary,
         ),
         Step(
             "D(x'‖σ(βz)) = x'(z' − βz) + A(βz) − A(z'), A(u) = ln(1 + e^u)",
@@ -608,7 +580,7 @@ def staircase(answer: Any) -> list[Step]:
             "logit y = z* + β(z − z*), z* = −ln(K − 1): the coin of `metastability` with another "
             "fixed point",
             logit - (rest + beta * (odds - rest)),
-            reduce=plain,
+            reduce=elementary,
         ),
         *cost_of_a_generation()[1:2],
         Step(
@@ -622,7 +594,7 @@ def staircase(answer: Any) -> list[Step]:
                 sp.diff(antiderivative, x) - relative,
                 -antiderivative.subs(x, 1 / K) - sp.log(K / (K - 1)),
             ],
-            reduce=plain,
+            reduce=elementary,
         ),
         same_actions(
             answer,
@@ -689,9 +661,8 @@ def slow_eigenvalue(answer: Any) -> list[Step]:
         there(value) for value in (sp.Rational(1, 100), sp.Rational(1, 2), sp.Rational(99, 100))
     ]
     p, gap = shares(2), sp.Symbol("delta", positive=True)
-    sampled = symbolic.given(LOOP, {T: sp.Integer(1)})
-    neutral = symbolic.mean(sampled, p, symbolic.heterozygosity)
-    spread = symbolic.mean(sampled, [y, 1 - y], lambda q: (q[0] - y) ** 2)
+    neutral = symbolic.mean(UNTEMPERED, p, symbolic.heterozygosity)
+    spread = symbolic.mean(UNTEMPERED, [y, 1 - y], lambda q: (q[0] - y) ** 2)
     left = sp.limit(1 / (4 * n * gap**2), n, sp.oo)
     return [
         Step(
@@ -700,7 +671,7 @@ def slow_eigenvalue(answer: Any) -> list[Step]:
             "times λ, up to the error of a sum for a smooth integral",
             [sp.gammasimp(kept) - value * spacing for value in cold],
         ),
-        Step("of the weight, the Beta integral (at k = 3 of 7)", density),
+        Step("the Beta integral in that weight (at k = 3 of 7)", density),
         Step(
             "T = 1: E[p'(1−p')] = λ p(1−p), positive on the undecided states",
             neutral - there(sp.Integer(1)).subs(T, 1) * symbolic.heterozygosity(p),

@@ -21,38 +21,31 @@ Logits = Real[ArrayLike, "*#batch num_outcomes"]
 Number = Real[ArrayLike, "*#batch"]
 
 
-# --- A temperature --------------------------------------------------------------------------------
-
-
 @checks.arguments(temperature="(0, inf)")
 def scale_function(
     probability: Number, temperature: Number, num_samples: Number
 ) -> Float[Array, "*batch"]:
     """Chance that the first of two outcomes is the last one left (`metastability.scale_function`).
 
-        u(x) = ∫₀ˣ e^{2κS(y)} dy / ∫₀¹ e^{2κS(y)} dy,   κ = n(1/T − 1),
+        u = ∫₀^{x₀} e^{2κS(y)} dy / ∫₀¹ e^{2κS(y)} dy,   κ = n(1/T − 1),
         S(y) = −y ln y − (1 − y) ln(1 − y)
 
     Args:
-        probability: x, the initial probability of the outcome, 0 ≤ x ≤ 1.
+        probability: x₀, the initial probability of the outcome, 0 ≤ x₀ ≤ 1.
         temperature: T > 0.
         num_samples: n ≥ 1.
 
     Returns:
-        u(x): below x for x < 1/2 at T < 1, where the minority dies sooner, above it at T > 1.
+        u: below x₀ for x₀ < 1/2 at T < 1, where the minority dies sooner, above it at T > 1.
 
     Validity:
         The limit n → ∞ at fixed κ; at finite n the error is of order 1/n (0.09/n at κ = 2,
-        x = 0.3). For fixed T ≠ 1 and n → ∞, where |κ| is of order n, the exponent is wrong: call
+        x₀ = 0.3). For fixed T ≠ 1 and n → ∞, where |κ| is of order n, the exponent is wrong: call
         `metastability`. Numerically accurate to 1e-10 relative for |κ| ≤ 1000.
 
     Example:
         >>> round(float(scale_function(0.3, 0.5, 2)), 5)  # κ = 2; the chain of n = 800: 0.18662
         0.18673
-
-    References:
-        Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
-        (1962), of which it is an instance; the entropy in its exponent: derived here.
     """
     x, T, n = simplex.scalars(probability, temperature, num_samples)
     kappa = n * (1 / T - 1)
@@ -121,14 +114,10 @@ def critical_temperature(logits: Logits, num_samples: Number) -> Float[Array, "*
         down smoothly where T − 1 is of the order of 1/n; every T < ∞ collapses in the end.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> round(float(critical_temperature(jnp.log(jnp.array([0.75, 0.25])), 100)), 6)
         1.022094
         >>> float(critical_temperature(jnp.log(jnp.array([0.6, 0.4])), 10))  # too few samples
         inf
-
-    References:
-        Derived here (`laws/metastability/derivation.py`).
     """
     theta, n = simplex.per_distribution(logits, num_samples)
     p = simplex.probabilities(theta)
@@ -174,9 +163,6 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     Args:
         temperature: T > 1.01, also inf, where c = ln 2; a T ≤ 1 has no barrier and c = 0.
 
-    Returns:
-        c(T) = lim ln(mean time)/n.
-
     Validity:
         The limit is formal (large deviations) and agrees with the slopes of exact chains. A law
         C e^{cn} with a constant C is seen only where n^{1−1/T} ≫ 1 (at least 8): at T = 1.25 the
@@ -186,9 +172,6 @@ def metastability(temperature: Number) -> Float[Array, "*batch"]:
     Example:
         >>> round(float(metastability(2.0)), 6)  # the exact chain between n = 200 and 300: 0.55155
         0.551492
-
-    References:
-        Derived here (`laws/metastability/derivation.py`).
     """
     return staircase(2, temperature)
 
@@ -202,18 +185,12 @@ def action_series(temperature: Number) -> Float[Array, "*batch"]:
     Args:
         temperature: T ≥ 1.
 
-    Returns:
-        The three terms.
-
     Validity:
         A formal series; its error is about 0.3 ε⁴ for small ε (`metastability` is the number).
 
     Example:
         >>> round(float(action_series(1.1)), 6)  # c itself: 0.123902
         0.123926
-
-    References:
-        Derived here (`laws/metastability/derivation.py`).
     """
     (T,) = simplex.scalars(checks.check_range(temperature, "temperature", "[1, inf]"))
     eps = 1 - 1 / T
@@ -242,12 +219,8 @@ def staircase(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
         of the exact chain of K = 3, T = 2 tend to it. Numerically accurate to 1e-9.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> staircase(jnp.array([2, 3, 4]), 2.0).round(6)
         Array([0.551492, 0.324784, 0.231057], dtype=float64)
-
-    References:
-        Derived here (`laws/metastability/derivation.py`).
     """
     K, T = simplex.scalars(num_outcomes, temperature)
     hot = (T > 1) & jnp.isfinite(T)
@@ -340,9 +313,6 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
         temperature: T ≥ 0.
         num_samples: n ≥ 2.
 
-    Returns:
-        The leading eigenvalue of the chain among its undecided states.
-
     Validity:
         Exact at T = 1. For fixed T ≠ 1 it is the limit of many samples, reached exponentially
         fast: at T = 0.8 the error is 4e-8 at n = 50; for T > 1 the distance from 1 is
@@ -352,9 +322,6 @@ def slow_eigenvalue(temperature: Number, num_samples: Number) -> Float[Array, "*
     Example:
         >>> [float(slow_eigenvalue(T, 50)) for T in (0.8, 1.0, 1.5)]
         [0.8, 0.98, 1.0]
-
-    References:
-        T = 1: Feller, Diffusion processes in genetics (1951); T ≠ 1: derived here.
     """
     T, n = simplex.scalars(temperature, num_samples)
     return jnp.where(T == 1, 1 - 1 / n, jnp.minimum(T, 1))

@@ -11,11 +11,20 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import Step, at, claim
 from fixedpoint.laws.notation import B, M, a, eta, m, n, psi
-from fixedpoint.symbolic import Fresh, Loop, Mixed, MixtureStep, Pooled, at_rest, lumped, shares
+from fixedpoint.symbolic import (
+    Fresh,
+    Loop,
+    Mixed,
+    MixtureStep,
+    Pooled,
+    at_rest,
+    lumped,
+    probability,
+    shares,
+)
 
-j: Any = sp.Symbol("j", integer=True, positive=True)
 LOGITS = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 LOST = [0.7, float("-inf"), -0.3]
@@ -36,7 +45,7 @@ FROZEN = Loop(corpus=Pooled(psi, 1, Fresh(B)), learner=MixtureStep(eta))
 
 def real_variance(factor: Any) -> Any:
     """q_i (1 − q_i) times a factor, q the real distribution."""
-    q = sp.exp(psi[OUTCOME]) / total(sp.exp(psi[j]), j)
+    q = probability(base=psi)
     return q * (1 - q) * factor
 
 
@@ -231,7 +240,7 @@ def one_real_sample(answer: Any) -> list[Step]:
 
 
 def beta_law(first: Any, second: Any) -> Any:
-    """The Beta distribution's function at x₀: a regularised incomplete Beta integral."""
+    """The Beta distribution's function at x: a regularised incomplete Beta integral."""
     return sp.betainc(first, second, 0, share) / sp.beta(first, second)
 
 
@@ -243,7 +252,7 @@ q_i: Any = notation.real_probability.symbol
     "With few real samples among many the model is distributed as a Dirichlet law about "
     "the real distribution; shown for one outcome.",
     beta_law(2 * M * q_i, 2 * M * (1 - q_i)),
-    lhs=r"{\mathbb{P}(p_i\le x_0)}",
+    lhs=r"{\mathbb{P}(p_i\le x)}",
     kind="asymptotic",
     of=(
         notation.share(0.01, 0.99),
@@ -317,6 +326,7 @@ def lost_diversity(loop: Loop, size: int = 3) -> tuple[Any, Any]:
         notation.num_steps(1, 100),
     ),
     loop=FROZEN,
+    given={"logits_real": psi},
     assumes="m steps from the generator itself; the second moment alone.",
     near_misses={
         "on-policy, m steps": 1 - (1 - eta**2 / B) ** m,
@@ -362,6 +372,7 @@ def data_noise() -> Any:
         notation.num_samples(1, 1000),
     ),
     loop=FROZEN,
+    given={"logits_real": psi},
     assumes=(
         "The frozen generator is itself a data set of n samples, new in each generation; the "
         "second moment alone."
@@ -382,7 +393,6 @@ def partial_refit_data(answer: Any) -> list[Step]:
     kept = symbolic.mean(Loop(corpus=Fresh(n)), p, symbolic.heterozygosity)
     of_data = sp.simplify(kept / symbolic.heterozygosity(p))
     factor, noise = lost_diversity(FROZEN)
-    A = sp.Function("A")(m)
     # x − p = (x − p̂) + (p̂ − p): with c the covariance of x − p and p̂ − p, over 1 − Σp².
     covariance = (1 - (1 - eta) ** m) / n
     return [
@@ -395,7 +405,7 @@ def partial_refit_data(answer: Any) -> list[Step]:
             "the covariance with the data goes c ← (1 − η) c + η/n, from 0",
             [
                 covariance.subs(m, m + 1) - (1 - eta) * covariance - eta / n,
-                covariance.subs(m, 0) + 0 * A,
+                covariance.subs(m, 0),
             ],
         ),
         Step(

@@ -3,26 +3,19 @@
 The loops, run.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+from fixedpoint import simplex
+from fixedpoint.chain import from_loop
 from fixedpoint.laws.experiment import ROUNDING, Experiment, lasting
-from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import MixtureStep, Target
-from fixedpoint.loop.enumeration import all_counts
+from fixedpoint.loop import Fresh, Loop, Target
 
-START = (0.5, 0.3, 0.2)
-"""An asymmetric model, as probabilities."""
-
-LOGITS = np.log(START)
-TWO = np.log([0.7, 0.3])
-
-
-# --- Real data ------------------------------------------------------------------------------------
+LOGITS, TWO = np.log([0.5, 0.3, 0.2]), np.log([0.7, 0.3])
+"""Asymmetric models."""
 
 
 def variance(weights: np.ndarray, models: np.ndarray) -> np.ndarray:
@@ -101,66 +94,50 @@ def immigration_dirichlet() -> list[Experiment]:
     return experiments
 
 
-# --- Partial refits -------------------------------------------------------------------------------
-
-
-def batches(generator: np.ndarray, num_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """All batches of a distribution, as frequencies, and their multinomial chances."""
-    counts = all_counts(len(generator), num_samples)
-    ways = [
-        math.factorial(num_samples) / math.prod(map(math.factorial, row)) for row in counts.tolist()
-    ]
-    return np.array(ways) * np.prod(generator**counts, -1), counts / num_samples
-
-
-def after_steps(generator: np.ndarray, step_size: float, batch_size: int, num_steps: int) -> float:
-    """Mean 1 − Σp² after mixture steps on all batches that a frozen generator can draw."""
-    chance, frequencies = batches(generator, batch_size)
+def drawn(logits: Any, num_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """All frequencies of samples of a distribution, as logits, and their chances."""
+    states = from_loop(Loop(corpus=Fresh(num_samples)), len(logits))
     with np.errstate(divide="ignore"):
-        targets, models = np.log(frequencies), np.log(np.array([START]))
-    learner, total = MixtureStep(step_size), np.ones(1)
-    for _ in range(num_steps):
-        # Every batch with every model.
-        target = Target(jnp.array(np.repeat(targets, len(models), 0)), batch_size)
-        models = np.array(learner(jnp.array(np.tile(models, (len(targets), 1))), target, None))
-        total = np.outer(chance, total).ravel()
-    return float(total @ (1 - (np.exp(models) ** 2).sum(-1)))
+        return states.first_generation(logits), np.log(states.counts / num_samples)
 
 
-def observation(
-    arguments: dict[str, Any], generators: Sequence[tuple[float, np.ndarray]]
-) -> Observation:
-    """The lost share of 1 − Σp², in the mean over the generators, all batches listed."""
-    names = ("step_size", "batch_size", "num_steps")
-    steps = [arguments[name] for name in names]
-    left = sum(weight * after_steps(generator, *steps) for weight, generator in generators)
-    said = ", ".join(f"{name} = {value}" for name, value in arguments.items())
-    lost = 1 - left / (1 - np.sum(np.square(START)))
-    return Observation(f"{said}: all listed", arguments, lost, tolerance=ROUNDING)
+def frozen(generators: Sequence[tuple[float, Any]], **numbers: Any) -> Experiment:
+    """The lost share of 1 − Σp², in the mean over generators that stay the same for all steps."""
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        left = 0.0
+        for weight, generator in generators:
+            chances, batches = drawn(generator, numbers["batch_size"])
+            models, total = LOGITS[None], np.ones(1)
+            for _ in range(numbers["num_steps"]):  # every batch with every model
+                several = np.repeat(batches, len(models), 0), np.tile(models, (len(batches), 1))
+                target, model = map(jnp.array, several)
+                models = np.array(loop.learner(model, Target(target, numbers["batch_size"]), None))
+                total = np.outer(chances, total).ravel()
+            left += weight * total @ simplex.heterozygosity(models)
+        lost = 1 - left / simplex.heterozygosity(LOGITS)
+        return lost, {"tolerance": ROUNDING}, "all batches listed"
+
+    return Experiment(road, {"logits_real": LOGITS, **numbers})
 
 
-def partial_refit() -> list[Observation]:
+def partial_refit() -> list[Experiment]:
     """Three outcomes, two batches of two and one of three."""
     return [
-        observation(
-            {"step_size": step_size, "batch_size": batch_size, "num_steps": num_steps},
-            [(1.0, np.array(START))],
-        )
-        for step_size, batch_size, num_steps in ((0.4, 2, 2), (0.7, 3, 1))
+        frozen([(1.0, LOGITS)], step_size=step_size, batch_size=size, num_steps=num_steps)
+        for step_size, size, num_steps in ((0.4, 2, 2), (0.7, 3, 1))
     ]
 
 
-def partial_refit_data() -> list[Observation]:
+def partial_refit_data() -> list[Experiment]:
     """All data sets as well: of three samples and of two."""
     return [
-        observation(
-            {
-                "step_size": step_size,
-                "batch_size": batch_size,
-                "num_steps": num_steps,
-                "num_samples": num_samples,
-            },
-            list(zip(*batches(np.array(START), num_samples), strict=True)),
+        frozen(
+            list(zip(*drawn(LOGITS, num_samples), strict=True)),
+            step_size=step_size,
+            batch_size=size,
+            num_steps=num_steps,
+            num_samples=num_samples,
         )
-        for step_size, batch_size, num_steps, num_samples in ((0.4, 2, 2, 3), (0.7, 3, 1, 2))
+        for step_size, size, num_steps, num_samples in ((0.4, 2, 2, 3), (0.7, 3, 1, 2))
     ]

@@ -16,9 +16,6 @@ Logits = Real[ArrayLike, "*#batch num_outcomes"]
 Number = Real[ArrayLike, "*#batch"]
 
 
-# --- Real data and partial refits -----------------------------------------------------------------
-
-
 @checks.arguments(fraction="(0, 1]")
 def immigration(
     logits_real: Logits, fraction: Number, num_samples: Number
@@ -36,16 +33,13 @@ def immigration(
         Var p_i. The covariances are −q_i q_j/(1 + Θ), the mean is q.
 
     Validity:
-        Exact at T = 1, for every n, a and number of outcomes. The mean relaxes by 1 − a a
-        generation, the second moments by (1 − a)²(1 − 1/n).
+        Stationary: the mean relaxes by the factor 1 − a a generation, the second moments by
+        (1 − a)²(1 − 1/n).
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(immigration(jnp.zeros(2), 0.25, 4)[0] * 37)  # 4/37
         4.0
-
-    References:
-        Wright 1931 (migration into a finite population).
     """
     theta, a = simplex.per_distribution(logits_real, fraction)
     theta, n = simplex.per_distribution(theta, num_samples)
@@ -59,68 +53,56 @@ def immigration_pseudo(
 ) -> Float[Array, "*batch num_outcomes"]:
     """Stationary variance with noiseless real data, p' = (1 − a) p̂ + a q.
 
-    This is `real_data.immigration_pseudo`; p̂ are the frequencies of m own samples.
+    This is `real_data.immigration_pseudo`; p̂ are the frequencies of n own samples.
 
-        Var p_i = q_i (1 − q_i) (1 − a)² / (m − (m − 1)(1 − a)²)
+        Var p_i = q_i (1 − q_i) (1 − a)² / (n − (n − 1)(1 − a)²)
 
     Args:
         logits_real: log q, the real distribution.
-        fraction: a, the weight of the real data, 0 < a ≤ 1 (pseudo-counts c q have a = c/(m + c)).
-        num_samples: m ≥ 1, the model's own samples.
+        fraction: a, the weight of the real data, 0 < a ≤ 1 (pseudo-counts c q have a = c/(n + c)).
+        num_samples: n ≥ 1, the model's own samples.
 
     Returns:
         Var p_i; the covariances are −q_i q_j times the same factor.
-
-    Validity:
-        Exact at T = 1, for every m, a and number of outcomes.
 
     Example:
         >>> import jax.numpy as jnp
         >>> print(immigration_pseudo(jnp.zeros(2), 0.5, 2)[0] * 28)  # (1/4)(1/4)/(7/4)
         1.0
-
-    References:
-        Derived here (`laws/real_data/derivation.py`).
     """
     theta, a = simplex.per_distribution(logits_real, fraction)
-    theta, m = simplex.per_distribution(theta, num_samples)
+    theta, n = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
-    return q * (1 - q) * (1 - a) ** 2 / (m - (m - 1) * (1 - a) ** 2)
+    return q * (1 - q) * (1 - a) ** 2 / (n - (n - 1) * (1 - a) ** 2)
 
 
 @checks.arguments(num_real=">= 1")
 def immigration_stratified(
     logits_real: Logits, num_real: Number, num_samples: Number
 ) -> Float[Array, "*batch num_outcomes"]:
-    """Stationary variance with exactly k real samples of n (`real_data.immigration_stratified`).
+    """Stationary variance with exactly M real samples of n (`real_data.immigration_stratified`).
 
-        Var p_i = q_i (1 − q_i) / (1 − a + n a (2 − a)),    a = k/n
+        Var p_i = q_i (1 − q_i) / (1 − a + n a (2 − a)),    a = M/n
 
     Args:
         logits_real: log q, the real distribution.
-        num_real: k, the real samples of a generation, 1 ≤ k ≤ n.
+        num_real: M, the real samples of a generation, 1 ≤ M ≤ n.
         num_samples: n ≥ 1, real and own samples together.
 
     Returns:
         Var p_i; the covariances are −q_i q_j times the same factor.
 
-    Validity:
-        Exact at T = 1, for every n, k and number of outcomes.
-
     Example:
         >>> import jax.numpy as jnp
         >>> print(immigration_stratified(jnp.zeros(2), 1, 2)[0] * 8)  # (1/4)/2
         1.0
-
-    References:
-        Derived here (`laws/real_data/derivation.py`).
     """
     if not isinstance(num_real, Tracer) and not isinstance(num_samples, Tracer):
         checks.check_range(np.divide(num_real, num_samples), "num_real / num_samples", "(0, 1]")
-    theta, k = simplex.per_distribution(logits_real, num_real)
+    theta, M = simplex.per_distribution(logits_real, num_real)
     theta, n = simplex.per_distribution(theta, num_samples)
     q = simplex.probabilities(theta)
-    a = k / n
+    a = M / n
     return q * (1 - q) / (1 - a + n * a * (2 - a))
 
 
@@ -134,18 +116,9 @@ def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batc
         fraction: a, the chance of a sample to be real, 0 ≤ a ≤ 1.
         num_samples: n ≥ 1.
 
-    Returns:
-        The stationary share, 0 to 1 − 1/n.
-
-    Validity:
-        Exact at T = 1, whatever the real distribution and the number of outcomes.
-
     Example:
         >>> round(float(kept_diversity(0.5, 2)), 6)  # n = 2, one real sample a generation: 3/7
         0.428571
-
-    References:
-        Wright 1931 (migration into a finite population).
     """
     a, n = simplex.scalars(fraction, num_samples)
     theta = (n - 1) * a * (2 - a)
@@ -156,28 +129,20 @@ def kept_diversity(fraction: Number, num_samples: Number) -> Float[Array, "*batc
 def one_real_sample(num_real: Number) -> Float[Array, "*batch"]:
     """Share of the diversity kept by few real samples among many (`real_data.one_real_sample`).
 
-        E[1 − Σp²] / (1 − Σq²) ≃ 2m/(1 + 2m),    m = na
+        E[1 − Σp²] / (1 − Σq²) ≃ 2M/(1 + 2M),    M = na
 
     Args:
-        num_real: m ≥ 0, the mean number of real samples a generation; may be below 1.
-
-    Returns:
-        The stationary share: a half with one real sample every other generation, two thirds with
-        one in each.
+        num_real: M ≥ 0, the mean number of real samples a generation; may be below 1.
 
     Validity:
-        The limit n → ∞ at fixed na; `kept_diversity` is exact (n = 2, m = 1: 3/7 instead of 2/3).
+        The limit n → ∞ at fixed na; `kept_diversity` is exact (n = 2, M = 1: 3/7 instead of 2/3).
 
     Example:
         >>> float(one_real_sample(0.5))
         0.5
-
-    References:
-        The rule of one migrant a generation: Wright 1931; Spieth, Gene flow and genetic
-        differentiation, Genetics 78:961 (1974).
     """
-    (m,) = simplex.scalars(checks.check_nonnegative(num_real, "num_real"))
-    return m / (0.5 + m)
+    (M,) = simplex.scalars(checks.check_nonnegative(num_real, "num_real"))
+    return M / (0.5 + M)
 
 
 @checks.arguments(share="[0, 1]", real_probability="(0, 1)", num_real="(0, inf)")
@@ -186,32 +151,26 @@ def immigration_dirichlet(
 ) -> Float[Array, "*batch"]:
     """Stationary distribution function with few real samples (`real_data.immigration_dirichlet`).
 
-    The model is distributed as Dirichlet(2m q), so that p_i is Beta(2m q_i, 2m (1 − q_i)).
+    The model is distributed as Dirichlet(2M q), so that p_i is Beta(2M q_i, 2M (1 − q_i)).
 
-        P(p_i ≤ x) ≃ I_x(2m q_i, 2m (1 − q_i)),    m = na
+        P(p_i ≤ x) ≃ I_x(2M q_i, 2M (1 − q_i)),    M = na
 
     Args:
         share: x, 0 ≤ x ≤ 1.
         real_probability: q_i, the real probability of the outcome, 0 < q_i < 1.
-        num_real: m > 0, the mean number of real samples a generation.
-
-    Returns:
-        P(p_i ≤ x).
+        num_real: M > 0, the mean number of real samples a generation.
 
     Validity:
         The diffusion limit n → ∞ at fixed na and T = 1. At finite n, Θ = (n − 1)a(2 − a) in place
-        of 2na gives the exact second moments. For 2m q_i < 1 convergence is slow, and the chance of
+        of 2na gives the exact second moments. For 2M q_i < 1 convergence is slow, and the chance of
         p_i = 0 exactly is not given, not even in the limit. Numerically 1e-10.
 
     Example:
         >>> float(immigration_dirichlet(0.25, 0.5, 1.0))  # Dirichlet(1, 1) is uniform
         0.25
-
-    References:
-        Wright, Evolution in Mendelian populations, Genetics 16:97 (1931).
     """
-    x, q, m = simplex.scalars(share, real_probability, num_real)
-    return jax.scipy.special.betainc(2 * m * q, 2 * m * (1 - q), x)
+    x, q, M = simplex.scalars(share, real_probability, num_real)
+    return jax.scipy.special.betainc(2 * M * q, 2 * M * (1 - q), x)
 
 
 @checks.arguments(step_size="(0, 1]")
@@ -241,9 +200,6 @@ def partial_refit(
     Example:
         >>> round(float(1 / partial_refit(0.1, 4, 1)), 9)  # B/η²
         400.0
-
-    References:
-        Derived here (`laws/real_data/derivation.py`).
     """
     eta, B, m = simplex.scalars(step_size, batch_size, num_steps)
     return eta * special.complement_of_power(eta, 2 * m) / ((2 - eta) * B)
@@ -275,9 +231,6 @@ def partial_refit_data(
     Example:
         >>> float(partial_refit_data(1.0, 2, 1, 2))  # two draws out of two samples: 1/2 + 1/4
         0.75
-
-    References:
-        Derived here (`laws/real_data/derivation.py`).
     """
     eta, m, n = simplex.scalars(step_size, num_steps, num_samples)
     moved = special.complement_of_power(eta, m)

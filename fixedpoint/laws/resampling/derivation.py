@@ -1,35 +1,30 @@
-r"""Resampling: each generation is refitted to n of its own samples, drawn at a temperature.
+r"""Resampling: each generation is refitted to n of its own samples, and diversity falls.
 
-The counts of generation t + 1 are multinomial, N' ~ Multinomial(n, p_T) with p_T ∝ p^{1/T}, and
-the next model is p' = N'/n. At T = 1 this is the haploid Wright–Fisher model of population
-genetics; its words (heterozygosity, fixation) are used here. An outcome that was not drawn is lost
-for ever.
+The counts of generation t + 1 are multinomial, N' ~ Multinomial(n, p), and the next model is
+p' = N'/n: the haploid Wright–Fisher model of population genetics, whose words (heterozygosity,
+fixation) are used here.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
-from typing import Any, cast
+from typing import Any
 
-import mpmath
 import sympy as sp
-from mpmath.libmp import from_str
-from sympy.functions.combinatorial.numbers import stirling
-from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import OUTCOME, Step, at, at_outcomes, claim, total
-from fixedpoint.laws.notation import K, n, t, theta, z
+from fixedpoint.laws.notation import K, n, t, theta
 from fixedpoint.symbolic import (
     Fresh,
     Loop,
-    TopK,
-    at_numbers,
+    Vector,
     by_generations,
     chance,
+    elementary,
+    generator,
+    probability,
     shares,
+    vanishes_towards,
     written_out,
 )
 
@@ -50,79 +45,9 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 
-# --- The model, and the loop by counting ----------------------------------------------------------
-
-
-def refit(num_samples: int) -> Loop:
-    """The loop with a number of samples in place of n."""
-    return symbolic.given(REFIT, {n: sp.Integer(num_samples)})
-
-
-@cache
-def after(loop: Loop, observe: Callable[..., Any], p: tuple[Any, ...], generations: int) -> Any:
-    """The mean of what is observed some generations after a model of numbers: all are counted."""
-    if generations == 0:
-        return sp.sympify(observe(p))
-    return symbolic.mean(loop, p, lambda q: after(loop, observe, tuple(q), generations - 1))
-
-
-def alive_part(p: Sequence[Any]) -> list[Any]:
-    """The outcomes of a model that are not lost: the others count for nothing, as 0 log 0 = 0."""
-    return [x for x in p if x != 0]
-
-
-def numbers(p: Sequence[Any]) -> list[Any]:
-    """The logits of a model of numbers, with the digits of an evaluation; −∞ for a lost outcome."""
-    return [sp.log(x).evalf(80) if x else float("-inf") for x in p]
-
-
-HALF, THIRD = sp.Rational(1, 2), sp.Rational(1, 3)
-MODELS = [
-    [sp.Rational(7, 10), sp.Rational(3, 10)],
-    [sp.Rational(1, 2), sp.Rational(3, 10), sp.Rational(1, 5)],
-]
-"""Asymmetric models of two and of three outcomes, where formulas without symbols are compared."""
-FOUR = [sp.Rational(x, 20) for x in (3, 8, 2, 7)]
-"""One of four."""
-
-
-def generator(value: Callable[..., Any], p: Sequence[Any]) -> Any:
-    """Leading order of n E[f(p') − f(p)]: n/2 Σ_ij E(p'_i − p_i)(p'_j − p_j) ∂_i ∂_j f."""
-    here = value(p)
-    return n * sum(s * sp.diff(here, a, b) for (a, b), s in spread(tuple(p)).items()) / 2
-
-
-def vanishing(part: Any) -> Any:
-    """A residual in lowest terms; what is not 0 at one point needs no such work."""
-    names = sorted(part.free_symbols - {n}, key=str)
-    point = {name: sp.Rational(1, 5 + 2 * place) for place, name in enumerate(names)}
-    value = part.subs({n: 11, **point}).evalf(30)
-    return value if value.is_number and abs(value) > sp.Rational(1, 10**20) else sp.cancel(part)
-
-
-@cache
-def spread(p: tuple[Any, ...]) -> dict[tuple[Any, Any], Any]:
-    """E (p'_i − p_i)(p'_j − p_j) of a generation, any n, by the free probabilities."""
-    pairs = itertools.product(range(len(p) - 1), repeat=2)
-    return {
-        (p[a], p[b]): sp.expand(
-            symbolic.mean(REFIT, p, lambda q, a=a, b=b: (q[a] - p[a]) * (q[b] - p[b]))
-        )
-        for a, b in pairs
-    }
-
-
-def probability(index: Any = i) -> Any:
-    """The initial probability of an outcome: softmax(θ₀)."""
-    return sp.exp(theta[index]) / total(sp.exp(theta[j]), j)
-
-
 def power_sum(order: int) -> Any:
     """Σ p^m of the initial model."""
     return total(sp.exp(order * theta[j]), j) / total(sp.exp(theta[j]), j) ** order
-
-
-# --- T = 1: moments, fixation, survivors ----------------------------------------------------------
 
 
 def gini() -> Any:
@@ -162,56 +87,6 @@ def gini() -> Any:
 def heterozygosity(answer: Any) -> list[Step]:
     """Two of the n samples have the same parent with chance 1/n."""
     return by_generations(REFIT, symbolic.heterozygosity, answer, generation=t, outcomes=(2, 3, 4))
-
-
-@claim(
-    "In the end one outcome is left, and outcome i with its initial probability, whatever "
-    "the number of samples.",
-    probability(),
-    lhs=r"{\mathbb{P}(p_\infty=e_i)}",
-    of=(notation.logits(-5, 5),),
-    loop=REFIT,
-    source=WRIGHT_FISHER + "; for refits of exponential families Jangjoo, di Sarra, Marsili, "
-    "Roudi, Phys. Rev. Lett. 136, 197301 (2026)",
-    cites=("fisher1930", "wright1931", "jangjoo2026"),
-    near_misses={
-        "the squared probabilities": sp.exp(2 * theta[i]) / total(sp.exp(2 * theta[j]), j),
-        "every outcome alike": 1 / K + 0 * theta[i],
-        "the square roots": sp.exp(theta[i] / 2) / total(sp.exp(theta[j] / 2), j),
-    },
-    edges=[
-        at(LOST),
-        at(FIXED, gives=[0.0, 1.0]),
-        at([2.0], gives=[1.0]),
-        at([0.5] * 4, gives=[0.25] * 4),
-    ],
-)
-def fixation_probability(answer: Any) -> list[Step]:
-    """Its mean is kept, it is 0 or 1 at the ends, and each generation may be the last one."""
-    steps = []
-    for size in (2, 3):
-        p = shares(size)
-        ends = [dict(zip(p[:-1], one, strict=False)) for one in sp.eye(size).tolist()]
-        claimed = [sp.cancel(x) for x in written_out(answer, p)]
-        kept = [
-            symbolic.mean(REFIT, p, lambda q, a=a: written_out(answer, q)[a]) - x
-            for a, x in enumerate(claimed)
-        ]
-        fixed = [
-            x.subs(end) - int(a == b) for a, x in enumerate(claimed) for b, end in enumerate(ends)
-        ]
-        sizes = {"K": size}
-        steps += [
-            Step("where one outcome is left it is 1 for that outcome", fixed, sizes=sizes),
-            Step("a generation of the loop keeps its mean", kept, sizes=sizes),
-        ]
-    return steps
-
-
-def occupation(boxes: Any, balls: int, occupied: int) -> Any:
-    """Chance that k balls thrown into n boxes occupy j of them: S₂(k, j) (n)_j / n^k."""
-    ways = stirling(balls, occupied, kind=2)
-    return ways * sp.ff(boxes, occupied) / boxes**balls
 
 
 order: Any = notation.order.symbol
@@ -280,670 +155,6 @@ def spectrum(answer: Any) -> list[Step]:
     ]
 
 
-@lru_cache(maxsize=64)
-def occupations(boxes: int, digits: int) -> list[list[Any]]:
-    """Chances that k balls occupy j of the boxes, to the working precision, k up to n."""
-    chances = [[mpmath.mpf(1)]]
-    for k in range(boxes):
-        last = [*chances[-1], mpmath.mpf(0)]
-        below = [mpmath.mpf(0), *chances[-1]]
-        chances.append([(last[a] * a + below[a] * (boxes - a + 1)) / boxes for a in range(k + 2)])
-    return chances
-
-
-@lru_cache(maxsize=256)
-def ancestors(samples: int, generations: int, digits: int) -> list[Any]:
-    """The law of A_s on 0, …, n, to the working precision."""
-    if generations == 0:
-        return [mpmath.mpf(a == samples) for a in range(samples + 1)]
-    law, chances = ancestors_before(samples, generations, digits), occupations(samples, digits)
-    return [
-        mpmath.fsum(law[k] * chances[k][a] for k in range(max(a, 1), samples + 1))
-        for a in range(samples + 1)
-    ]
-
-
-@cache
-def exact_ancestors(samples: int, generations: int) -> list[Any]:
-    """The same law in exact rationals."""
-    if generations == 0:
-        return [sp.Integer(a == samples) for a in range(samples + 1)]
-    law = exact_ancestors(samples, generations - 1)
-    return [
-        sum(law[k] * occupation(sp.Integer(samples), k, a) for k in range(max(a, 1), samples + 1))
-        for a in range(samples + 1)
-    ]
-
-
-def exact_power(x: Any, samples: Any, generations: Any) -> Any:
-    """E x^{A_s} in exact rationals."""
-    law = exact_ancestors(int(samples), int(generations))
-    return sum(weight * x**a for a, weight in enumerate(law) if a > 0)
-
-
-def ancestors_before(samples: int, generations: int, digits: int) -> list[Any]:
-    """The law one generation earlier; asked for step by step, so that no recursion is deep."""
-    for earlier in range(generations - 1):
-        ancestors(samples, earlier, digits)
-    return ancestors(samples, generations - 1, digits)
-
-
-def ancestral_power(x: Any, samples: Any, generations: Any) -> Any:
-    """E x^{A_s}; at s = −1 there are infinitely many."""
-    if generations < 0:
-        return mpmath.mpf(x == 1)
-    law = ancestors(int(samples), int(generations), mpmath.mp.dps)
-    return mpmath.fsum(weight * mpmath.mpf(x) ** a for a, weight in enumerate(law) if a > 0)
-
-
-def mean_ancestors(samples: Any, generations: Any) -> Any:
-    """E A_s."""
-    law = ancestors(int(samples), int(generations), mpmath.mp.dps)
-    return mpmath.fsum(weight * a for a, weight in enumerate(law))
-
-
-@lru_cache(maxsize=64)
-def ancestral_times(samples: int, digits: int) -> list[Any]:
-    """Mean number of generations with k ancestors, k = 0, …, n (those with one do not count)."""
-    chances = occupations(samples, digits)
-    times = [mpmath.mpf(a == samples) for a in range(samples + 1)]
-    for k in range(samples, 1, -1):
-        times[k] /= 1 - chances[k][k]
-        for a in range(k):
-            times[a] += times[k] * chances[k][a]
-    return times
-
-
-def ancestral_time(x: Any, samples: Any) -> Any:
-    """w(x) = x + Σ_s (x − E x^{A_s}), and 0 for x = 1: an outcome's share of the fixation time."""
-    if x == 1:
-        return mpmath.mpf(0)
-    times = ancestral_times(int(samples), mpmath.mp.dps)
-    return x + mpmath.fsum(times[k] * (x - x**k) for k in range(2, int(samples) + 1))
-
-
-G = implemented_function("G", ancestral_power)
-EA = implemented_function("a", mean_ancestors)
-w = implemented_function("w", ancestral_time)
-
-
-@cache
-def dual_steps() -> list[Step]:
-    """The mean of a power of p' is the mean of a power of p with random exponent."""
-    p = shares(2)
-    gaps = [
-        symbolic.mean(REFIT, p, lambda q, m=power: q[0] ** m)
-        - sum(occupation(n, power, a) * p[0] ** a for a in range(1, power + 1))
-        for power in (1, 2, 3, 4)
-    ]
-    return [
-        Step(
-            "duality: E p'^k = Σ_j P(k balls occupy j of n boxes) p^j, any n  (k = 1, …, 4)",
-            gaps,
-            reduce=lambda part: sp.cancel(sp.expand_func(part)),
-        )
-    ]
-
-
-@cache
-def exact_share(samples: int) -> Callable[[Any], Any]:
-    """The share w in exact rationals; the generations with k ancestors are mean numbers."""
-    size = sp.Integer(samples)
-    times = {k: sp.Integer(k == samples) for k in range(1, samples + 1)}
-    for k in range(samples, 1, -1):
-        times[k] /= 1 - occupation(size, k, k)
-        for a in range(1, k):
-            times[a] += times[k] * occupation(size, k, a)
-    return lambda x: x + sum(times[k] * (x - x**k) for k in range(2, samples + 1))
-
-
-@claim(
-    "The mean time until one outcome is left is a sum over the outcomes, w(p) = p + "
-    "Σ_s (p − E p^{A_s}); A_s is the number of ancestors of n samples, s generations back.",
-    total(w(probability(i), n), i),
-    lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
-    of=(
-        notation.logits(-3, 3),
-        notation.num_samples(2, 40),
-    ),
-    loop=REFIT,
-    assumes="The initial model is generation 0.",
-    source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
-    cites=("kingman1982", "mohle1999"),
-    near_misses={
-        "the first draw not counted": total(w(probability(i), n), i) - 1,
-        "diffusion": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
-        "one sample more": total(w(probability(i), n + 1), i),
-        "diploid": 2 * total(w(probability(i), n), i),
-    },
-    edges=[
-        at(LOGITS, 1, gives=1.0),
-        at(LOST, 7),
-        at(FIXED, 7, gives=0.0),
-        at([0.5], 7, gives=0.0),
-        at([0.0] * 4, 120),
-        at([40.0, 0.0], 12),
-    ],
-)
-def fixation_time(answer: Any) -> list[Step]:
-    """The shares w solve the equation of the mean time, outcome by outcome."""
-
-    def time(p: Sequence[Any], size: int) -> Any:
-        """The answer, with w in exact rationals."""
-        claimed = written_out(answer.subs(n, size), alive_part(p))
-        return sp.sympify(claimed).replace(w, lambda x, m: 0 if x == 1 else exact_share(int(m))(x))
-
-    steps = [
-        Step(
-            "it is 1 more than its mean after a generation, and 0 where one outcome is left",
-            [
-                time(p, size) - 1 - symbolic.mean(refit(size), p, lambda q, m=size: time(q, m)),
-                time([sp.Integer(1)], size),
-            ],
-            reduce=sp.expand,
-            sizes={"K": len(p), "n": size},
-        )
-        for p, size in (*((shares(2), m) for m in (1, 2, 3, 4)), (shares(3), 2))
-    ]
-    return [*steps, *dual_steps(), *share_steps()]
-
-
-@cache
-def share_steps() -> list[Step]:
-    """The equation of an outcome's share of the mean time."""
-    p, balances, sizes = shares(2), [], (1, 2, 3, 4, 5)
-    for size in sizes:
-        share = exact_share(size)
-        later = symbolic.mean(
-            refit(size), p, lambda q, w=share: w(q[0]) if q[0] != 1 else sp.Integer(0)
-        )
-        balances.append(later - (share(p[0]) - p[0]))
-    return [
-        Step(
-            "P(all samples at t are i) = E p_i^{A_{t−1}}: w(p) = p + E w(p')",
-            balances,
-            reduce=sp.expand,
-            sizes={"n": sizes},
-        )
-    ]
-
-
-@claim(
-    "For many samples the mean time until one outcome is left is "
-    "−2n Σ (1 − p) log(1 − p) generations: 2n at most.",
-    -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-    lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
-    kind="asymptotic",
-    of=(
-        notation.logits(-3, 3),
-        notation.num_samples(1, 10**6),
-    ),
-    loop=REFIT,
-    assumes="n → ∞ at fixed probabilities.",
-    source="known: Kimura and Ohta, Genetics 61:763 (1969), for two alleles; Ewens 2004",
-    cites=("kimura1969", "ewens2004"),
-    near_misses={
-        "diploid": -4 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
-        "2n, whatever the model": 2 * n + 0 * theta[1],
-    },
-    edges=[
-        at([0.0] * 2_000, 10**6),
-        at(LOST, 100),
-        at(FIXED, 100, gives=0.0),
-        at([40.0, 0.0], 100),
-    ],
-)
-def fixation_time_diffusion(answer: Any) -> list[Step]:
-    """The generator of the diffusion takes it to −1 a generation, and it vanishes at the ends."""
-    steps = [
-        Step(
-            "n E[u(p') − u(p)] = −n to the leading order",
-            generator(lambda q: written_out(answer, q), shares(size)) + n,
-            reduce=vanishing,
-            sizes={"K": size},
-        )
-        for size in (2, 3)
-    ]
-    p = shares(2)
-    ends = [
-        Step(
-            f"it is 0 at p = {end}",
-            written_out(answer, p),
-            reduce=lambda part, at=end, side=side: sp.limit(part, p[0], at, side),
-            sizes={"K": 2},
-        )
-        for end, side in ((0, "+"), (1, "-"))
-    ]
-    return [*steps, *ends, *ancestral_series()]
-
-
-@cache
-def ancestral_series() -> list[Step]:
-    """The same time from the ancestors."""
-    x = sp.Symbol("x", positive=True)
-    closed = x + (1 - x) * sp.log(1 - x)
-    return [
-        Step(
-            "the same from the ancestors, of which k are left for 2n/(k(k−1)) generations: "
-            "Σ_k x^k/(k(k−1)) = x + (1−x) log(1−x)  (to order 12)",
-            [
-                sp.series(closed, x, 0, 12).removeO().coeff(x, a) - sp.Rational(1, a * (a - 1))
-                for a in range(2, 12)
-            ],
-        ),
-    ]
-
-
-@cache
-def few_copies_steps() -> list[Step]:
-    """Few copies beside many: Σ_m (1 − s_m^k) generations, s_m the chance of a loss by m."""
-    copies, s, e, start = sp.symbols("k s epsilon A", positive=True)
-    height = 2 / e + sp.log(e) / 3
-    rise = sp.log((1 - sp.exp(-e)) / e) / 3 + 2 / (1 - sp.exp(-e)) - 2 / e - 1
-    some: Any = sp.summation((copies * s) ** j / sp.factorial(j), (j, 1, sp.oo))
-    tail = 2 * (sp.exp(-copies * e) / e - copies * sp.expint(1, copies * e))
-    tail -= sp.expint(1, copies * e) / 3
-    small = sp.log(copies * e) + sp.EulerGamma
-    inner = sp.Rational(3, 2) + height - start - (2 / e + 2 * copies * (small - 1) + small / 3)
-    harmonic = -2 * copies * (sp.log(e) + sp.EulerGamma - 1)
-    constant = start + sp.EulerGamma / 3 - sp.Rational(3, 2)
-    few = few_copies(copies, constant)
-    return [
-        Step(
-            "k copies beside many have Poisson(k) copies: s_{m+1} = e^{s_m − 1}, so that s_{m+1} = "
-            "e^{−ε_m} with ε_0 = 1, ε_{m+1} = 1 − e^{−ε_m}",
-            (1 + some) * sp.exp(-copies) - sp.exp(copies * (s - 1)),
-        ),
-        Step(
-            "Φ(ε) = 2/ε + log(ε)/3 + O(ε) grows by 1 a generation: Φ(ε_m) = m + A",
-            sp.series(rise, e, 0, 2).removeO(),
-        ),
-        Step(
-            "Σ_m (1 − s_m^k) = 1 + 1/2 + ∫ (1 − e^{−kε}) |dΦ| (Euler and Maclaurin); "
-            "∫_δ^∞ e^{−kε} |dΦ| = 2 (e^{−kδ}/δ − k E₁(kδ)) − E₁(kδ)/3, E₁(x) → −log x − γ",
-            [
-                sp.diff(tail, e) - sp.exp(-copies * e) * sp.diff(height, e),
-                sp.limit(sp.expint(1, e) + sp.log(e) + sp.EulerGamma, e, 0, "+"),
-            ],
-        ),
-        Step(
-            "from δ on that is −2k log k − log(k)/3 − (A + γ/3 − 3/2), and a multiple of k",
-            inner - few - harmonic,
-            reduce=lambda part: sp.expand(sp.expand_log(part, force=True)),
-        ),
-    ]
-
-
-def few_copies(copies: Any, constant: Any) -> Any:
-    """The mean time until a few copies beside many are lost, up to a multiple of their number."""
-    return -2 * copies * sp.log(copies) - sp.log(copies) / 3 - constant
-
-
-def binary_entropy(logit: Any) -> Any:
-    """−p log p − q log q at p = 1/(1 + e^{−z})."""
-    p, q = 1 / (1 + sp.exp(-logit)), 1 / (1 + sp.exp(logit))
-    return -p * sp.log(p) - q * sp.log(q)
-
-
-def log_product(logit: Any) -> Any:
-    """The logarithm of pq at p = 1/(1 + e^{−z})."""
-    return -sp.log((1 + sp.exp(-logit)) * (1 + sp.exp(logit)))
-
-
-class FixationConstant(sp.NumberSymbol):
-    """c = A + γ/3 − 3/2 = 0.72170…, with A = lim [2/ε_m + log(ε_m)/3 − m], ε_0 = 1.
-
-    ε_{m+1} = 1 − e^{−ε_m}: the chance that a rare outcome's descendants are alive, m generations
-    later. Its digits were computed from 3,000 generations and the next 25 orders of the limit.
-    """
-
-    is_real, is_positive = True, True
-
-    def _latex(self, printer: Any) -> str:
-        return "c"
-
-    def _sympystr(self, printer: Any) -> str:
-        return "c"
-
-    def _as_mpf_val(self, prec: int) -> Any:
-        return from_str(FIXATION_DIGITS, prec)
-
-    def _mpmathcode(self, printer: Any) -> str:
-        return f"mpf('{FIXATION_DIGITS}')"
-
-
-FIXATION_DIGITS = "0.721702436051880385793831255982626652475180996625856730256844738117"
-CONSTANT: Any = FixationConstant()
-
-
-def expansion(third: Any, constant: Any) -> Any:
-    """2nS − third · [log(npq) + S] − constant."""
-    S = binary_entropy(z)
-    return 2 * n * S - third * (sp.log(n) + log_product(z) + S) - constant
-
-
-@claim(
-    "For two outcomes the diffusion's time 2nS is too long by a third of log(npq) + S, and "
-    "by a constant, c = 0.7217024.",
-    expansion(sp.Rational(1, 3), CONSTANT),
-    lhs=r"{\mathbb{E}\,T_{\mathrm{fix}}}",
-    kind="asymptotic",
-    of=(
-        notation.gap(-4, 4),
-        notation.num_samples(100, 10**6),
-    ),
-    loop=REFIT,
-    assumes="K = 2; formal expansion for n → ∞, np and nq large, matched to few copies.",
-    near_misses={
-        "the diffusion alone": 2 * n * binary_entropy(z),
-        "half of log n": expansion(sp.Rational(1, 2), CONSTANT),
-        "without the constant": expansion(sp.Rational(1, 3), 0),
-        "the constant added": expansion(sp.Rational(1, 3), -CONSTANT),
-    },
-    edges=[
-        at(0.0, 1000),
-    ],
-)
-def fixation_time_expansion(answer: Any) -> list[Step]:
-    """Two orders of the equation of the mean time, and what they meet at a loss."""
-    p = shares(2)
-    time = answer.subs(z, sp.log(p[0]) - sp.log(p[1]))
-    bend = sp.diff(time.replace(sp.log, lambda x: sp.log(sp.cancel(x))), p[0], 2)
-    change, bend = 1, sp.cancel(bend)
-    for power in (2, 3, 4):  # the fifth and the sixth moment are of the order n⁻³
-        central = symbolic.mean(REFIT, p, lambda q, m=power: (q[0] - p[0]) ** m)
-        change += sp.expand(central) * sp.diff(bend, p[0], power - 2) / sp.factorial(power)
-    copies = sp.Symbol("k", positive=True)
-    among = answer.subs(z, sp.log(copies) - sp.log(n - copies))
-    gap = among - few_copies(copies, CONSTANT) - 2 * copies * (sp.log(n) + 1)
-    orders = sp.Poly(sp.fraction(sp.cancel(n**3 * change))[0], n)
-    return [
-        Step(
-            "E[u(p') − u(p)] = −1 to the orders n⁰ and n⁻¹",
-            [orders.coeff_monomial(n**3), orders.coeff_monomial(n**2)],
-            reduce=sp.expand,
-        ),
-        Step(
-            "at p = k/n it is the time of few copies beside many, c = A + γ/3 − 3/2",
-            sp.limit(sp.expand_log(gap, force=True), n, sp.oo),
-        ),
-        *few_copies_steps(),
-    ]
-
-
-def alive(power: Callable[[Any], Any]) -> Any:
-    """Σ_i (1 − power(1 − p_i))."""
-    return total(1 - power(1 - probability(i)), i)
-
-
-@claim(
-    "Outcome i is lost by generation t with the chance E (1 − p_i)^A; A is the number of "
-    "distinct ancestors, in generation 1, of the n samples of generation t.",
-    alive(lambda x: G(x, n, t - 1)),
-    lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
-    of=(
-        notation.logits(-3, 3),
-        notation.num_samples(1, 30),
-        notation.generation(1, 40),
-    ),
-    loop=REFIT,
-    observe="num_surviving",
-    assumes="G(x, n, s) = E x^{A_s}.",
-    source=DERIVED + "; the duality is classical (Kingman 1982; Möhle 1999)",
-    cites=("kingman1982", "mohle1999"),
-    near_misses={
-        "n ancestors for ever": alive(lambda x: x**n),
-        "off by one generation": alive(lambda x: G(x, n, t)),
-        "the mean number of ancestors": alive(lambda x: x ** EA(n, t - 1)),
-        "every generation a fresh loss": alive(lambda x: 1 - (1 - x**n) ** t),
-    },
-    edges=[
-        at(LOGITS, 6, 0, gives=4.0),
-        at(LOST, 6, 0, gives=2.0),
-        at(LOST, 6, 3),
-        at(LOGITS, 1, 2, gives=1.0),
-        at(FIXED, 9, 2, gives=1.0),
-        at([0.0] * 4, 90, 5),
-        at([0.0] * 300, 20, 3),
-    ],
-)
-def survivors(answer: Any) -> list[Step]:
-    """An outcome is absent if none of the n samples' ancestors has it."""
-
-    def number(p: Sequence[Any], size: int, last: int) -> Any:
-        """The answer, with G in exact rationals."""
-        claimed = written_out(answer.subs({n: size, t: last}), alive_part(p))
-        return sp.sympify(claimed).replace(G, exact_power)
-
-    steps = []
-    for p, size in ((shares(2), 2), (shares(2), 3), (shares(3), 2)):
-        sizes = {"K": len(p), "n": size}
-        drawn = symbolic.mean(refit(size), p, symbolic.num_surviving)
-        steps.append(
-            Step(
-                "in generation 1 it is the mean number of outcomes that are drawn",
-                number(p, size, 1) - drawn,
-                reduce=sp.expand,
-                sizes=sizes,
-            )
-        )
-        for last in (1, 2):
-            later = symbolic.mean(refit(size), p, lambda q, a=size, b=last: number(q, a, b))
-            steps.append(
-                Step(
-                    "a generation of the loop leads from t to t + 1",
-                    number(p, size, last + 1) - later,
-                    reduce=sp.expand,
-                    sizes={**sizes, "t": (last, last + 1)},
-                )
-            )
-    return [*steps, *dual_steps()]
-
-
-alpha, top = notation.exponent.symbol, notation.top_probability.symbol
-
-
-def mean_field(generations: Any) -> Any:
-    """The share a_s of ancestors among many samples: a₀ = 1, a' = 1 − e^{−a}."""
-    a = mpmath.mpf(1)
-    for _ in range(int(generations)):
-        a = -mpmath.expm1(-a)
-    return a
-
-
-a_s = implemented_function("a", mean_field)
-
-
-def share_of_ancestors(generations: Any) -> Any:
-    """The same as a formula."""
-    share = sp.Integer(1)
-    for _ in range(int(generations)):
-        share = 1 - sp.exp(-share)
-    return share
-
-
-def power_law(factor: Any, ancestors_: Any, end: Any) -> Any:
-    """Factor · (C · ancestors)^{1/α} + end."""
-    return factor * (top * ancestors_) ** (1 / alpha) + end
-
-
-@claim(
-    "Of words with probabilities C i^{−α} a number proportional to t^{−1/α} is left after "
-    "t generations.",
-    power_law(sp.gamma(1 - 1 / alpha), n * a_s(t - 1) + THIRD, -HALF),
-    lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
-    kind="asymptotic",
-    of=(
-        notation.exponent(1.2, 4),
-        notation.top_probability(0.1, 0.9),
-        notation.num_samples(100, 10**6),
-        notation.generation(1, 100),
-    ),
-    loop=REFIT,
-    observe="num_surviving",
-    assumes="p_i = C i^{−α}, α > 1; 1 ≪ survivors ≪ outcomes, t ≪ n; a_s ≃ 2/s is "
-    "the share of ancestors, a_{s+1} = 1 − e^{−a_s}.",
-    near_misses={
-        "every ancestor's word": power_law(1, n * a_s(t - 1) + THIRD, -HALF),
-        "no ancestry": power_law(sp.gamma(1 - 1 / alpha), n + 0 * t, -HALF),
-        "ancestors 1/s": power_law(sp.gamma(1 - 1 / alpha), n * a_s(t - 1) / 2 + THIRD, -HALF),
-        "the end of the sum forgotten": power_law(
-            sp.gamma(1 - 1 / alpha), n * a_s(t - 1) + THIRD, 0
-        ),
-    },
-    edges=[
-        at(2.0, 0.6, 10**6, 2000),
-    ],
-)
-def survivors_power_law(answer: Any) -> list[Step]:
-    """The ancestors of many samples, to the order 1/n, and the sum over a power law."""
-    u, x = sp.symbols("u x", positive=True)
-    by_exponent = sp.integrate(u ** (x - 1) * sp.exp(-u), (u, 0, sp.oo)).subs(x, 1 - 1 / alpha)
-    words = []
-    for last in (1, 2, 3):
-        length = by_exponent * (top * (n * share_of_ancestors(last - 1) + THIRD)) ** (1 / alpha)
-        iterated = answer.subs(t, last).replace(a_s, share_of_ancestors)
-        # A sum over i = 1, 2, … of what is 1 at i = 0: the integral from 0 on, less one half.
-        words.append(iterated - (length - HALF))
-    return [
-        Step(
-            "it is ∫ u^{−1/α} e^{−u} du (mC)^{1/α} for the ancestors m = na + 1/3, less half of "
-            "the term at i = 0",
-            words,
-            sizes={"t": (1, 2, 3)},
-        ),
-        *ancestor_steps(),
-    ]
-
-
-@cache
-def ancestor_steps() -> list[Step]:
-    """The ancestors of many samples: their share a, the rest b, the variance v; and the words."""
-    a, b, v, u = sp.symbols("a b v u", positive=True)
-    kept = sp.log(1 - 1 / n)
-    # E(1 − 1/n)^A for A of mean na + b and variance nv.
-    empty = sp.exp(kept * (a * n + b) + kept**2 * n * v / 2)
-    pairs = n * (1 - 1 / n) ** (a * n) + n * (n - 1) * (1 - 2 / n) ** (a * n)
-    noise = pairs - n**2 * (1 - 1 / n) ** (2 * a * n)
-    later, small, rest = 1 - sp.exp(-a), a / 3, THIRD
-    noise_limit = sp.exp(-a) - (1 + a) * sp.exp(-2 * a)
-    variance = noise_limit + sp.exp(-2 * a) * small - small.subs(a, later)
-    offset = sp.exp(-a) * (rest + a / 2 - small / 2) - rest
-    parts = sp.diff(sp.exp(-u) * u ** (-1 / alpha), u)
-    return [
-        Step(
-            "n boxes, na + b balls of variance nv: a' = 1 − e^{−a}, b' = e^{−a}(b + a/2 − v/2)",
-            [
-                sp.limit(empty, n, sp.oo) - sp.exp(-a),
-                sp.limit(n * (empty * sp.exp(a) - 1), n, sp.oo) + b + a / 2 - v / 2,
-            ],
-        ),
-        Step(
-            "… and v' = e^{−a} − (1 + a) e^{−2a} + e^{−2a} v",
-            sp.limit(sp.series(noise.subs(n, 1 / u), u, 0, 1).removeO() * u, u, 0) - noise_limit,
-        ),
-        Step(
-            "a ≃ 2/s: 1/a grows by 1/2 a generation",
-            sp.limit(1 / later - 1 / a, a, 0) - HALF,
-        ),
-        Step(
-            "v = a/3 and b = 1/3 are at rest, to the leading order in a",
-            [sp.series(variance, a, 0, 3).removeO(), sp.series(offset, a, 0, 2).removeO()],
-        ),
-        Step(
-            "∫ (1 − e^{−u}) d(−u^{−1/α}) = ∫ u^{−1/α} e^{−u} du, u = mC i^{−α}, by parts",
-            parts + sp.exp(-u) * u ** (-1 / alpha) * (1 + 1 / (alpha * u)),
-        ),
-    ]
-
-
-class LineIntegral(sp.Integral):
-    """The integral over the line of what falls off like e^−|u|, by trapezia: 17 digits."""
-
-    def _mpmathcode(self, printer: Any) -> str:
-        limits: Any = self.limits[0]
-        variable, function = printer._print(limits[0]), printer._print(self.function)
-        return f"(fsum((lambda {variable}: {function})(mpf(m)/4) for m in range(-180, 340))/4)"
-
-
-u = sp.Symbol("u", real=True)
-Q = implemented_function("Q", lambda x: -mpmath.expm1(-x))
-
-
-@claim(
-    "The mean time until the first outcome is lost is ∫ ∏ (1 − e^{−2np_i/t}) dt: as if the "
-    "outcomes were lost independently.",
-    2
-    * n
-    * LineIntegral(
-        sp.exp(-u) * sp.Product(Q(probability(i) * sp.exp(u)), (i, 1, K)), (u, -sp.oo, sp.oo)
-    ),
-    lhs=r"{\mathbb{E}\,T_{\text{first loss}}}",
-    kind="asymptotic",
-    of=(
-        notation.logits(-3, 3),
-        notation.num_samples(1, 10**6),
-    ),
-    loop=REFIT,
-    assumes="Exact for the diffusion, n → ∞; u = log(2n/t) and Q(x) = 1 − e^{−x}.",
-    source="known as a sum over all subsets (Littler, Math. Biosci. 25:151, 1975); the integral "
-    "is derived here",
-    cites=("littler1975",),
-    near_misses={
-        "until one is left": -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i),
-        "twice the entropy times n": -2 * n * total(probability(i) * sp.log(probability(i)), i),
-        "n p_i generations": n
-        * LineIntegral(
-            sp.exp(-u) * sp.Product(Q(probability(i) * sp.exp(u)), (i, 1, K)),
-            (u, -sp.oo, sp.oo),
-        ),
-    },
-    edges=[
-        at([0.0, 0.0], 1, gives=2 * math.log(2)),
-        at(FIXED, 100, gives=float("inf")),
-        at([0.5], 100, gives=float("inf")),
-        at([40.0, 0.0, 0.0], 100),
-    ],
-)
-def first_extinction(answer: Any) -> list[Step]:
-    """The integral solves the equation of the diffusion's mean time, under the sign of integral."""
-    (integral,) = answer.atoms(LineIntegral)
-    s, later = sp.symbols("s t", positive=True)
-    plain = (answer / integral * integral.function).replace(Q, lambda x: 1 - sp.exp(-x))
-    steps = []
-    for size in (2, 3):
-        p = shares(size)
-
-        def integrand(q: Sequence[Any]) -> Any:
-            """What the answer integrates over s = e^u."""
-            return sp.simplify(written_out(plain.subs(u, sp.log(s)) / s, q))
-
-        integrated = 0
-        for term in sp.Add.make_args(sp.expand(generator(integrand, p))):
-            factor, decay = term.as_independent(s)
-            integrated -= factor / sp.diff(sp.log(decay), s)  # ∫ e^{−as} ds = 1/a
-        at_time = integrand(p).subs(s, 2 * n / later) * 2 * n / later**2
-        listed = sp.prod(1 - sp.exp(-2 * n * x / later) for x in p)
-        steps += [
-            Step(
-                "with s = 2n/t it is ∫ ∏ (1 − e^{−2np_i/t}) dt", at_time - listed, sizes={"K": size}
-            ),
-            Step("at a loss it is 0", integrand(p).subs(p[0], 0), sizes={"K": size}),
-            Step(
-                "n E[u(p') − u(p)] = −n to the leading order",
-                integrated + n,
-                reduce=lambda part: sp.cancel(sp.powsimp(sp.expand_log(part, force=True))),
-                sizes={"K": size},
-            ),
-        ]
-    return steps
-
-
-# --- T = 1: entropy -------------------------------------------------------------------------------
-
-
 def model_entropy() -> Any:
     """−Σ p log p of the initial model."""
     return -total(probability(i) * sp.log(probability(i)), i)
@@ -956,6 +167,7 @@ def model_entropy() -> Any:
     lhs=r"{\sum_{t\ge0}\mathbb{E}\,\mathrm{KL}(p_{t+1}\Vert p_t)}",
     of=(notation.logits(-4, 4),),
     loop=REFIT,
+    given={"num_samples": n},
     source=DERIVED + "; martingale of sufficient statistics: Jangjoo et al., PRL 136, 197301",
     cites=("jangjoo2026",),
     near_misses={
@@ -977,7 +189,7 @@ def entropy_budget(answer: Any) -> list[Step]:
     for size in (2, 3):
         p, q = shares(size), shares(size, "q")
 
-        def crossed(model: Sequence[Any], p: Sequence[Any] = p) -> Any:
+        def crossed(model: Vector, p: Vector = p) -> Any:
             """−Σ p' log p."""
             return -sum(x * sp.log(y) for x, y in zip(model, p, strict=True))
 
@@ -1035,8 +247,8 @@ def entropy_toll(answer: Any) -> list[Step]:
     return [
         Step(
             "n E[S(p) − S(p')] to the leading order",
-            generator(symbolic.entropy, shares(size)) + n * at_outcomes(answer, size),
-            reduce=vanishing,
+            generator(REFIT, symbolic.entropy, shares(size), n) + n * at_outcomes(answer, size),
+            reduce=elementary,
             sizes={"K": size},
         )
         for size in (2, 3, 4)
@@ -1076,108 +288,20 @@ def entropy_lifetime(answer: Any) -> list[Step]:
     steps = [
         Step(
             "n E[u(p') − u(p)] = −(K − 1) n to the leading order",
-            generator(lambda q: written_out(answer, q), shares(size)) + n * (size - 1),
-            reduce=vanishing,
+            generator(REFIT, lambda q: written_out(answer, q), shares(size), n) + n * (size - 1),
+            reduce=elementary,
             sizes={"K": size},
         )
         for size in (2, 3, 4)
     ]
     p = shares(3)
-    lost = written_out(answer, p) - written_out(answer, [p[1], 1 - p[1]])
-    two = written_out(answer - fixation_time_diffusion.rhs, shares(2))
     return [
         *steps,
         Step(
-            "a lost outcome does not count  (at p₂ = 1/3)",
-            lost.subs(p[1], THIRD),
-            reduce=lambda part: sp.simplify(sp.limit(part, p[0], 0, "+")),
+            "a lost outcome does not count",
+            written_out(answer, p) - written_out(answer, [p[1], 1 - p[1]]),
+            reduce=vanishes_towards(p[0], 0),
             sizes={"K": 3},
         ),
         Step("where one outcome is left it is 0", written_out(answer, [sp.Integer(1)])),
-        Step("two outcomes are two until the end: it is the mean time", two, sizes={"K": 2}),
-    ]
-
-
-# --- Truncation -----------------------------------------------------------------------------------
-
-
-class NotAfter(sp.Function):
-    """1 if an outcome does not come after another, by probability and then by index; else 0."""
-
-    def _mpmathcode(self, printer: Any) -> str:
-        values, first, second = (printer._print(x) for x in cast(Any, self.args))
-        return f"int(({values}[{first}], -{first}) >= ({values}[{second}], -{second}))"
-
-    def _latex(self, printer: Any) -> str:
-        first, second = (printer._print(x) for x in cast(Any, self.args)[1:])
-        return rf"[{first} \preceq {second}]"
-
-
-step = implemented_function("H", lambda x: int(x > 0))
-num_kept: Any = notation.kept.symbol
-TRUNCATED = Loop(TopK(num_kept), Fresh(n))
-l = sp.Symbol("l", integer=True, positive=True)  # noqa: E741
-
-
-def is_kept(index: Any, number: Any = num_kept) -> Any:
-    """1 if an outcome is one of the k most probable."""
-    return step(number + HALF - total(NotAfter(theta, l, index), l))
-
-
-def kept_probability(number: Any = num_kept) -> Any:
-    """The probability of outcome i after keeping the k most probable ones."""
-    whole = total(is_kept(j, number) * sp.exp(theta[j]), j)
-    return is_kept(i, number) * sp.exp(theta[i]) / whole
-
-
-def alive_after(loop: Loop, p: Sequence[Any], generations: int) -> Any:
-    """The mean number of outcomes alive, by counting all histories."""
-    return after(loop, symbolic.num_surviving, tuple(p), generations)
-
-
-def truncated(power: Callable[[Any], Any], number: Any = num_kept) -> Any:
-    """Σ_i (1 − power(1 − p_i)) over the truncated model."""
-    return total(1 - power(1 - kept_probability(number)), i)
-
-
-@claim(
-    "Keeping the k most probable outcomes acts in the first generation alone: the "
-    "survivors are those of the truncated model.",
-    truncated(lambda x: G(x, n, t - 1)),
-    lhs=r"{\mathbb{E}\,\#\{i: p_{t,i}>0\}}",
-    of=(
-        notation.logits(-3, 3),
-        notation.num_samples(1, 20),
-        notation.generation(1, 20),
-        notation.kept(1, 6),
-    ),
-    loop=TRUNCATED,
-    observe="num_surviving",
-    assumes="t ≥ 1; H is the unit step.",
-    near_misses={
-        "no truncation": alive(lambda x: G(x, n, t - 1)) + 0 * num_kept,
-        "at most k": sp.Min(num_kept, alive(lambda x: G(x, n, t - 1))),
-        "one outcome more": truncated(lambda x: G(x, n, t - 1), num_kept + 1),
-        "off by one generation": truncated(lambda x: G(x, n, t)),
-    },
-    edges=[
-        at(LOGITS, 6, 0, 2, gives=4.0),
-        at(LOGITS, 6, 3, 9),
-        at([0.5] * 4, 6, 3, 2),
-        at(LOST, 6, 3, 3),
-        at(LOGITS, 6, 3, 1, gives=1.0),
-    ],
-)
-def truncation(answer: Any) -> list[Step]:
-    """Truncation acts once: after it no more than k outcomes are alive, and all are kept."""
-    counted = []
-    for p, kept in (*((p, k) for p in MODELS for k in (1, 2)), (FOUR, 2), (FOUR, 3)):
-        for size, last in ((2, 1), (3, 1), (3, 2), (2, 3)):
-            loop = symbolic.given(TRUNCATED, {n: size, num_kept: kept})
-            point = {theta: numbers(p), n: size, t: last, num_kept: kept}
-            counted.append((point, alive_after(loop, p, last)))
-    what = "it is the mean over all histories of the truncated loop"
-    return [
-        at_numbers(answer, counted, what, K=(2, 3, 4), k=(1, 2, 3), n=(2, 3), t=(1, 2, 3)),
-        *dual_steps(),
     ]

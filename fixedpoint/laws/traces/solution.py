@@ -268,7 +268,9 @@ def first_surprise(gap: Number, step_size: Number, generation: Number) -> Float[
         0.5
     """
     z, eta, t = simplex.scalars(gap, step_size, generation)
-    return jnp.exp(-jnp.log1p(2 * eta * t * jnp.exp(-z)) / (2 * eta))
+    # No product overflows into a quotient of infinities.
+    odds = jnp.minimum(eta * (2 * t * jnp.exp(-z)), jnp.finfo(z.dtype).max)
+    return jnp.exp(-jnp.log1p(odds) / eta / 2)
 
 
 # --- Two charts -----------------------------------------------------------------------------------

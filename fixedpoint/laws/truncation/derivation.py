@@ -4,20 +4,30 @@ Proofs in SymPy.
 """
 
 import math
-from typing import Any, cast
+from typing import Any
 
 import mpmath
 import sympy as sp
-from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
 from fixedpoint.laws.notation import n, theta, z
-from fixedpoint.symbolic import Exact, Fresh, Loop, Nucleus
+from fixedpoint.symbolic import (
+    Exact,
+    Fresh,
+    Loop,
+    NotAfter,
+    Nucleus,
+    Vector,
+    generator,
+    probability,
+    shares,
+    unit_step,
+)
 
 nucleus: Any = notation.mass.symbol
-j, other = sp.symbols("j l", integer=True, positive=True)
+other: Any = sp.Symbol("l", integer=True, positive=True)
 EXACT = Loop(Nucleus(nucleus), Exact())
 SAMPLED = Loop(Nucleus(nucleus), Fresh(n))
 LOGITS = [1.3, -0.4, 0.2, -2.1]
@@ -28,40 +38,9 @@ FIXED = [float("-inf"), 0.3]
 """A model with one outcome left."""
 
 
-def probability(index: Any = OUTCOME) -> Any:
-    """The initial probability of an outcome: softmax(θ₀)."""
-    return sp.exp(theta[index]) / total(sp.exp(theta[j]), j)
-
-
-def binary_entropy(logit: Any) -> Any:
-    """−p log p − q log q at p = 1/(1 + e^{−z})."""
-    p, q = 1 / (1 + sp.exp(-logit)), 1 / (1 + sp.exp(logit))
-    return -p * sp.log(p) - q * sp.log(q)
-
-
-# --- Truncation -----------------------------------------------------------------------------------
-
-
-class NotAfter(sp.Function):
-    """1 if an outcome does not come after another, by probability and then by index; else 0."""
-
-    def _mpmathcode(self, printer: Any) -> str:
-        values, first, second = (printer._print(x) for x in cast(Any, self.args))
-        return f"int(({values}[{first}], -{first}) >= ({values}[{second}], -{second}))"
-
-    def _latex(self, printer: Any) -> str:
-        first, second = (printer._print(x) for x in cast(Any, self.args)[1:])
-        return rf"[{first} \preceq {second}]"
-
-
-step = implemented_function("H", lambda x: int(x > 0))
-
-
 def up_to(index: Any) -> Any:
     """S_i: the probability of an outcome and of all before it."""
-    return total(sp.exp(theta[other]) * NotAfter(theta, other, index), other) / total(
-        sp.exp(theta[j]), j
-    )
+    return total(probability(other) * NotAfter(theta, other, index), other)
 
 
 MODELS = [
@@ -88,7 +67,7 @@ def left_by(weights: list[int], mass: Any) -> Any:
 @claim(
     "Nucleus sampling with infinitely many samples cuts, generation by generation, down to "
     "the m* outcomes with p_m > (1 − π)(p_1 + … + p_m), and there it stops.",
-    total(step(probability() - (1 - nucleus) * up_to(OUTCOME)), OUTCOME),
+    total(unit_step(probability() - (1 - nucleus) * up_to(OUTCOME)), OUTCOME),
     lhs=r"{m^*}",
     of=(
         notation.logits(-3, 3),
@@ -99,8 +78,8 @@ def left_by(weights: list[int], mass: Any) -> Any:
     assumes="After so many generations that nothing is cut any more.",
     near_misses={
         "1/(1 − π) outcomes": 1 / (1 - nucleus) + 0 * theta[1],
-        "the first nucleus": total(step(nucleus - up_to(OUTCOME) + probability()), OUTCOME),
-        "π instead of 1 − π": total(step(probability() - nucleus * up_to(OUTCOME)), OUTCOME),
+        "the first nucleus": total(unit_step(nucleus - up_to(OUTCOME) + probability()), OUTCOME),
+        "π instead of 1 − π": total(unit_step(probability() - nucleus * up_to(OUTCOME)), OUTCOME),
         "one outcome": 1 + 0 * theta[1] + 0 * nucleus,
     },
     edges=[
@@ -148,9 +127,13 @@ def nucleus_support(answer: Any) -> list[Step]:
     ]
 
 
+S: Any = symbolic.entropy(symbolic.pair(z))
+"""The entropy of two outcomes."""
+
+
 def bounded_time(edge: Any) -> Any:
-    """2n [S(p) − S(δ)] at p = 1/(1 + e^{−z})."""
-    return 2 * n * (binary_entropy(z) + edge * sp.log(edge) + (1 - edge) * sp.log(1 - edge))
+    """2n [S(p) − S(δ)]."""
+    return 2 * n * (S - symbolic.entropy([edge, 1 - edge]))
 
 
 @claim(
@@ -167,10 +150,10 @@ def bounded_time(edge: Any) -> Any:
     loop=SAMPLED,
     assumes="K = 2, 1 − π < p < π, n(1 − π) ≫ 1; leading order.",
     near_misses={
-        "the boundary not moved": 2 * n * binary_entropy(z) + 0 * nucleus,
+        "the boundary not moved": 2 * n * S + 0 * nucleus,
         "half of it on each side": bounded_time((1 - nucleus) / 2),
         "diploid": 2 * bounded_time(1 - nucleus),
-        "the truncated entropy": 2 * n * nucleus * binary_entropy(z),
+        "the truncated entropy": 2 * n * nucleus * S,
     },
     edges=[
         at(0.0, 1.0, 100, gives=200 * math.log(2)),
@@ -178,14 +161,14 @@ def bounded_time(edge: Any) -> Any:
 )
 def nucleus_boundary(answer: Any) -> list[Step]:
     """The backward equation between 1 − π and π, where nothing is cut, and its ends."""
-    p, mass = sp.symbols("p", positive=True), sp.Rational(9, 10)
-    time = answer.subs(z, sp.log(p / (1 - p)))
+    (p, q), mass = shares(2), sp.Rational(9, 10)
     # Between its ends the nucleus is the model: what is drawn from has the mean and the noise of
     # plain samples.
     plain = Loop(corpus=SAMPLED.corpus)
-    drift, noise = (
-        sp.factor(symbolic.mean(plain, [p, 1 - p], lambda x, k=k: (x[0] - p) ** k)) for k in (1, 2)
-    )
+
+    def time(model: Vector) -> Any:
+        return answer.subs(z, sp.log(model[0]) - sp.log(model[1]))
+
     inside, outside = (
         symbolic.given(SAMPLED, {nucleus: mass}).drawn(
             [sp.Rational(k, 100), 1 - sp.Rational(k, 100)]
@@ -195,10 +178,14 @@ def nucleus_boundary(answer: Any) -> list[Step]:
     return [
         Step(
             "½ E[(p' − p)²] d²/dp² of the claimed time is −1, and E[p' − p] = 0",
-            [cast(Any, noise) / 2 * sp.diff(time, p, 2) + 1, drift],
+            [
+                generator(plain, time, [p, q], n) / n + 1,
+                symbolic.mean(plain, [p, q], lambda x: x[0] - p),
+            ],
         ),
         Step(
-            "it is 0 at p = 1 − π and at p = π", [time.subs(p, 1 - nucleus), time.subs(p, nucleus)]
+            "it is 0 at p = 1 − π and at p = π",
+            [time([1 - nucleus, nucleus]), time([nucleus, 1 - nucleus])],
         ),
         Step(
             "above 1 − π the nucleus leaves both outcomes, below it one alone",

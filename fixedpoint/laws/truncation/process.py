@@ -3,68 +3,36 @@
 The loops, run.
 """
 
-from __future__ import annotations
-
-import jax.numpy as jnp
 import numpy as np
 
-from fixedpoint import chain, simplex
-from fixedpoint.chain import from_loop
-from fixedpoint.laws.observation import Observation
-from fixedpoint.loop import (
-    Exact,
-    Fresh,
-    Loop,
-    Nucleus,
-    Refit,
-    run,
-)
+from fixedpoint.laws.experiment import Combined, Experiment, absorbed, exact
 
 
-def nucleus_support() -> list[Observation]:
-    """The exact refit to the nucleus, until nothing is cut any more."""
-    observations = []
-    for exponent, mass in ((1.0, 0.9), (1.5, 0.95), (0.8, 0.95), (0.5, 0.8)):
-        start = (-exponent * np.log(np.arange(1, 61))).tolist()
-        end = run(
-            Loop(Nucleus(mass), Exact(), Refit()),
-            jnp.array(start),
-            60,
-            observe=simplex.num_surviving,
-            save_at=[60],
-            progress=False,
-        )
-        observations.append(
-            Observation(
-                what=f"60 words with exponent {exponent}, nucleus {mass}: 60 generations",
-                arguments={"logits": start, "mass": mass},
-                value=end.value[0],
-                tolerance=0.5,
-            )
-        )
-    return observations
+def nucleus_support() -> list[Experiment]:
+    """The exact refit of 60 words to the nucleus, until nothing is cut any more."""
+    return [
+        exact(0.5, logits=-exponent * np.log(np.arange(1, 61)), mass=mass, generation=60)
+        for exponent, mass in ((1.0, 0.9), (1.5, 0.95), (0.8, 0.95), (0.5, 0.8))
+    ]
 
 
-def nucleus_boundary() -> list[Observation]:
-    """Times of two outcomes under nucleus sampling, by elimination."""
-    observations = []
-    for num_samples, mass, starts in ((400, 0.9, (0.5, 0.3)), (200, 0.8, (0.4,))):
-        loop = Loop(Nucleus(mass), Fresh(num_samples), Refit())
-        time = chain.absorption(from_loop(loop)).mean
-        # The boundary is overshot by 0.58 standard deviations of one generation.
-        delta = 1 - mass
-        overshoot = 0.6 * np.sqrt(delta * (1 - delta) / num_samples)
-        observations += [
-            Observation(
-                what=f"n = {num_samples}, nucleus {mass}, p = {share}: the absorbing chain",
-                arguments={
-                    "gap": float(np.log(share / (1 - share))),
-                    "mass": mass,
-                    "num_samples": num_samples,
-                },
-                value=time[round(share * num_samples)],
-                tolerance=2 * num_samples * overshoot * np.log((1 - delta) / delta),
-            )
-            for share in starts
-        ]
-    return observations
+def nucleus_boundary() -> list[Combined | Experiment]:
+    """Two outcomes, directly and by what grows with n."""
+
+    def run(share: float, mass: float, size: int, tolerance: float = 0) -> Experiment:
+        gap = float(np.log(share / (1 - share)))
+        return absorbed(tolerance=tolerance, gap=gap, mass=mass, num_samples=size)
+
+    def growing(share: float, mass: float, size: int) -> Combined:
+        runs = [run(share, mass, k * size) for k in (1, 4, 16)]
+        return Combined(runs, (1 / 3, -1 / 2, 1 / 6), 0.2)
+
+    # The boundary is overshot by 0.58 standard deviations of one generation, which is a time
+    # ∝ √n, and a constant one where n(1 − π) is whole: from n, 4n and 16n samples they cancel.
+    overshoot = 0.6 * np.sqrt(0.1 * 0.9 / 400)
+    return [
+        run(0.3, 0.9, 400, 800 * overshoot * np.log(9)),
+        growing(0.5, 0.9, 50),
+        growing(0.3, 0.9, 50),
+        growing(0.4, 0.8, 25),
+    ]

@@ -25,24 +25,14 @@ def nucleus_support(logits: Logits, mass: Number) -> Float[Array, "*batch"]:
         logits: The initial model; -inf marks a lost outcome.
         mass: π in [0, 1], the probability that the nucleus reaches.
 
-    Returns:
-        m*, below 1/(1 − π): the nucleus is applied in every generation until nothing is cut.
-
-    Raises:
-        ValueError: If the mass is not in [0, 1].
-
     Validity:
-        Exact for infinitely many samples. Where p_m = (1 − π)(p_1 + … + p_m) to rounding, the first
+        m* < 1/(1 − π). Where p_m = (1 − π)(p_1 + … + p_m) to rounding, the first
         m − 1 reach π and the nucleus cuts the m-th: of ten equal outcomes π = 0.9 leaves nine.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> words = -jnp.log(jnp.arange(1, 10_001))  # p ∝ 1/m
         >>> float(nucleus_support(words, 0.9)), float(nucleus_support(words, 0.99))
         (4.0, 25.0)
-
-    References:
-        Derived here (`laws/truncation/derivation.py`).
     """
     return _staying(*simplex.per_distribution(logits, mass))
 
@@ -82,9 +72,6 @@ def nucleus_boundary(gap: Number, mass: Number, num_samples: Number) -> Float[Ar
     Example:
         >>> round(float(nucleus_boundary(0.0, 0.9, 400)), 1)  # 800 (log 2 − S(0.1)); exactly 307.8
         294.5
-
-    References:
-        Derived here (`laws/truncation/derivation.py`).
     """
     z, mass, n = simplex.scalars(gap, mass, num_samples)
     whole = mass == 1  # nothing is cut; the slope is infinite there

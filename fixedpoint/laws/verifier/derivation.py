@@ -33,8 +33,8 @@ def of_right(p: Any, quantity: Any) -> Any:
 
 
 @claim(
-    "Of n accepted samples a binomial number is right, whose chance has r times the "
-    "model's odds: a verifier adds ln r to the logit.",
+    "The number of right ones among n accepted samples is binomial, at r times the model's "
+    "odds: a verifier adds ln r to the logit.",
     accepted(),
     lhs="v",
     of=(
@@ -206,7 +206,7 @@ def lock_in_strong(answer: Any) -> list[Step]:
             reduce=_without_lambert,
         ),
         Step(
-            "of the two roots, which for r > 1 are never equal, it is the one below 1 (at r = 2)",
+            "the answer is the root below 1; for r > 1 the two roots are never equal (at r = 2)",
             sp.Integer(0) if at_two < 1 else at_two,
         ),
     ]

@@ -13,17 +13,14 @@ from fixedpoint import checks, simplex, special
 Number = Real[ArrayLike, "*#batch"]
 
 
-# --- A verifier -----------------------------------------------------------------------------------
-
-
 @checks.arguments(ratio="(0, inf)")
 def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     """Chance that an accepted sample is right (`verifier.verifier`).
 
-        v = r p/(1 − p + r p), that is logit v = logit p + ln r;    r = TPR/FPR
+        v = r x₀/(1 − x₀ + r x₀), that is logit v = logit x₀ + ln r;    r = TPR/FPR
 
     Args:
-        probability: p, the model's probability of a right sample.
+        probability: x₀, the model's probability of a right sample.
         ratio: r > 0, how much more often the verifier accepts a right sample than a wrong one.
 
     Returns:
@@ -37,48 +34,41 @@ def verifier(probability: Number, ratio: Number) -> Float[Array, "*batch"]:
     Example:
         >>> float(verifier(0.2, 4.0))  # odds 1 : 4 become 1 : 1
         0.5
-
-    References:
-        Bayes's rule.
     """
-    p, r = simplex.scalars(probability, ratio)
-    return r * p / (1 - p + r * p)
+    x, r = simplex.scalars(probability, ratio)
+    return r * x / (1 - x + r * x)
 
 
 @checks.arguments(ratio="[1, inf)")
 def lock_in_weak(probability: Number, ratio: Number, num_samples: Number) -> Float[Array, "*batch"]:
     """Chance that the wrong answer is learnt for ever, weak verifier (`verifier.lock_in_weak`).
 
-        (e^{−2snp} − e^{−2sn}) / (1 − e^{−2sn}),    s = ln r
+        (e^{−2snx₀} − e^{−2sn}) / (1 − e^{−2sn}),    s = ln r
 
     Args:
-        probability: p, the initial probability of the right answer.
+        probability: x₀, the initial probability of the right answer.
         ratio: r ≥ 1, the verifier's ratio TPR/FPR.
         num_samples: n ≥ 1, accepted samples a generation.
 
     Returns:
-        The chance that the right answer is lost; each right sample more divides it by r². 1 − p
-        without a verifier, r = 1.
+        The chance that the right answer is lost; each right sample more divides it by r². Without
+        a verifier, r = 1, it is 1 − x₀.
 
     Validity:
         The limit n → ∞ at fixed n ln r, T = 1. With s = r − 1 instead the error at finite n is
         ten times as large. For strong verifiers it is too large by a factor exponential in n
-        (r = 2, n = 200, p = 0.1: 9e-13 instead of 3e-14): see `lock_in_strong`.
+        (r = 2, n = 200, x₀ = 0.1: 9e-13 instead of 3e-14): see `lock_in_strong`.
 
     Example:
         >>> round(float(lock_in_weak(0.5, 2.0, 1)), 12)  # (1/2 − 1/4)/(1 − 1/4)
         0.333333333333
-
-    References:
-        Kimura, On the probability of fixation of mutant genes in a population, Genetics 47:713
-        (1962), haploid form.
     """
-    p, r, n = simplex.scalars(probability, ratio, num_samples)
+    x, r, n = simplex.scalars(probability, ratio, num_samples)
     strength = 2 * n * jnp.log(r)
     works = strength != 0
     strength = jnp.where(works, strength, 1)
-    lost = jnp.exp(-strength * p) * jnp.expm1(-strength * (1 - p)) / jnp.expm1(-strength)
-    return jnp.where(works, lost, 1 - p)
+    lost = jnp.exp(-strength * x) * jnp.expm1(-strength * (1 - x)) / jnp.expm1(-strength)
+    return jnp.where(works, lost, 1 - x)
 
 
 @checks.arguments(num_right=">= 0", ratio="(0, inf)")
@@ -91,20 +81,13 @@ def lock_in_strong(num_right: Number, ratio: Number) -> Float[Array, "*batch"]:
         num_right: k ≥ 0, the right samples of a generation.
         ratio: r > 0, the verifier's ratio TPR/FPR.
 
-    Returns:
-        The chance that the wrong answer is learnt for ever; 1 for r ≤ 1.
-
     Validity:
-        The limit n → ∞ at fixed k and r, T = 1: a branching process with Poisson(r) offspring; the
-        error is of order 1/n. Numerically 1e-12 for r ≥ 1.05, towards 1 only 1e-7.
+        1 for r ≤ 1. The limit n → ∞ at fixed k and r: a branching process with Poisson(r)
+        offspring; the error is of order 1/n. Numerically 1e-12 for r ≥ 1.05, towards 1 only 1e-7.
 
     Example:
         >>> round(float(lock_in_strong(1, 2.0)), 6)  # the chain of n = 200: 0.20385
         0.203188
-
-    References:
-        Haldane, A mathematical theory of natural and artificial selection V (1927); Harris, The
-        theory of branching processes (1963).
     """
     k, r = simplex.scalars(num_right, ratio)
     safe = jnp.where(r > 1, r, 2)  # at r = 1 the slope of W is infinite

@@ -1,4 +1,4 @@
-"""Resampling at a temperature: reference numbers, edges, and what the laws do not say."""
+"""Refits at a temperature: reference numbers, edges, and what the laws do not say."""
 
 from fractions import Fraction
 
@@ -10,12 +10,11 @@ import scipy.stats
 import fixedpoint as fp
 from fixedpoint.laws import metastability
 from fixedpoint.laws.metastability import solution
-from fixedpoint.laws.metastability.process import cheapest_path
-from fixedpoint.laws.resampling.process import refit_loop
+from fixedpoint.laws.metastability.process import cheapest_path, states
 
 
 def exact(num_samples, temperature):
-    return fp.chain.absorption(fp.chain.from_loop(refit_loop(num_samples, temperature)))
+    return fp.chain.absorption(states(temperature, num_samples))
 
 
 def test_reference_chain_of_four_samples_at_half_temperature():
@@ -143,7 +142,7 @@ def test_at_infinite_temperature_the_time_is_a_power_of_two():
 def test_the_slow_eigenvalue_is_the_temperature_up_to_an_exponentially_small_error():
     errors = []
     for n in (25, 50, 100):
-        kept = fp.chain.quasi_stationary(fp.chain.from_loop(refit_loop(n, 0.8)))
+        kept = fp.chain.quasi_stationary(states(0.8, n))
         errors.append(abs(1 - kept.decay - 0.8))
     assert errors[0] < 1e-3
     assert errors[1] < errors[0] / 100

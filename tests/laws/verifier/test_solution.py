@@ -6,11 +6,15 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.laws import verifier
-from fixedpoint.laws.verifier.process import lost_for_ever, verified_loop
 
 
 def exact(num_samples, ratio):
-    return fp.chain.absorption(fp.chain.from_loop(verified_loop(ratio, num_samples)))
+    loop = fp.Loop(corpus=fp.Curated(jnp.array([ratio, 1.0]), fp.Fresh(num_samples)))
+    return fp.chain.absorption(fp.chain.from_loop(loop))
+
+
+def lost_for_ever(ratio, num_samples, num_right):
+    return float(exact(num_samples, ratio).probability[num_right, 0])
 
 
 def test_reference_chain_of_four_samples():
