@@ -64,9 +64,9 @@ def cite(labels: Iterable[str] = ()) -> str:
         ValueError: `labels` is no list of labels.
 
     Example:
-        >>> print(cite(["families.cone", "online.natural"]).partition("@")[0].strip())
+        >>> print(cite(["families.cone", "geometry.natural"]).partition("@")[0].strip())
         % families.cone: derived here
-        % online.natural: derived here; natural gradient of Amari (1998)
+        % geometry.natural: derived here; natural gradient of Amari (1998)
     """
     wanted: list[Any]
     try:

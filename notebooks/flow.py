@@ -14,13 +14,13 @@
 # Tempering is what becomes of a model whose every generation is trained to the minimum. Real
 # training stops. With infinitely many samples and small steps it is a flow,
 #
-# $$\frac{d\theta}{dt} = p^* - p,$$
+# $$\frac{d\theta}{d\tau} = p^* - p,$$
 #
-# where $p^*$ is the distribution of the data and time is learning rate × steps. Two claims depend
-# on when it stops:
+# where $p^*$ is the distribution of the data and the time $\tau$ is learning rate × steps. Two
+# claims depend on when it stops:
 #
 # - **Claim 4.** At $T<1$ the model collapses to its mode, double-exponentially. *Only if training
-#   is unbounded: with a time $\tau$ for each generation the collapse is $1/(n\tau)$.*
+#   is unbounded: with a time $\tau$ for each of $t$ generations the collapse is $1/(t\tau)$.*
 # - **Claim 7.** The same holds for a lineage, where each generation trains the next from scratch,
 #   as for one model that is fine-tuned on itself. *With ideal training. With finite training one
 #   goes on and the other stops.*
@@ -55,9 +55,9 @@ register = equations()
 #
 # **Step 1: a limit of speed.** How fast can *any* teacher lead a softmax model to an outcome $i$?
 # Write $s=1-p_i$ for the probability elsewhere, and let $p^*$ be any distribution, changing in
-# time or not. From $d\theta/dt=p^*-p$,
+# time or not. From $d\theta/d\tau=p^*-p$,
 #
-# $$\frac{dp_i}{dt} = 2p_is^2 - p_i\Big[(1-p^*_i)s + \sum_{j\ne i} p_jp^*_j
+# $$\frac{dp_i}{d\tau} = 2p_is^2 - p_i\Big[(1-p^*_i)s + \sum_{j\ne i} p_jp^*_j
 # + s^2 - \sum_{j\ne i}p_j^2\Big],$$
 #
 # and nothing in the bracket is negative. SymPy checks it for five outcomes:
@@ -78,14 +78,17 @@ limit_residual = sp.expand((speed - 2 * p[0] * s**2 + p[0] * bracket).subs(last)
 print("residual:", limit_residual)
 
 # %% [markdown]
-# So $ds/dt\ge-2s^2$, and after a total training time $t$ at least this much is elsewhere:
+# So $ds/d\tau\ge-2s^2$, and after a total training time $\tau$ at least this much is elsewhere:
 
 # %%
-t, s0 = sp.symbols("t s_0", positive=True)
+tau, s0 = sp.symbols("tau s_0", positive=True)
 elsewhere = sp.Function("s")
 slowest = sp.dsolve(
-    sp.Eq(elsewhere(t).diff(t), -2 * elsewhere(t) ** 2), elsewhere(t), ics={elsewhere(0): s0}
+    sp.Eq(elsewhere(tau).diff(tau), -2 * elsewhere(tau) ** 2),
+    elsewhere(tau),
+    ics={elsewhere(0): s0},
 )
+least = sp.lambdify((s0, tau), slowest.rhs)
 display(slowest)
 
 # %% [markdown]
@@ -96,7 +99,7 @@ display(slowest)
 # ($p_T\to0$); then
 
 # %%
-K, m, tau, n = sp.symbols("K m tau n", positive=True)
+K, m, t = sp.symbols("K m t", positive=True)
 z, shown = sp.Symbol("z", positive=True), sp.Symbol("p_T", positive=True)
 loser = 1 / (m * sp.exp(z) + K - m)
 mode = sp.exp(z) * loser
@@ -109,13 +112,13 @@ display(sp.Eq(sp.Symbol(r"\dot{p}"), -K * share**2 * sp.Symbol("P")))
 print("residual:", tail_residual)
 
 # %% [markdown]
-# with $P\to1/m$ the probability of each mode. In a time $n\tau$ this leads to
+# with $P\to1/m$ the probability of each mode. In the time $t\tau$ of $t$ generations this leads to
 
 # %%
 lost = sp.Function("p")
-late = sp.dsolve(sp.Eq(lost(t).diff(t), -K / m * lost(t) ** 2), lost(t))
-power_law = sp.limit(late.rhs * t, t, sp.oo) / t
-sp.Eq(sp.Symbol("{1-P_M}"), (K - m) * power_law.subs(t, n * tau))
+late = sp.dsolve(sp.Eq(lost(tau).diff(tau), -K / m * lost(tau) ** 2), lost(tau))
+power_law = sp.limit(late.rhs * tau, tau, sp.oo) / tau
+sp.Eq(sp.Symbol("{1-P_M}"), (K - m) * power_law.subs(tau, t * tau))
 
 # %% [markdown]
 # **Step 3: small logits.** Near the uniform model, $\mathrm{softmax}(\theta)\approx1/K+\theta/K$,
@@ -130,7 +133,7 @@ multiplier = sp.dsolve(
 display(multiplier)
 
 # %% [markdown]
-# A lineage starts from $\theta_0$ instead, so that $\theta_{n+1} = E\theta_0 + (1-E)\theta_n/T$,
+# A lineage starts from $\theta_0$ instead, so that $\theta_{t+1} = E\theta_0 + (1-E)\theta_t/T$,
 # $E=e^{-\tau/K}$. Unless $\tau$ is long, it comes to rest:
 
 # %%
@@ -140,7 +143,7 @@ display(sp.Eq(sp.Symbol(r"\theta_\infty"), sp.simplify(at_rest)))
 
 # %% [markdown]
 # **Step 4: the model as its own teacher.** The other extreme: the data come from the model as it
-# is at each moment, $d\theta/dt=\sigma(\theta/T)-\sigma(\theta)$, with $\sigma$ for the softmax.
+# is at each moment, $d\theta/d\tau=\sigma(\theta/T)-\sigma(\theta)$, with $\sigma$ for the softmax.
 # With $\varphi=\theta/T$ the right-hand side is $-[\sigma(T\varphi)-\sigma(\varphi)]$, the flow at
 # $1/T$ backwards: hot and cold are one flow in opposite directions of time. The register has this
 # proof:
@@ -154,8 +157,8 @@ display(register["online.duality"], *register["online.duality"].steps())
 # $\Phi(\theta)=T\,\mathrm{lse}(\theta/T)-\mathrm{lse}(\theta)$:
 
 # %%
-display(register["online.potential"])
-print(confront.prove(register["online.potential"]).summary)
+display(register["geometry.potential"])
+print(confront.prove(register["geometry.potential"]).summary)
 
 # %% [markdown]
 # ## The closed form
@@ -170,7 +173,7 @@ print(
     f"off the mode after 100 generations of τ = 1: {float(flow.finite_training(3, 1.0, 100)):.5f}"
 )
 times = np.array([0.0, 1.0, 10.0, 100.0])
-print("gap of two outcomes, T = 1/2:", np.asarray(online.online_two_outcomes(1.0, 0.5, times)))
+print("gap of two outcomes, T = 1/2:", np.asarray(online.two_outcomes(1.0, 0.5, times)))
 
 # %% [markdown]
 # ## The confrontation
@@ -216,7 +219,7 @@ print("dots: fine-tuned on itself, circles: lineage, dashed: the law")
 
 # %% [markdown]
 # The first generations at $\tau=1000$ cannot be told from refits; then the curve bends into the
-# power law. Times $K n\tau/(K-1)$, the probability off the mode tends to 1:
+# power law. Times $K t\tau/(K-1)$, the probability off the mode tends to 1:
 
 # %%
 for row, tau in enumerate(taus):
@@ -279,9 +282,9 @@ gaps = moving[:, 1] - moving[:, -1]
 slope = np.polyfit(np.log(times[-12:]), np.log(gaps[-12:]), 1)[0]
 tail = np.asarray(simplex.tail_probability(moving))
 print(f"gap between the first and the last loser: {gaps[0]:.3f} at first, {gaps[-1]:.3f} at last")
-print(f"its slope in log t: {slope:.4f}, predicted {-online.losers_equalise(5):.4f}")
+print(f"its slope in log τ: {slope:.4f}, predicted {-online.losers_equalise(5):.4f}")
 print(
-    f"probability off the mode × K t/(K-1) at last: {tail[-1] / online.collapse_tail(5, 1e6):.5f}"
+    f"probability off the mode × K τ/(K-1) at last: {tail[-1] / online.collapse_tail(5, 1e6):.5f}"
 )
 
 # %% [markdown]
@@ -314,7 +317,7 @@ for label in (
     "online.uniform_rate",
     "online.collapse_tail",
     "online.losers_equalise",
-    "online.potential",
+    "geometry.potential",
 ):
     verdicts[label] = confront.verify(label)
     display(register[label], verdicts[label])
@@ -395,12 +398,12 @@ assert np.isclose(float(flow.multiplier(0.5, np.inf, 2)), 2.0)
 # the best of all teachers, to have 99%? How close does a teacher come who shows it alone?
 
 # %% tags=["answer"]
-# The limit of speed: s = s0/(1 + 2 s0 t) is 0.01 at t = (1/0.01 - 1/0.5)/2 = 49.
-# Shown alone, the gap obeys z + e^z = 1 + 2t: z = log 99 at t = 51.3.
+# The limit of speed: s = s0/(1 + 2 s0 τ) is 0.01 at τ = (1/0.01 - 1/0.5)/2 = 49.
+# Shown alone, the gap obeys z + e^z = 1 + 2τ: z = log 99 at τ = 51.3.
 at_least = (1 / 0.01 - 1 / 0.5) / 2
 alone = (np.log(99) + 99 - 1) / 2
 reached = simplex.probabilities(flow.frozen_one_hot_target(jnp.zeros(2), alone, 0))
-assert np.isclose(float(slowest.rhs.subs({s0: 0.5, t: at_least})), 0.01)
+assert np.isclose(least(0.5, at_least), 0.01)
 assert at_least < alone
 assert np.isclose(float(reached[0]), 0.99)
 print(f"at least {at_least:.1f}, alone {alone:.1f}")
@@ -413,8 +416,8 @@ print(f"at least {at_least:.1f}, alone {alone:.1f}")
 
 # %% tags=["answer"]
 # Duality: divide the logits by T = 1/2, flow at 1/T = 2 for the time 3/T = 6, multiply by T.
-cold = online.online_two_outcomes(1.0, 0.5, 3.0)
-back = 0.5 * online.online_two_outcomes(cold / 0.5, 2.0, 6.0)
+cold = online.two_outcomes(1.0, 0.5, 3.0)
+back = 0.5 * online.two_outcomes(cold / 0.5, 2.0, 6.0)
 assert float(cold) > 1
 assert np.isclose(float(back), 1.0, rtol=1e-12)
 print(f"gap 1 → {float(cold):.4f} → {float(back):.9f}")
@@ -443,5 +446,5 @@ assert min(climbed.values()) > -1e-12, "some road led down"
 assert initial < blank[1, "initial"] < blank[1, "last"]
 assert blank[30, "initial"] < blank[30, "last"] < ideal
 assert beyond["refit"].max() < 1e-12 < 1e-3 < beyond["flow for τ = 1"].max()
-assert {"flow.finite_training", "online.collapse_tail", "online.potential"} <= set(verdicts)
+assert {"flow.finite_training", "online.collapse_tail", "geometry.potential"} <= set(verdicts)
 print("all assertions hold")

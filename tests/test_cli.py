@@ -339,7 +339,7 @@ BAD = {
     "output folder": ([*COIN, "--output", "folder.npz"], "`--output` must be a file; 'folder.npz'"),
     "nowhere": ([*COIN, "--output", "a/b.npz"], "`--output` must be in an existing directory; a "),
     "label": (["verify", "tempering.logit"], "got 'tempering.logit'. Did you mean 'tempering.logi"),
-    "cited": (["cite", "flow.potental"], "got 'flow.potental'. Did you mean 'online.potential'?"),
+    "cited": (["cite", "flow.potental"], "got 'flow.potental'. Did you mean 'geometry.potential'?"),
     "law": (["verify", "temperign"], "got 'temperign'. Did you mean 'tempering'?"),
 }
 

@@ -55,7 +55,7 @@ def test_a_notebook_shows_no_digit_that_rounding_decides():
         evaluated = Comparison("passed", f"error {error:.1e}", rounded="error below 1e-12")
         rejected = {NEAR_MISSES: {"n": 3e5 * (1 + error)}}
         compared = Comparison("passed", f"{error} of its bound", details=rejected, rounded="within")
-        verdict = Verdict("online.natural", "exact", "It is so.", fine, evaluated, compared)
+        verdict = Verdict("geometry.natural", "exact", "It is so.", fine, evaluated, compared)
         return verdict._repr_markdown_()
 
     assert shown(2.2e-16) == shown(4.4e-13)

@@ -385,7 +385,7 @@ EXPLAINED = {
     "flow.lineage": "NaN outside its range",
     "families.poisson": "NaN with too few terms",
     "metastability.staircase": "NaN near T = 1 with three outcomes and more",
-    "online.reverse_kl_tail": "NaN before Ks = e",
+    "geometry.reverse_kl_tail": "NaN before Ks = e",
     "survival.winner": "NaN outside its range",
 }
 """Where NaN is an answer that the docstring explains."""

@@ -868,3 +868,17 @@ class TestProperties:
         fisher = fisher_matrix(theta)
         np.testing.assert_allclose(np.sum(fisher, -1), 0, atol=1e-15)
         np.testing.assert_allclose(np.trace(fisher), heterozygosity(theta), rtol=1e-14)
+
+
+def test_how_far_chosen_logits_are_below_the_largest_of_them():
+    theta = jnp.array([[1.0, -jnp.inf, 3.0, 0.0], [1.7e308, -1.7e308, 0.0, 5.0]])
+    chosen = jnp.array([[True, False, False, True], [True, True, False, False]])
+    largest = np.finfo(float).max
+    np.testing.assert_array_equal(simplex.below(theta, chosen), [[0, 0, 0, 1], [0, largest, 0, 0]])
+    np.testing.assert_array_equal(simplex.total(jnp.ones((2, 3))), [[3], [3]])
+
+
+def test_several_parameters_broadcast_with_one_batch():
+    theta, T, t = simplex.per_distribution(jnp.zeros((3, 5)), 0.5, jnp.ones((2, 1)))
+    assert theta.shape == (2, 3, 5)
+    assert T.shape == t.shape == (2, 3, 1)

@@ -158,6 +158,30 @@ def test_powers_of_what_is_left_and_their_slopes(x, n):
     assert single.dtype == jnp.float32
 
 
+def test_what_a_decay_takes_away_keeps_its_digits():
+    x = np.concatenate([10.0 ** np.arange(-300, -1, 20), np.linspace(0.1, 40, 101)])
+    with mpmath.workdps(400):
+        expected = [mpmath.log(-mpmath.expm1(-mpmath.mpf(v))) for v in x]
+    assert relative(special.log1mexp(x), expected) < 1e-13
+    assert special.log1mexp(np.float32(0.5)).dtype == jnp.float32
+
+
+def test_the_inverse_less_one_keeps_its_digits():
+    x = np.concatenate([1 + 10.0 ** np.arange(-15, 0), 1 - 10.0 ** np.arange(-15, 0), [1e-9, 1e9]])
+    with mpmath.workdps(40):
+        expected = [1 / mpmath.mpf(v) - 1 for v in x]
+    assert relative(special.inverse_minus_one(x), expected) < 1e-15
+    assert special.inverse_minus_one(jnp.inf) == -1
+    assert special.inverse_minus_one(np.float32(0.5)).dtype == jnp.float32
+
+
+def test_what_is_negligible_vanishes_beside_one_and_has_a_square():
+    for dtype in (jnp.float32, jnp.float64):
+        tiny = special.negligible(jnp.zeros((), dtype))
+        assert 1 + tiny == 1
+        assert tiny * tiny >= jnp.finfo(dtype).tiny
+
+
 def test_powers_and_their_slopes_where_they_saturate():
     x, n = jnp.array([0.5, 1.3, 1.0, 2.0]), jnp.array([-3.0, 2.5, 1e6, 0.0])
     by_x, by_n = (jax.vmap(jax.grad(special.power, argnums=k))(x, n) for k in (0, 1))

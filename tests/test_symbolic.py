@@ -281,6 +281,33 @@ def test_formulas_over_the_outcomes() -> None:
     assert [evaluate(symbolic.unit_step(z), {z: x}) for x in (-1, 0, 2)] == [0, 0, 1]
 
 
+def test_the_speeds_are_those_of_small_steps():
+    step = 1e-6
+    for learner, own, read in (
+        (symbolic.GradientSteps(1), fp.GradientSteps(step), fp.simplex.centre),
+        (symbolic.MixtureStep(1), fp.MixtureStep(step), fp.simplex.probabilities),
+    ):
+        loop = symbolic.Loop(symbolic.Temperature(HALF), learner=learner)
+        speeds = np.array([sp.N(v) for v in symbolic.velocity(loop, P)], float)
+        moved = fp.Loop(fp.Temperature(0.5), learner=own).generation(jnp.asarray(START))[0]
+        change = np.asarray(read(moved) - read(jnp.asarray(START))) / step
+        np.testing.assert_allclose(change, speeds, rtol=1e-4)
+    z = sp.Symbol("z")
+    loop = symbolic.Loop(learner=symbolic.GradientSteps(1))
+    assert sp.simplify(symbolic.gap_speed(loop, z)) == 0
+    taught = symbolic.gap_speed(loop, z, teacher=2 * z).subs(z, 1)
+    assert float(taught) == pytest.approx(2 / (1 + np.exp(-2)) - 2 / (1 + np.exp(-1)))
+
+
+def test_the_largest_entry_is_that_and_what_vanishes_is_seen():
+    theta = sp.IndexedBase("theta", real=True)
+    function = sp.lambdify([theta], symbolic.Largest(theta), "mpmath")
+    assert function([float("nan"), 1, 3, 2]) == 3
+    z = sp.Symbol("z", real=True)
+    assert symbolic.rational(1 / (1 + sp.exp(-z)) - sp.exp(z) / (1 + sp.exp(z))) == 0
+    assert symbolic.rational(1 / (1 + sp.exp(-z)) - sp.exp(z)) != 0
+
+
 ACCUMULATED = symbolic.Loop(
     symbolic.Temperature(HALF), symbolic.Accumulated(initial_weight=sp.Rational(5, 2))
 )

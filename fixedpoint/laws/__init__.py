@@ -6,7 +6,7 @@ claim names; `fixedpoint.confront` compares the three.
 
 CHAPTERS = {
     "full training": ("tempering", "recovery", "families", "mixing"),
-    "finite training": ("flow", "online"),
+    "finite training": ("flow", "online", "geometry"),
     "single traces": ("traces", "weight_decay", "survival"),
     "finitely many samples": (
         "resampling",

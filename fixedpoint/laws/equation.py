@@ -340,10 +340,6 @@ class Argument:
         """The same argument, drawn from `low` to `high`, as another kind of number if need be."""
         return replace(self, domain=(low, high), kind=kind or self.kind)
 
-    def written(self, symbol: Any) -> "Argument":
-        """The same argument under another letter, where a proof needs the usual one for more."""
-        return replace(self, symbol=symbol)
-
 
 def at(*values: Any, gives: Any = None) -> tuple[tuple[Any, ...], Any]:
     """A row of a claim's table of edges: values in the order of `of`, and what is expected."""

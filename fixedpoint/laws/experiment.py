@@ -9,6 +9,8 @@ adds the numbers, and the error of what it observes, which is known beforehand:
     `simulated`     the mean over replicates                   deviation/√replicates
     `charted`       the exact chain's distribution             rounding
     `lasting`       the exact chain's stationary distribution  rounding, or what a limit leaves
+    `flowed`        a loop in continuous time                  the integrator's
+    `changing`      how fast something changes in such a flow  that of three differences
     `followed`      many single traces over a long horizon     as stated
     `small_steps`   one generation, its step ever smaller      how far the last stage moved
     `measured`      what a function finds out about the loop   as stated
@@ -29,12 +31,18 @@ import sympy as sp
 
 from fixedpoint import chain, simplex
 from fixedpoint import loop as loops
-from fixedpoint.laws.observation import Observation
+from fixedpoint.laws.observation import Observation, Refinement
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
 from fixedpoint.loop.traces import run_traces
 
 ROUNDING = 1e-12
 """What summing a few thousand floats can lose."""
+
+FLOW = 1e-9
+"""What the integration of a flow may be off by: logits of ordinary size, over ordinary times."""
+
+TIGHT: dict[str, Any] = {"rtol": 1e-12, "atol": 1e-14}
+"""The tolerances with which it is integrated."""
 
 Read = Callable[[Any, Callable[..., Any], Mapping[str, Any]], tuple[Any, dict[str, Any], str]]
 """A road: (loop, what is read off the logits, numbers) ↦ (value, its error, how it was found)."""
@@ -49,11 +57,13 @@ class Experiment:
         numbers: of the symbols of the claim and of its loop, by their names.
         parts: what takes the place of a part of the claim's loop, e.g. another learner that the
             claim is also about.
+        unseen: numbers of symbols that the road does not look at, as a step that tends to 0.
     """
 
     road: Read
     numbers: Mapping[str, Any]
     parts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    unseen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def observed(self, claim: Any) -> Observation:
         """Run it, and say what was run."""
@@ -70,10 +80,11 @@ class Experiment:
 
     def _values(self, claim: Any) -> dict[Any, Any]:
         symbols = {**claim.symbols, **claim.given}
-        missing = [name for name in symbols if name not in self.numbers]
+        numbers = {**self.unseen, **self.numbers}
+        missing = [name for name in symbols if name not in numbers]
         if missing:
             raise ValueError(f"`numbers` must name every argument of {claim.label}; {missing} not.")
-        return {symbol: self.numbers[name] for name, symbol in symbols.items()}
+        return {symbol: numbers[name] for name, symbol in symbols.items()}
 
 
 def built(loop: Any, values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -185,6 +196,77 @@ def lasting(
         return value, {"tolerance": tolerance}, "the stationary law of the exact chain"
 
     return Experiment(road, numbers)
+
+
+def continuous(road: Read, parts: Any = None, **numbers: Any) -> Experiment:
+    """A loop in continuous time, by another road: its step tends to 0 and is not seen."""
+    return Experiment(road, numbers, parts or {}, unseen={"step_size": 1.0})
+
+
+def flowed(
+    tolerance: float = FLOW,
+    *,
+    read: Any = None,
+    frozen: bool = False,
+    steps: tuple[int, ...] = (),
+    parts: Any = None,
+    **numbers: Any,
+) -> Experiment:
+    """A loop in continuous time, read off at the `time`: ever smaller steps on ever fresher data.
+
+    Args:
+        tolerance: the error of what is read off; `FLOW` is that of logits of ordinary size.
+        read: what is read off the logits, if the claim does not say.
+        frozen: whether the model of the beginning stays the teacher.
+        steps: in how many generations the loop takes that time itself, with an error of order 1.
+        parts: what takes the place of parts of the claim's loop.
+        numbers: of the symbols; a step that tends to 0 needs none.
+    """
+
+    def road(loop: Any, observe: Any, numbers: Any) -> Any:
+        start, time, observe = _start(numbers), numbers["time"], read or observe
+
+        def stepped(count: int) -> Any:
+            learner = dataclasses.replace(loop.learner, step_size=time / count)
+            small = dataclasses.replace(loop, learner=learner)
+            runs = loops.run(small, start, count, observe=observe, save_at=[count], progress=False)
+            return runs.value[0]
+
+        runs = loops.flow(loop, start, [time], observe=observe, frozen=frozen, **TIGHT)
+        error: dict[str, Any] = {"tolerance": tolerance}
+        if steps:
+            sizes, values = [time / count for count in steps], list(map(stepped, steps))
+            error["refinement"] = Refinement(1.0, sizes, values)
+        return runs.value[0], error, "flow to a frozen teacher" if frozen else "flow"
+
+    return continuous(road, parts, **numbers)
+
+
+def changing(
+    read: Any,
+    tolerance: float = 1e-6,
+    parts: Any = None,
+    attained: bool = False,
+    **numbers: Any,
+) -> Experiment:
+    """How fast what is read off the logits changes when a flow begins.
+
+    By one-sided differences over h = 1e-4, which leave h² times a third of the third derivative.
+    """
+
+    def road(loop: Any, _: Any, numbers: Any) -> Any:
+        h = 1e-4
+        runs = loops.flow(loop, _start(numbers), [0.0, h, 2 * h], observe=read, **TIGHT)
+        slope = (-3 * runs.value[0] + 4 * runs.value[1] - runs.value[2]) / (2 * h)
+        error = {"tolerance": tolerance, "attained": attained}
+        return slope, error, "differences along the flow"
+
+    return continuous(road, parts, **numbers)
+
+
+def gap(logits: Any) -> Any:
+    """The gap between the first logit and the last."""
+    return logits[..., 0] - logits[..., -1]
 
 
 def replicated(
@@ -404,6 +486,9 @@ def course(states: chain.Chain, start: Any, until: Callable[[np.ndarray], np.nda
 
 
 def _start(numbers: Mapping[str, Any]) -> Any:
+    """The logits at the start, or two outcomes of a given gap."""
+    if "logits" not in numbers:
+        return jnp.asarray([numbers["gap_initial"], 0.0], float)
     return jnp.asarray(numbers["logits"], float)
 
 

@@ -64,6 +64,9 @@ diffusion_time = Argument(
 entropies = Argument(
     "entropies", sp.IndexedBase("H", real=True), "H ≥ 0, of the reasonings of each answer", "vector"
 )
+degree = Argument(
+    "degree", sp.Symbol("d", integer=True), "d, of the temperature T = (d-1)/(d+1)", "integer"
+)
 exponent = Argument("exponent", sp.Symbol("alpha", positive=True), "α > 0, of a power law")
 gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "the gap at generation 0")
 gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "the gap of the target")

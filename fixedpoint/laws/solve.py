@@ -560,7 +560,7 @@ _LEARNER_ADVICE: dict[type, str] = {
         "fixedpoint.laws.traces for single samples, else fixedpoint.run."
     ),
     MixtureStep: (
-        "moves only part of the way; call fixedpoint.laws.online.mixture_online for tiny steps, "
+        "moves only part of the way; call fixedpoint.laws.geometry.mixture_online for tiny steps, "
         "else fixedpoint.run."
     ),
 }

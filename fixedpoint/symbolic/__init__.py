@@ -22,6 +22,7 @@ from .corpora import Fresh as Fresh
 from .corpora import Mixed as Mixed
 from .corpora import Pooled as Pooled
 from .distribution import Draws as Draws
+from .distribution import Largest as Largest
 from .distribution import NotAfter as NotAfter
 from .distribution import Quantity as Quantity
 from .distribution import Vector as Vector
@@ -48,11 +49,13 @@ from .generation import Loop as Loop
 from .generation import all_counts as all_counts
 from .generation import at_generation as at_generation
 from .generation import chance as chance
+from .generation import gap_speed as gap_speed
 from .generation import given as given
 from .generation import mean as mean
 from .generation import mean_after as mean_after
 from .generation import moment as moment
 from .generation import next_model as next_model
+from .generation import velocity as velocity
 from .learners import FinalAnswer as FinalAnswer
 from .learners import GradientFlow as GradientFlow
 from .learners import GradientSteps as GradientSteps

@@ -161,6 +161,16 @@ def centred_logits(p: Vector) -> list[Any]:
     return [sp.expand(value - sum(logarithms) / len(p)) for value in logarithms]
 
 
+class Largest(sp.Function):
+    """The largest entry of a vector over the outcomes."""
+
+    def _mpmathcode(self, printer: Any) -> str:
+        return f"max({printer._print(self.args[0])}[1:])"
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\max {printer._print(self.args[0])}"
+
+
 def pair(gap: Any) -> list[Any]:
     """The model of two outcomes whose logits differ by a gap θ₁ − θ₂."""
     return [sp.exp(gap) / (1 + sp.exp(gap)), 1 / (1 + sp.exp(gap))]

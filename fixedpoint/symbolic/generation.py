@@ -9,7 +9,7 @@ from typing import Any, cast
 import sympy as sp
 
 from fixedpoint.symbolic.corpora import Accumulated, Exact, Fresh
-from fixedpoint.symbolic.distribution import Quantity, Vector
+from fixedpoint.symbolic.distribution import Quantity, Vector, normalised
 from fixedpoint.symbolic.learners import MixtureStep, Refit
 from fixedpoint.symbolic.parts import Part
 from fixedpoint.symbolic.samplers import Temperature
@@ -105,6 +105,36 @@ def next_model(loop: Loop, p: Vector) -> Vector:
     if loop.corpus.draws(drawn):
         raise ValueError("`loop` draws at random: take a `mean` over its generation instead.")
     return loop.learner(p, loop.corpus.data(drawn, []))
+
+
+def velocity(loop: Loop, p: Vector, teacher: Vector | None = None) -> list[Any]:
+    """How fast ever smaller steps of the learner move the model, per unit of time τ.
+
+    The speeds are those of the logits, or of the probabilities where the learner steps on them.
+
+    Args:
+        loop: a loop that draws nothing at random.
+        p: the model. Logits know no common constant: these may be weights that do not add up to 1.
+        teacher: the model that the data are drawn from; the model itself if it is not given.
+    """
+    teacher = p if teacher is None else teacher
+    drawn = loop.drawn(teacher)
+    # At T = 1 nothing has divided the weights by their sum.
+    drawn = normalised(drawn) if drawn is teacher else drawn
+    return list(loop.learner.velocity(p, loop.corpus.data(drawn, [])))
+
+
+def gap_speed(loop: Loop, gap: Any, teacher: Any = None) -> Any:
+    """How fast the gap of two outcomes moves, that of the teacher being the same or another.
+
+    Args:
+        loop: a loop that draws nothing at random and moves the logits.
+        gap: the difference of the two logits.
+        teacher: the teacher's gap, if it is another.
+    """
+    taught = None if teacher is None else [sp.exp(teacher), sp.Integer(1)]
+    first, second = velocity(loop, [sp.exp(gap), sp.Integer(1)], taught)
+    return first - second
 
 
 def mean(loop: Loop, p: Vector, quantity: Quantity) -> Any:

@@ -330,14 +330,19 @@ def elementary(expression: Any) -> Any:
 
 
 def rational(expression: Any) -> Any:
-    """Bring what is rational in its symbols and powers to one numerator, expanded.
+    """Bring what is rational in its symbols, powers and exponentials to one numerator, expanded.
 
-    A number at one point tells at once what does not vanish.
+    A number at one point tells at once what does not vanish; only SymPy says that something does.
     """
     value = _at_a_point(sp.sympify(expression))
     if value is not None and abs(value) > 1e-20:
         return sp.Float(str(value))
-    return sp.expand(sp.numer(sp.together(expression)))
+    if expression.has(sp.Abs):
+        return expression
+    plain = sp.expand(sp.numer(sp.together(expression)))
+    if plain == 0:
+        return plain
+    return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
 
 
 def _is_zero_fraction(expression: Any) -> bool:

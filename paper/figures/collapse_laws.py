@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import fixedpoint as fp
 from fixedpoint import simplex
-from fixedpoint.laws import flow, online, tempering
+from fixedpoint.laws import flow, geometry, online, tempering
 from paper import press
 
 FAST = {"num_generations": 300, "num_accumulated": 3000, "num_points": 16}
@@ -69,7 +69,7 @@ def compute(
         "law of online": np.asarray(online.collapse_tail(3, times)),
         "mixture: x": early,
         "mixture": np.asarray(fp.flow(mixture, logits0, early, observe=tail).value),
-        "law of mixture": np.asarray(tail(online.mixture_online(logits0, TEMPERATURE, early))),
+        "law of mixture": np.asarray(tail(geometry.mixture_online(logits0, TEMPERATURE, early))),
         "accumulated: x": accumulated,
         "accumulated": lost(
             fp.Loop(sampler=tempered, corpus=fp.Accumulated(fp.Exact())), accumulated

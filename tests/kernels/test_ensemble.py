@@ -8,7 +8,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.kernels import driver, ensemble
-from fixedpoint.laws.online import online_two_outcomes
+from fixedpoint.laws.online import two_outcomes
 from fixedpoint.loop.flow import _growing_steps, _grows_from_rounding, _side_by_side
 
 TIMES = jnp.array([0.0, 0.5, 6.0])
@@ -160,7 +160,7 @@ def test_a_gap_that_does_not_grow_may_be_small():
 def test_many_nearly_uniform_models_leave_at_the_right_time():
     start = jnp.zeros((64, 2)).at[:, 0].set(jnp.logspace(-12, -3, 64))
     found = fp.flow(fp.Loop(sampler=fp.Temperature(0.5)), start, [40.0]).value[0]
-    expected = online_two_outcomes(start[:, 0], 0.5, 40.0)
+    expected = two_outcomes(start[:, 0], 0.5, 40.0)
     np.testing.assert_allclose(found[:, 0] - found[:, 1], expected, rtol=1e-8)
 
 

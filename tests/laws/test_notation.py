@@ -15,18 +15,7 @@ def test_every_argument_is_said_once():
     assert all(getattr(notation, name) is argument for name, argument in ARGUMENTS.items())
 
 
-LETTERS_OF_THEIR_OWN = pytest.mark.xfail(
-    reason="its derivation has letters of its own", strict=False
-)
-
-
-@pytest.mark.parametrize(
-    "label",
-    [
-        pytest.param(label, marks=[LETTERS_OF_THEIR_OWN] * (equation.law in ("flow", "online")))
-        for label, equation in REGISTER.items()
-    ],
-)
+@pytest.mark.parametrize("label", REGISTER)
 def test_a_claim_takes_its_arguments_from_the_table(label):
     for name, symbol in REGISTER[label].symbols.items():
         assert name in ARGUMENTS

@@ -8,7 +8,7 @@ import pytest
 import sympy as sp
 
 from fixedpoint import agreement, confront, potential
-from fixedpoint.laws import fixation, flow, online, real_data, survival, tempering
+from fixedpoint.laws import fixation, flow, geometry, online, real_data, survival, tempering
 from fixedpoint.laws.equation import equations
 
 EQUATIONS = equations()
@@ -133,7 +133,7 @@ def test_mixture_flow_above_temperature_1_from_far_apart(dtype, tolerance):
 
         gain = mpmath.findroot(excess, (0.1, 30), solver="anderson", tol=1e-40)
         expected = [mpmath.log(x + power * gain) / power - mpmath.mpf(float(t)) for x in start]
-        found = np.asarray(online.mixture_online(logits, T, t), dtype=float)
+        found = np.asarray(geometry.mixture_online(logits, T, t), dtype=float)
         assert agreement.relative_error(found, expected) < tolerance
 
 
@@ -141,9 +141,9 @@ def test_mixture_flow_above_temperature_1_from_far_apart(dtype, tolerance):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_gaps_whose_hyperbolic_cosine_overflows(dtype):
     for gap, T in ((600.0, 0.5), (2000.0, 2.0), (-1e30, 1 / 3)):
-        moved = online.online_two_outcomes(dtype(gap), dtype(T), dtype(10.0))
+        moved = online.two_outcomes(dtype(gap), dtype(T), dtype(10.0))
         assert moved == dtype(gap)  # by 10 e^-600, and less
-    moved = online.natural(np.array([1.0, 0, -1], dtype), dtype(0.5), dtype(1000.0))
+    moved = geometry.natural(np.array([1.0, 0, -1], dtype), dtype(0.5), dtype(1000.0))
     np.testing.assert_array_equal(moved, np.finfo(dtype).max * np.array([1, 0, -1]))
 
 

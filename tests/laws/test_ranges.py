@@ -7,8 +7,8 @@ import pytest
 from fixedpoint.laws import (
     families,
     flow,
+    geometry,
     metastability,
-    online,
     recovery,
     survival,
     tempering,
@@ -32,7 +32,7 @@ LOST = jnp.array([0.4, -jnp.inf, 0.0])
         (lambda: tempering.uniform_limit_reverse(THETA, 0.5, 3), r"`temperature` must be in \(1"),
         (lambda: recovery.storage_cold(7.0, 1.5, 745.0), r"`temperature` must be in .*1\)"),
         (lambda: families.pareto(0.5, 2.0, 1), r"`exponent` must be in \(1"),
-        (lambda: online.reverse_kl_tail(3, 2.0, 100.0), r"`temperature` must be in .*1\)"),
+        (lambda: geometry.reverse_kl_tail(3, 2.0, 100.0), r"`temperature` must be in .*1\)"),
         (lambda: flow.relaxation_rate(LOST), "`logits_target` must be finite"),
         (lambda: flow.frozen_one_hot_target(LOST, 1.0, 1), "`target` .* not lost; got 1"),
         (lambda: flow.frozen_one_hot_target(THETA, 1.0, 7), r"`target` must be .* in \[0, 3\)"),
@@ -51,7 +51,7 @@ def test_a_refusal_names_the_rule(call, message):
     "call",
     [
         lambda: families.poisson(500.0, 0.8, num_terms=100),
-        lambda: online.reverse_kl_tail(3, 0.5, 0.1),
+        lambda: geometry.reverse_kl_tail(3, 0.5, 0.1),
         lambda: metastability.staircase(3, 1.005),
     ],
 )

@@ -36,6 +36,7 @@ each_label_in_time = pytest.mark.parametrize(
 # Arguments that a solution takes as they are, never traced.
 WHOLE = (
     "chart",
+    "degree",
     "kept",
     "natural",
     "num_first",
@@ -48,7 +49,7 @@ WHOLE = (
 )
 WHOLE_IN = {
     "accumulation.product": ("generation",),
-    "online.online_two_outcomes": ("temperature",),
+    "online.two_outcomes": ("temperature",),
     "fixation.fixation_time": ("num_samples",),
     # JAX has the slope of the incomplete beta function in its last argument only.
     "real_data.immigration_dirichlet": ("real_probability", "num_real"),
@@ -240,8 +241,8 @@ def test_slopes_known_by_hand():
             -0.1 * 2**24 / 49,
         ),
         (1.0, lambda T: recovery.storage_horizon(7.0, T, jnp.float32), 0),
-        (0.0, lambda z: online.online_two_outcomes(z, 0.5, 3.0), math.exp(1.5)),
-        (600.0, lambda z: online.online_two_outcomes(z, 0.5, 10.0), 1),
+        (0.0, lambda z: online.two_outcomes(z, 0.5, 3.0), math.exp(1.5)),
+        (600.0, lambda z: online.two_outcomes(z, 0.5, 10.0), 1),
         (1.0, lambda eta: traces.two_charts(jnp.zeros(2), eta, 1, 1), -1),
         (INF, lambda t: flow.multiplier(0.5, t, 3), 0),
     ]:
@@ -326,6 +327,7 @@ OUTSIDE: dict[str, tuple[float, ...]] = {
     "batch_size": COUNT,
     "chart": (0, 3, 1.5),
     "diffusion_time": FROM_ZERO,
+    "degree": (0, 1, 1.5),
     "entropies": REAL,
     "exponent": POSITIVE,
     "fraction": FRACTION,
@@ -393,13 +395,12 @@ OUTSIDE_IN: dict[str, dict[str, tuple[float, ...]]] = {
     "flow.finite_training": {"num_modes": (10**6,)},
     "online.collapse_tail": {"num_modes": (10**6,)},
     "online.losers_equalise": {"num_modes": (10**6,)},
-    "online.blow_up": {"gap": POSITIVE},
+    "online.blow_up": {"gap_initial": POSITIVE},
     "online.majorisation": {"num_top": (8,), "temperature": (0.0,)},
-    "online.mixture_online": {"temperature": (0.0,)},
-    "online.online_block": {"gap": POSITIVE, "gap_initial": POSITIVE, "num_modes": (10**6,)},
-    "online.online_chebyshev": {"order": (0, 1)},
-    "online.online_two_outcomes": {"temperature": (0.7,)},
-    "online.reverse_kl_tail": {"temperature": (0.0, 1.0)},
+    "geometry.mixture_online": {"temperature": (0.0,)},
+    "online.block": {"gap": POSITIVE, "gap_initial": POSITIVE, "num_modes": (10**6,)},
+    "online.two_outcomes": {"temperature": (0.7, 0.503)},
+    "geometry.reverse_kl_tail": {"temperature": (0.0, 1.0)},
     "metastability.action_series": {"temperature": (0.9,)},
     "real_data.immigration_dirichlet": {"num_real": (0.0,)},
     "real_data.immigration_stratified": {"num_real": (0, 10**6, 1.5)},

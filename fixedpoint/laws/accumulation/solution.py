@@ -136,8 +136,8 @@ def escape(
     """
     T, weight, t = simplex.scalars(temperature, initial_weight, generation)
     excess = 1 / T - 1
-    late = special.gamma_quotient(weight + 1 + t, excess)
-    return late / special.gamma_quotient(weight + 1, excess)
+    late = special.log_gamma_quotient(weight + 1 + t, excess)
+    return jnp.exp(late - special.log_gamma_quotient(weight + 1, excess))
 
 
 @checks.arguments(temperature="(0, inf]", initial_weight="(0, inf)", generation=">= 1")
@@ -160,7 +160,7 @@ def hot(temperature: Number, initial_weight: Number, generation: Number) -> Floa
     """
     T, weight, t = simplex.scalars(temperature, initial_weight, generation)
     excess = 1 / T - 1
-    return t**excess / special.gamma_quotient(weight + 1, excess)
+    return jnp.exp(excess * jnp.log(t) - special.log_gamma_quotient(weight + 1, excess))
 
 
 # --- Urns -----------------------------------------------------------------------------------------

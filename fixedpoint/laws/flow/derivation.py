@@ -1,7 +1,6 @@
-r"""Gradient flow: infinite samples, and a learner that follows the gradient for a time.
+r"""Flow: infinite samples, and a teacher that is frozen while its student is trained.
 
-    logits          dθ/dτ = -∇ CE(target, softmax θ) = target - softmax(θ)
-    probabilities   dp/dτ = target - p
+    dθ/dτ = -∇ CE(target, softmax θ) = target - softmax(θ)
 
 Meanwhile the target does not change: it is data, or the model of the beginning of a generation,
 tempered.
@@ -27,27 +26,26 @@ from fixedpoint.laws.equation import (
     claim,
     total,
 )
-from fixedpoint.laws.notation import T, eta, psi, t, tau, theta
+from fixedpoint.laws.notation import T, m, psi, t, tau, theta, z
 from fixedpoint.symbolic import (
     GradientFlow,
+    Largest,
     Loop,
     Mixed,
-    MixtureStep,
     Temperature,
-    fisher_matrix,
     follows_flow,
+    gap_speed,
     given,
     model,
-    normalised,
+    rational,
     shares,
     slope,
     softmax,
+    velocity,
     without_roots,
     written_out,
 )
 
-m: Any = notation.num_modes.symbol
-z: Any = notation.gap.symbol
 z0: Any = notation.gap_initial.symbol
 g: Any = notation.gap_target.symbol
 w: Any = sp.Symbol("w", real=True)
@@ -60,7 +58,6 @@ target_index: Any = notation.target.symbol
 K: Any = NUM_OUTCOMES
 i: Any = OUTCOME
 
-DERIVED = "derived here"
 MODEL = [1.3, -0.4, 0.2, -2.1]
 """An asymmetric model for the edges."""
 MANY = [3.0 * math.sin(7.0 * number) for number in range(50_000)]
@@ -71,8 +68,6 @@ GENERATION = Loop(Temperature(T), learner=GradientFlow(tau))
 """A generation of finite training: its teacher is the model of its beginning."""
 LINEAGE = Loop(Temperature(T), learner=GradientFlow(tau, start="initial"))
 """The same, each generation trained from the initial model."""
-MIXTURE = Loop(Temperature(T), learner=MixtureStep(eta))
-"""Small steps of the probabilities; their teacher is the model of the beginning."""
 
 
 class PolynomialIntegral(sp.Integral):
@@ -93,35 +88,6 @@ class PolynomialIntegral(sp.Integral):
         return f"quadgl({function}, [{printer._print(low)}, {printer._print(high)}], maxdegree=4)"
 
 
-class Largest(sp.Function):
-    """The largest entry of a vector."""
-
-    def _mpmathcode(self, printer: Any) -> str:
-        return f"max({printer._print(self.args[0])}[1:])"
-
-    def _latex(self, printer: Any) -> str:
-        return rf"\max {printer._print(self.args[0])}"
-
-
-# --- the flow of a loop ---------------------------------------------------------------------------
-
-
-def velocity(loop: Loop, p: Sequence[Any], teacher: Sequence[Any] | None = None) -> list[Any]:
-    """How fast the learner moves the model p on the data of a teacher.
-
-    Logits know no common constant: p may be weights that do not add up to 1.
-    """
-    data = loop.corpus.data(loop.drawn(p if teacher is None else teacher), [])
-    return list(loop.learner.velocity(p, data))
-
-
-def gap_speed(loop: Loop, gap: Any, teacher: Any = None) -> Any:
-    """How fast the gap of two outcomes moves, the teacher's gap being another."""
-    taught = None if teacher is None else [sp.exp(teacher), sp.Integer(1)]
-    first, second = velocity(loop, [sp.exp(gap), sp.Integer(1)], taught)
-    return first - second
-
-
 def entries(answer: Any, size: int) -> list[Any]:
     """A claimed vector, entry by entry, for K outcomes."""
     return [at_outcomes(sp.sympify(answer).subs(i, place), size) for place in range(1, size + 1)]
@@ -130,13 +96,6 @@ def entries(answer: Any, size: int) -> list[Any]:
 def sigmoid(value: Any) -> Any:
     """The probability of the first of two outcomes whose logit gap is `value`."""
     return 1 / (1 + sp.exp(-value))
-
-
-def rational(expression: Any) -> Any:
-    """Bring an expression that is rational in its exponentials to one numerator, and expand it."""
-    if expression.has(sp.Abs):
-        return expression
-    return sp.expand(sp.powsimp(sp.expand(sp.numer(sp.together(sp.powsimp(expression))))))
 
 
 # --- a frozen teacher -----------------------------------------------------------------------------
@@ -162,7 +121,7 @@ TWO = given(TAUGHT, {psi: [sigmoid(g), sigmoid(-g)]})
     _frozen_gap(2 * sigmoid(g) * sigmoid(-g)),
     lhs=sp.Function("z")(tau),
     of=(
-        notation.gap.written(z0)(-4.0, 4.0),
+        notation.gap_initial(-4.0, 4.0),
         notation.gap_target(-6.0, 6.0),
         notation.time(0.0, 30.0),
     ),
@@ -228,7 +187,7 @@ def _uniform_target() -> Any:
 
 
 @claim(
-    "To a uniform target every e^-θ moves by one w(t), with Σ log(1 + w e^θ) = t.",
+    "To a uniform target every e^-θ moves by one w(τ), with Σ log(1 + w e^θ) = τ.",
     _uniform_target(),
     lhs=sp.Function(r"\theta_i")(tau),
     of=(
@@ -239,7 +198,7 @@ def _uniform_target() -> Any:
     up_to_shift=True,
     near_misses={
         "each logit relaxes exponentially": theta[i] * sp.exp(-tau / K),
-        "w of the time t/K": _uniform_target().subs(tau, tau / K),
+        "w of the time τ/K": _uniform_target().subs(tau, tau / K),
         "w from the probabilities of equal logits": theta[i]
         - sp.log(1 + (sp.exp(tau / K) - 1) * sp.exp(theta[i])),
     },
@@ -282,7 +241,7 @@ def _one_hot_target(power: Any = 1) -> Any:
 
 
 @claim(
-    "Trained on one outcome, every other 1/e^θ grows by the same w(t).",
+    "Trained on one outcome, every other 1/e^θ grows by the same w(τ).",
     _one_hot_target(),
     lhs=sp.Function(r"\theta_i")(tau),
     of=(
@@ -293,7 +252,7 @@ def _one_hot_target(power: Any = 1) -> Any:
     loop=TAUGHT,
     given={"logits_real": psi},
     assumes="The data are the outcome r alone.",
-    source=DERIVED + "; K = 2 is the flow of the logistic loss",
+    source="derived here; K = 2 is the flow of the logistic loss",
     cites=("soudry2018",),
     up_to_shift=True,
     near_misses={
@@ -306,6 +265,7 @@ def _one_hot_target(power: Any = 1) -> Any:
         at(MODEL, 1e-9, 2),
         at(MODEL, 1.0, 1),
         at(MODEL, 1e5, 0),
+        at([0.7, -0.4], 1e250, 1),
         at([0.7, -0.4], 20.0, 1),
         at(MODEL[:3], 4.0, 2),
         at([0.5, 0.5, -1.0, 2.0], 3.0, 3),
@@ -391,7 +351,7 @@ def relaxation_rate(answer: Any) -> list[Step]:
                 Step(
                     "det(J + λ), J the flow linearised at its target, vanishes with the equation",
                     shifted.det(method="berkowitz") - (-1) ** size * rate * vanishing * others,
-                    reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                    reduce=rational,
                     sizes={"K": size},
                 )
             )
@@ -399,7 +359,7 @@ def relaxation_rate(answer: Any) -> list[Step]:
             Step(
                 "(J + λ) v, v = p/(p - λ), vanishes with the equation: v relaxes at its root λ",
                 list(moved - rate * vanishing / sign * sp.Matrix(target)),
-                reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                reduce=rational,
                 sizes={"K": size},
             )
         )
@@ -478,20 +438,33 @@ def orders(
     linear: Sequence[Any], quadratic: Sequence[Any], start: Sequence[Any], order: int
 ) -> list[Any]:
     """The speeds of εa + ε²b in the generation that begins at εθ: what stands at ε or at ε²."""
-    letters, parts = _orders(len(start), order)
-    values = dict(zip(letters, [*linear, *quadratic, *start], strict=True))
-    return [part.subs(values, simultaneous=True) for part in parts]
+    letters, first = _orders(len(start), order)
+    speeds = []
+    for place in range(len(start)):
+        # The outcomes are alike: the speed of one is that of the first, relabelled.
+        rows = [list(row) for row in (linear, quadratic, start)]
+        for row in rows:
+            row[0], row[place] = row[place], row[0]
+        values = dict(zip(letters, itertools.chain(*rows), strict=True))
+        speeds.append(first.subs(values, simultaneous=True))
+    return speeds
 
 
 @cache
-def _orders(size: int, order: int) -> tuple[list[Any], list[Any]]:
-    epsilon = sp.Symbol("epsilon", real=True)
-    letters = [sp.symbols(f"{letter}1:{size + 1}") for letter in "abc"]
-    here = [sp.exp(epsilon * a + epsilon**2 * b) for a, b in zip(*letters[:2], strict=True)]
-    teacher = [sp.exp(epsilon * c) for c in letters[2]]
-    speeds = velocity(GENERATION, here, teacher)
-    parts = [sp.expand(sp.diff(v, epsilon, order).subs(epsilon, 0) / order) for v in speeds]
-    return list(itertools.chain(*letters)), parts
+def _orders(size: int, order: int) -> tuple[list[Any], Any]:
+    """What stands at ε or at ε² in the speed of the first logit, by derivatives in the weights."""
+    a, b, c = (sp.symbols(f"{letter}1:{size + 1}") for letter in "abc")
+    here, teacher = (sp.symbols(f"{letter}1:{size + 1}", positive=True) for letter in "wy")
+
+    def along(expression: Any, moves: Sequence[Any]) -> Any:
+        pairs = zip(moves, [*here, *teacher], strict=True)
+        return sum(v * x * sp.diff(expression, x) for v, x in pairs)
+
+    speed = sp.factor(velocity(GENERATION, here, teacher)[0])
+    once, ones = along(speed, [*a, *c]), dict.fromkeys([*here, *teacher], 1)
+    if order == 2:
+        once = along(once, [*a, *c]) / 2 + along(speed, [*b, *[0] * size])
+    return [*a, *b, *c], sp.expand(once.subs(ones))
 
 
 _excess, _elapsed = 1 / T - 1, tau / K
@@ -569,7 +542,7 @@ def off_ray(answer: Any) -> list[Step]:
                         for entry, speed in zip(claimed, across(moved), strict=True)
                     ),
                 ],
-                reduce=lambda e: sp.expand(sp.numer(sp.together(e))),
+                reduce=rational,
                 sizes={"K": size},
             ),
         ]
@@ -603,6 +576,7 @@ def off_ray(answer: Any) -> list[Step]:
         notation.num_modes(1.0, 3.0),
     ),
     loop=GENERATION,
+    observe="tail_probability",
     given={"temperature": T},
     assumes="T < 1; many generations.",
     near_misses={
@@ -737,67 +711,5 @@ def lineage(answer: Any) -> list[Step]:
             "σ'(z/T)/T (σ(z) - a) ∫ dx/(σ(x) - a)²; the integral, with x = w + log(a/b)",
             sp.diff(ratio, w) - (a * (1 - a)) ** 2 / (a / (a + (1 - a) * q) - a) ** 2,
             reduce=lambda e: sp.simplify(rational(e)),
-        ),
-    ]
-
-
-# --- other geometries -----------------------------------------------------------------------------
-
-
-_model_p = sp.exp(theta[i]) / total(sp.exp(theta[j]), j)
-_drawn_p = sp.exp(theta[i] / T) / total(sp.exp(theta[j] / T), j)
-
-
-@claim(
-    "Mixture flow to a frozen teacher mixes the two distributions.",
-    sp.log((1 - sp.exp(-tau)) * _drawn_p + sp.exp(-tau) * _model_p),
-    lhs=sp.log(sp.Function("p_i")(tau)),
-    of=(
-        notation.logits(-4.0, 4.0),
-        notation.temperature(0.2, 4.0),
-        notation.time(0.0, 9.0),
-    ),
-    loop=MIXTURE,
-    given={"step_size": eta},
-    assumes="η → 0, the time being η × steps of one generation: the teacher is frozen.",
-    source="elementary",
-    cites=("marchi2024",),
-    near_misses={
-        "the logits are mixed": (1 - sp.exp(-tau)) * sp.log(_drawn_p)
-        + sp.exp(-tau) * sp.log(_model_p),
-        "weights exchanged": sp.log((1 - sp.exp(-tau)) * _model_p + sp.exp(-tau) * _drawn_p),
-        "one large step": sp.log(_model_p + tau / (1 + tau) * (_drawn_p - _model_p)),
-    },
-    edges=[
-        at(MODEL, 0.5, 0.0),
-        at(MODEL, 1e-2, 2.0),
-        at(MODEL, 1e3, 1e-12),
-        at(MODEL, 1.0, 40.0),
-        at(MANY[:200], 0.7, 1.0),
-    ],
-)
-def mixture_frozen(answer: Any) -> list[Step]:
-    """It starts at the model and moves as the flow does, which is the natural gradient flow."""
-    steps = []
-    for size in (2, 3):
-        p = sp.symbols(f"p1:{size + 1}", positive=True)  # up to a factor
-        claimed = [sp.exp(entry) for entry in written_out(answer, p)]
-        steps += follows_flow(
-            lambda now, p=p: velocity(MIXTURE, now, p),
-            normalised(p),
-            claimed,
-            time=tau,
-            sizes={"K": size},
-        )
-    q, s = shares(3, "q"), softmax(model(3))
-    natural_direction = sp.Matrix([b / a - 1 for a, b in zip(s, q, strict=True)])
-    slopes = velocity(given(TAUGHT, {psi: q}), s)
-    return [
-        *steps,
-        Step(
-            "dθ/dτ = q/p - 1 solves F dθ/dτ = q - p = -∇ CE, and F dθ/dτ = dp/dτ",
-            list(fisher_matrix(s) * natural_direction - sp.Matrix(slopes)),
-            reduce=rational,
-            sizes={"K": 3},
         ),
     ]

@@ -1,8 +1,6 @@
-"""Closed forms of gradient flow; `fixedpoint.laws.flow` describes the dynamics and the notation.
+"""Flow: infinite samples, and a teacher that is frozen while its student is trained.
 
-Every function is elementwise in its scalar arguments and takes batches of logits; a number that
-belongs to a distribution (a time, a temperature) broadcasts with the batch. All work under
-`jax.jit`, `jax.vmap` and `jax.grad`.
+Closed forms in JAX. With a target that does not change, dθ/dτ = target - softmax(θ).
 """
 
 import jax
@@ -21,58 +19,46 @@ PerDistribution = Real[ArrayLike, "*#batch"]
 Scalars = Real[ArrayLike, "*#shape"]
 
 
-# A frozen teacher ---------------------------------------------------------------------------------
-
-
 @checks.arguments()
-def frozen_two_outcomes(gap: Scalars, gap_target: Scalars, time: Scalars) -> Float[Array, "*shape"]:
-    r"""Logit gap of two outcomes trained on a frozen teacher (`flow.frozen_two_outcomes`).
+def frozen_two_outcomes(
+    gap_initial: Scalars, gap_target: Scalars, time: Scalars
+) -> Float[Array, "*shape"]:
+    r"""Gap of two outcomes trained on a frozen teacher (`flow.frozen_two_outcomes`).
 
-    With a = σ(gap_target), b = 1 - a, the coordinate F(z) = a e^(-bz) - b e^(az) obeys
-    dF/dt = -2ab F: the gap z(t) is the root of F(z(t)) = F(z(0)) e^(-2abt).
+    With a = σ(z*), b = 1 - a, the coordinate F(z) = a e^(-bz) - b e^(az) obeys dF/dτ = -2ab F: the
+    gap z is the root of F(z) = F(z₀) e^(-2abτ).
 
     Args:
-        gap: Logit gap z(0) = θ₁ - θ₂ of the student.
-        gap_target: Logit gap of the teacher: z(0)/T if it is the student at temperature T.
-        time: Time t >= 0 (learning rate × steps).
-
-    Returns:
-        The gap z(t), between `gap` and `gap_target`.
-
-    Raises:
-        ValueError: If the time is negative or infinite.
+        gap_initial: Gap z₀ = θ₁ - θ₂ of the student at time 0.
+        gap_target: Gap z* of the teacher: z₀/T if it is the student at temperature T.
+        time: Time τ >= 0 (learning rate × steps).
 
     Validity:
-        Exact; relative to the larger of the two gaps the error is below 1e-12 in float64
-        (`fixedpoint verify flow.frozen_two_outcomes`).
+        Relative to the larger of the two gaps the error is below 1e-12.
 
     Example:
-        >>> z = frozen_two_outcomes(1.0, 0.0, 1.0)  # an even target: sinh(z/2) falls as e^(-t/2)
+        >>> z = frozen_two_outcomes(1.0, 0.0, 1.0)  # an even target: sinh(z/2) falls as e^(-τ/2)
         >>> print(f"{jnp.sinh(z / 2) / jnp.sinh(0.5) * jnp.exp(0.5):.12f}")
         1.000000000000
-
-    References:
-        Derived here. The limit a → 1, z + e^z = 2t + const, is the flow of the logistic loss.
     """
-    z, target, t = _floats(gap, gap_target, time)
-    return _frozen_gap(z, target, t)
+    return _frozen_gap(*simplex.scalars(gap_initial, gap_target, time))
 
 
 @jax.jit
-def _frozen_gap(z: Array, target: Array, t: Array) -> Array:
+def _frozen_gap(z: Array, target: Array, tau: Array) -> Array:
     offset = z - target
     # In u = z - target, F ∝ 1 - e^u up to a factor: log F = log(1 - e^-|u|) + c |u| + const.
     slope = jnp.where(offset < 0, jax.nn.sigmoid(-target), jax.nn.sigmoid(target))
-    decay = 2 * jax.nn.sigmoid(target) * jax.nn.sigmoid(-target) * t
-    size = jnp.where(offset == 0, _tiny(z), jnp.abs(offset))
+    decay = 2 * jax.nn.sigmoid(target) * jax.nn.sigmoid(-target) * tau
+    size = jnp.where(offset == 0, special.negligible(z), jnp.abs(offset))
 
     def log_coordinate(size: Array) -> Array:
-        return _log1mexp(size) + slope * size
+        return special.log1mexp(size) + slope * size
 
     log_ratio = special.increasing_root(
         lambda y: log_coordinate(size * jnp.exp(y)) - log_coordinate(size) + decay,
-        -t / 2,
-        jnp.zeros_like(t),
+        -tau / 2,
+        jnp.zeros_like(tau),
     )
     return target + offset * jnp.exp(log_ratio)
 
@@ -83,46 +69,39 @@ def frozen_uniform_target(
 ) -> Float[Array, "*out num_outcomes"]:
     r"""Logits trained on the uniform distribution for a time (`flow.frozen_uniform_target`).
 
-    θᵢ(t) = θᵢ + t/K - log(1 + w e^θᵢ), where w >= 0 solves Σ log(1 + w e^θᵢ) = t. The target is
+    θᵢ(τ) = θᵢ + τ/K - log(1 + w e^θᵢ), where w >= 0 solves Σ log(1 + w e^θᵢ) = τ. The target is
     that of T = ∞: also the model as its own teacher at T = ∞ obeys this law.
 
     Args:
         logits: The model θ at time 0; -inf marks a lost outcome, which the target lacks as well.
-        time: Time t >= 0.
+        time: Time τ >= 0.
 
     Returns:
-        Centred logits at time t.
-
-    Raises:
-        ValueError: If the time is negative or infinite, or the logits are none.
+        The centred logits.
 
     Validity:
-        Exact for every K; relative error below 1e-12 in float64 for logits of size 0.1 to 300; for
-        smaller ones the absolute error is below 1e-14
-        (`fixedpoint verify flow.frozen_uniform_target`).
+        Relative error below 1e-12 for logits of size 0.1 to 300; for smaller ones the absolute
+        error is below 1e-14.
 
     Example:
         >>> theta = frozen_uniform_target(jnp.array([0.5, -0.5]), 1.0)  # as two outcomes above
         >>> print(f"{jnp.sinh(theta[0]) / jnp.sinh(0.5) * jnp.exp(0.5):.12f}")
         1.000000000000
-
-    References:
-        Derived here.
     """
-    theta, t = _per_distribution(checks.check_logits(logits), time)
-    return _to_uniform(theta, t)
+    theta, tau = simplex.per_distribution(checks.check_logits(logits), time)
+    return _to_uniform(theta, tau)
 
 
 @jax.jit
-def _to_uniform(theta: Array, t: Array) -> Array:
+def _to_uniform(theta: Array, tau: Array) -> Array:
     alive = theta > -jnp.inf
-    below = _below(theta, alive)
+    below = simplex.below(theta, alive)
     weight = jnp.where(alive, jnp.exp(-below), 0)
     # L = log(1 + w e^max θ) is by how much the largest term of the sum contributes to it.
     fall = special.increasing_root(
-        lambda L: _total(special.log1p_expm1(weight, L)) - t,
-        t / jnp.sum(alive, -1, keepdims=True, dtype=theta.dtype),
-        t,
+        lambda L: simplex.total(special.log1p_expm1(weight, L)) - tau,
+        tau / jnp.sum(alive, -1, keepdims=True, dtype=theta.dtype),
+        tau,
     )
     moved = -special.log1p_expm1(jnp.exp(-fall), below)
     return simplex.centre(jnp.where(alive, moved, -jnp.inf))
@@ -134,75 +113,68 @@ def frozen_one_hot_target(
 ) -> Float[Array, "*out num_outcomes"]:
     r"""Logits trained on a single outcome for a time (`flow.frozen_one_hot_target`).
 
-    The others fall as θᵢ(t) = θᵢ - log(1 + w e^θᵢ), the target rises by the sum of their falls, and
-    w >= 0 solves t = ∫₀^w e^θₜ Π(1 + x e^θᵢ) dx + Σ log(1 + w e^θᵢ), over the others. This is
+    The others fall as θᵢ(τ) = θᵢ - log(1 + w e^θᵢ), the target r rises by the sum of their falls,
+    and w >= 0 solves τ = ∫₀^w e^θᵣ Π(1 + x e^θᵢ) dx + Σ log(1 + w e^θᵢ), over the others. This is
     ordinary training on one label; with the mode as the target it is T = 0, also for a model that
     is its own teacher.
 
     Args:
         logits: The model θ at time 0; -inf marks a lost outcome.
-        time: Time t >= 0.
-        target: Index of the outcome trained on, counted from 0; it must not be lost.
+        time: Time τ >= 0.
+        target: Index r of the outcome trained on, counted from 0; it must not be lost.
 
     Returns:
-        Centred logits at time t.
-
-    Raises:
-        ValueError: If the time is negative or infinite, the logits are none, or the target is not
-            an outcome that is alive.
+        The centred logits.
 
     Validity:
-        Exact for every K (the integral by a 128-point Gauss-Legendre rule in the logarithm of its
-        variable); relative error below 1e-12 in float64 for logits within 300 of each other and
-        every time (`fixedpoint verify flow.frozen_one_hot_target`).
+        Relative error below 1e-12 for logits within 300 of each other and every time: the integral
+        is taken by a 128-point Gauss-Legendre rule in the logarithm of its variable.
 
     Example:
         >>> theta = frozen_one_hot_target(jnp.zeros(2), 1.0, target=0)
         >>> z = theta[0] - theta[1]
         >>> print(f"{z + jnp.exp(z):.12f}")  # grows at rate 2 from 0 + e⁰
         3.000000000000
-
-    References:
-        Derived here; K = 2 is the flow of the logistic loss.
     """
     checks.check_range(target, "target", f"[0, {jnp.shape(logits)[-1]})", whole=True)
-    theta, t, chosen = _per_distribution(checks.check_logits(logits), time, target)
-    chosen = _outcomes(theta) == chosen
+    theta, tau, chosen = simplex.per_distribution(checks.check_logits(logits), time, target)
+    chosen = jax.lax.broadcasted_iota(theta.dtype, theta.shape, theta.ndim - 1) == chosen
     alive = jnp.any(chosen & (theta > -jnp.inf), -1)
     if not isinstance(alive, Tracer) and not np.all(alive):
         raise ValueError(
             f"`target` must be the index of an outcome that is not lost; got {target!r}."
         )
-    return _to_one_hot(theta, t, chosen)
+    return _to_one_hot(theta, tau, chosen)
 
 
 @jax.jit
-def _to_one_hot(theta: Array, t: Array, chosen: Array) -> Array:
+def _to_one_hot(theta: Array, tau: Array, chosen: Array) -> Array:
     others = (theta > -jnp.inf) & ~chosen
     any_others = jnp.any(others, -1, keepdims=True)
     top = jnp.max(jnp.where(others, theta, -jnp.inf), -1, keepdims=True)
-    lead = jnp.where(any_others, _total(jnp.where(chosen, theta, 0)) - top, 0)
-    lead = _within_range(lead)
-    below = _below(theta, others)
+    lead = jnp.where(any_others, simplex.total(jnp.where(chosen, theta, 0)) - top, 0)
+    largest = jnp.finfo(lead.dtype).max
+    lead = jnp.clip(lead, -largest, largest)
+    below = simplex.below(theta, others)
     weight = jnp.where(others, jnp.exp(-below), 0)
     rule = np.polynomial.legendre.leggauss(NUM_NODES)
-    nodes, node_weights = (jnp.asarray(x, t.dtype)[(None,) * (t.ndim - 1)] for x in rule)
+    nodes, node_weights = (jnp.asarray(x, tau.dtype)[(None,) * (tau.ndim - 1)] for x in rule)
 
     def time_to_fall(L: Array) -> Array:
         # L is the fall of the largest of the others; with x = (e^q - 1)/e^top the integrand is
         # analytic in q.
         q = L * (1 + nodes) / 2
         rise = jnp.sum(special.log1p_expm1(weight[..., None, :], q[..., :, None]), -1)
-        integral = L / 2 * _total(node_weights * jnp.exp(lead + q + rise))
-        return integral + _total(special.log1p_expm1(weight, L))
+        integral = L / 2 * simplex.total(node_weights * jnp.exp(lead + q + rise))
+        return integral + simplex.total(special.log1p_expm1(weight, L))
 
     fall = special.increasing_root(
-        lambda L: time_to_fall(L) - t,
-        jnp.zeros_like(t),
-        jnp.minimum(t, jax.nn.softplus(jnp.log(t) - lead)),
+        lambda L: time_to_fall(L) - tau,
+        jnp.zeros_like(tau),
+        jnp.minimum(tau, jax.nn.softplus(jnp.log(tau) - lead)),
     )
     fallen = -special.log1p_expm1(jnp.exp(-fall), below)
-    risen = lead + fall + _total(special.log1p_expm1(weight, fall))
+    risen = lead + fall + simplex.total(special.log1p_expm1(weight, fall))
     moved = jnp.where(chosen, jnp.where(any_others, risen, 0), fallen)
     return simplex.centre(jnp.where(others | chosen, moved, -jnp.inf))
 
@@ -218,27 +190,18 @@ def relaxation_rate(logits_target: Logits) -> Float[Array, "*batch"]:
         logits_target: Logits of the teacher, finite, at least two outcomes.
 
     Returns:
-        The rate λ: logits approach those of the teacher as e^(-λt).
-
-    Raises:
-        ValueError: If the logits are none or not finite, or there is only one outcome.
+        The rate λ: logits approach those of the teacher as e^(-λτ).
 
     Validity:
-        Exact for every K; relative error below 1e-12 in float64
-        (`fixedpoint verify flow.relaxation_rate`). A model that differs from the teacher in faster
-        directions alone (one that ties where the teacher's two least probable outcomes do) is
-        quicker. Where the three smallest probabilities tie it has no derivative, only finite
-        slopes on each side.
+        A model that differs from the teacher in faster directions alone (one that ties where the
+        teacher's two least probable outcomes do) is quicker. Where the three smallest probabilities
+        tie it has no derivative, only finite slopes on each side.
 
     Example:
         >>> print(f"{relaxation_rate(jnp.log(jnp.array([0.9, 0.1]))):.12f}")  # 2 · 0.9 · 0.1
         0.180000000000
-
-    References:
-        The secular equation of a diagonal matrix plus one of rank 1: G. H. Golub, Some modified
-        matrix eigenvalue problems, SIAM Rev. 15 (1973) 318.
     """
-    theta = jnp.sort(_floats(checks.check_logits(logits_target, "logits_target"))[0], -1)
+    theta = jnp.sort(simplex.scalars(checks.check_logits(logits_target, "logits_target"))[0], -1)
     if theta.shape[-1] < 2:
         raise ValueError("`logits_target` must have at least two outcomes; got one.")
     if not isinstance(theta, Tracer) and not np.all(np.isfinite(theta)):
@@ -254,7 +217,7 @@ def _second_eigenvalue(theta: Array) -> Array:
     def secular(rate: Array) -> Array:
         # Multiplied by (rate - low)(high - rate): no poles at the ends.
         apart = rest > rate
-        inner = _total(jnp.where(apart, rest / jnp.where(apart, rest - rate, 1), 0))
+        inner = simplex.total(jnp.where(apart, rest / jnp.where(apart, rest - rate, 1), 0))
         return high * (rate - low) - low * (high - rate) + (rate - low) * (high - rate) * inner
 
     return special.increasing_root(secular, low, high)[..., 0]
@@ -274,12 +237,6 @@ def multiplier(
         time: Training time τ >= 0 of a generation; may be inf.
         num_outcomes: Number of outcomes K.
 
-    Returns:
-        The multiplier m: 1 for τ = 0, 1/T for τ = ∞.
-
-    Raises:
-        ValueError: If the temperature is not positive or the time is negative.
-
     Validity:
         Exact for infinitesimal logits. For larger ones it depends on the logits; with two
         outcomes and T < 1 it stays between 1 and 1/T.
@@ -287,13 +244,10 @@ def multiplier(
     Example:
         >>> print(f"{multiplier(2.0, 10.0, 10):.6f}")  # 1/2 + 1/2 e^-1
         0.683940
-
-    References:
-        Derived here.
     """
-    T, t, K = _floats(temperature, time, num_outcomes)
-    lost = jnp.where(t < jnp.inf, jnp.expm1(-jnp.where(t < jnp.inf, t, 0) / K), -1)
-    return 1 - _excess(T) * lost
+    T, tau, K = simplex.scalars(temperature, time, num_outcomes)
+    lost = jnp.where(tau < jnp.inf, jnp.expm1(-jnp.where(tau < jnp.inf, tau, 0) / K), -1)
+    return 1 - special.inverse_minus_one(T) * lost
 
 
 @checks.arguments(logits="finite logits", temperature="(0, inf]")
@@ -315,9 +269,6 @@ def off_ray(
         The transverse part of the logits after training, a vector: exactly what raising the
         temperature cannot undo.
 
-    Raises:
-        ValueError: If the temperature is not positive or the time is negative.
-
     Validity:
         Leading order for small logits, every τ. It is 0, and then the line is kept exactly and for
         all time, if and only if the logits take at most two values.
@@ -326,11 +277,8 @@ def off_ray(
         >>> transverse = off_ray(jnp.array([0.01, 0.0, -0.01]), 0.5, 1e-3)
         >>> print((transverse / (1e-3 * 3 / 6) * 1e4).round(3))  # τ (β²-1)/(2K), in units of θ²
         [ 0.333 -0.666  0.333]
-
-    References:
-        Derived here.
     """
-    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
+    theta, T, tau = simplex.per_distribution(checks.check_logits(logits), temperature, time)
     theta = simplex.centre(theta)
     # A unit, because the square may overflow; compiled, a quotient is a product with its inverse.
     size = jnp.max(jnp.abs(theta), -1, keepdims=True)
@@ -338,10 +286,10 @@ def off_ray(
     size = jax.lax.stop_gradient(jnp.where(size > 0, size, 1))
     theta = theta / size
     square = theta**2 - jnp.mean(theta**2, -1, keepdims=True)
-    norm = _total(theta**2)
-    transverse = square - theta * _total(square * theta) / jnp.where(norm > 0, norm, 1)
+    norm = simplex.total(theta**2)
+    transverse = square - theta * simplex.total(square * theta) / jnp.where(norm > 0, norm, 1)
     transverse = transverse * size * size
-    excess, elapsed = _excess(T), t / theta.shape[-1]
+    excess, elapsed = special.inverse_minus_one(T), tau / theta.shape[-1]
     growth = (1 + excess) * excess * elapsed + excess**2 * jnp.expm1(-elapsed) / 2
     return jnp.exp(-elapsed) * growth * transverse
 
@@ -352,20 +300,14 @@ def finite_training(
 ) -> Float[Array, "*shape"]:
     r"""Probability outside the modes after many generations of finite training.
 
-    `flow.finite_training`: 1 - P(modes) ≃ m(K - m)/(K n τ) for any T < 1: a power law in n, not the
+    `flow.finite_training`: 1 - P(modes) ≃ m(K - m)/(K t τ) for any T < 1: a power law in t, not the
     double exponential of training to the minimum.
 
     Args:
         num_outcomes: Number of outcomes K.
         time: Training time τ > 0 of a generation.
-        generation: Generation n > 0.
+        generation: Generation t > 0.
         num_modes: Number of tied modes m.
-
-    Returns:
-        The leading term of the probability outside the modes.
-
-    Raises:
-        ValueError: If the time is not positive.
 
     Validity:
         Asymptotic: relative error of the order of p log(1/p) at T = 1/2 and of p^(1/T-1) for T
@@ -374,14 +316,10 @@ def finite_training(
     Example:
         >>> print(f"{finite_training(3, 20.0, 1000):.6g}")  # 2/(3 · 20000)
         3.33333e-05
-
-    References:
-        Derived here. The 1/t rate is that of softmax policy gradient: J. Mei et al., On the global
-        convergence rates of softmax policy gradient methods, arXiv:2005.06392.
     """
-    _check_modes(num_modes, num_outcomes)
-    K, t, n, m = _floats(num_outcomes, time, generation, num_modes)
-    return m * (K - m) / (K * n * t)
+    checks.check_modes(num_modes, num_outcomes)
+    K, tau, t, m = simplex.scalars(num_outcomes, time, generation, num_modes)
+    return m * (K - m) / (K * t * tau)
 
 
 @checks.arguments(temperature="(0, inf]")
@@ -397,8 +335,8 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
     training: they come to z if every gap on the way from z₀ to z has a shorter one.
 
     Args:
-        gap: Logit gap z at rest.
-        gap_initial: Logit gap z₀ of the initial model.
+        gap: Gap z at rest.
+        gap_initial: Gap z₀ of the initial model.
         temperature: Temperature T in (0, inf].
 
     Returns:
@@ -411,24 +349,17 @@ def lineage(gap: Scalars, gap_initial: Scalars, temperature: Scalars) -> Float[A
 
         NaN as well where every time would do, as nothing moves: z = z₀ = 0, and z = z₀ at T = 1.
 
-    Raises:
-        ValueError: If the temperature is not positive.
-
     Validity:
-        Exact; relative error below 1e-12 in float64 (`fixedpoint verify flow.lineage`). Which gaps
-        are passed by is found on a grid that is refined once, and agrees with lineages that were
-        run (`tests/laws/flow/test_solution.py`).
+        Which gaps are passed by is found on a grid that is refined once, and agrees with lineages
+        that were run (`tests/laws/flow/test_process.py`).
 
     Example:
         >>> print(f"{lineage(3.0, 1.0, 1e-3):.6f}")  # the mode alone: (e³ + 3 - e - 1)/2
         9.683628
         >>> lineage(jnp.array([3.0, 1.5, 0.3]), 3.6, 1.2).round(3)  # it leaps across 1.5
         Array([7.72 ,   nan, 9.832], dtype=float64)
-
-    References:
-        Derived here, from `frozen_two_outcomes`.
     """
-    z, start, T = _floats(gap, gap_initial, temperature)
+    z, start, T = simplex.scalars(gap, gap_initial, temperature)
     return _lineage_at_rest(jnp.abs(z), start * jnp.sign(z), T)
 
 
@@ -439,7 +370,7 @@ def _lineage_at_rest(z: Array, start: Array, T: Array) -> Array:
 
 def _resting_time(z: Array, start: Array, T: Array) -> Array:
     """The training time of `lineage`, of gaps z > 0."""
-    excess = _excess(T)
+    excess = special.inverse_minus_one(T)
     # A teacher's gap beyond z + 40 is the mode alone to 17 digits (and later on underflows).
     target = z + jnp.minimum(z * excess, 40)
     moved = jnp.where(T < 1, z - start, start - z)
@@ -463,13 +394,13 @@ def _passed_by(z: Array, start: Array, T: Array) -> Array:
     """Whether a gap on the way from `start` down to z has a training time as long, T > 1."""
 
     def slope(x: Array, start: Array, T: Array) -> Array:
-        # Of the map from one generation's gap to the next, at rest at x. Once it is above 1 on the
-        # way, the time has its largest value (there) and a smallest one, before it grows again.
+        # The map from one generation's gap to the next has this slope, at rest at x. Once above
+        # 1 on the way, the time has its largest value there and a smallest one, then grows again.
         a, b = jax.nn.sigmoid(x / T), jax.nn.sigmoid(-x / T)
-        left = -x * _excess(T)
+        left = -x * special.inverse_minus_one(T)
         ahead = left + (start - x)
         part, whole = -jnp.expm1(-left), -jnp.expm1(-ahead)
-        ratio = a * a * (start - x) + (a - b) * (_log1mexp(ahead) - _log1mexp(left))
+        ratio = a * a * (start - x) + (a - b) * (special.log1mexp(ahead) - special.log1mexp(left))
         return part / (a + b * jnp.exp(-left)) * (ratio + 1 / part - 1 / whole) / T
 
     nodes = jnp.linspace(0, 1, 128, dtype=z.dtype)[(None,) * z.ndim]
@@ -491,115 +422,3 @@ def _passed_by(z: Array, start: Array, T: Array) -> Array:
     fold, _ = jax.lax.fori_loop(0, 60, halve, (top, start))
     as_long = _resting_time(fold, start, T) >= _resting_time(z, start, T)
     return (slope(z, start, T) > 1) | ((slope(top, start, T) > 1) & as_long)
-
-
-# Other geometries ---------------------------------------------------------------------------------
-
-
-@checks.arguments(time="[0, inf]")
-def mixture_frozen(
-    logits: Logits, temperature: PerDistribution, time: PerDistribution
-) -> Float[Array, "*out num_outcomes"]:
-    r"""Log-probabilities under mixture flow to a frozen teacher (`flow.mixture_frozen`).
-
-    p(t) = (1 - e^(-t)) p_T + e^(-t) p(0), in the probabilities: natural gradient flow of the
-    cross-entropy.
-
-    Args:
-        logits: The model θ at time 0, which at temperature T is the teacher.
-        temperature: Sampling temperature T, in [0, inf].
-        time: Time t >= 0; may be inf.
-
-    Returns:
-        log p(t).
-
-    Raises:
-        ValueError: If the temperature or the time is negative.
-
-    Validity:
-        Exact; absolute error of a few machine epsilons times the largest logit
-        (`fixedpoint verify flow.mixture_frozen`).
-
-    Example:
-        >>> log_p = mixture_frozen(jnp.log(jnp.array([0.75, 0.25])), 0.0, jnp.log(2.0))
-        >>> print(jnp.exp(log_p))  # half way from (3/4, 1/4) to (1, 0)
-        [0.875 0.125]
-
-    References:
-        Elementary.
-    """
-    theta, T, t = _per_distribution(checks.check_logits(logits), temperature, time)
-    return _mixed_with_teacher(theta, T, t)
-
-
-@jax.jit
-def _mixed_with_teacher(theta: Array, T: Array, t: Array) -> Array:
-    model = simplex.log_probabilities(theta)
-    teacher = simplex.log_probabilities(simplex.temper(theta, T[..., 0]))
-    larger = jax.lax.stop_gradient(jnp.maximum(model, teacher))
-    larger = jnp.where(jnp.isfinite(larger), larger, 0)
-    mixture = jnp.exp(model - larger - t) - jnp.expm1(-t) * jnp.exp(teacher - larger)
-    return jnp.where(mixture > 0, jnp.log(jnp.where(mixture > 0, mixture, 1)) + larger, -jnp.inf)
-
-
-# -------------------------------------------------------------------------------------------------
-
-
-def _check_modes(num_modes: Scalars, num_outcomes: Scalars) -> None:
-    """Check that the modes are one at least and no more than the outcomes."""
-    known = not isinstance(num_outcomes, Tracer)
-    interval = f"[1, {np.min(num_outcomes)}]" if known else "[1, inf)"
-    checks.check_range(num_modes, "num_modes", interval, whole=True)
-
-
-def _floats(*values: ArrayLike) -> tuple[Array, ...]:
-    """Arrays of one floating dtype and one shape."""
-    arrays = [jnp.asarray(value) for value in values]
-    dtype = jnp.result_type(*values)
-    dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
-    return tuple(jnp.broadcast_arrays(*(array.astype(dtype) for array in arrays)))
-
-
-def _per_distribution(logits: Logits, *values: ArrayLike) -> tuple[Array, ...]:
-    """Logits and numbers broadcast against each other; the numbers get a last axis of length 1."""
-    values = tuple(jnp.broadcast_arrays(*map(jnp.asarray, values)))
-    theta, _ = simplex.per_distribution(logits, values[0])
-    return theta, *(simplex.per_distribution(theta, value)[1] for value in values)
-
-
-def _outcomes(like: Array) -> Array:
-    """The index of every entry's outcome."""
-    return jnp.broadcast_to(jnp.arange(like.shape[-1]), like.shape)
-
-
-def _total(terms: Array) -> Array:
-    return jnp.sum(terms, -1, keepdims=True)
-
-
-def _below(theta: Array, chosen: Array) -> Array:
-    """By how much each chosen logit is below the largest of them; 0 elsewhere."""
-    top = jnp.max(jnp.where(chosen, theta, -jnp.inf), -1, keepdims=True)
-    gap = jnp.where(chosen, top, 0) - jnp.where(chosen, theta, 0)
-    return jnp.where(chosen, _within_range(gap), 0)
-
-
-def _within_range(difference: Array) -> Array:
-    """A difference of finite numbers that overflows is the largest number."""
-    largest = jnp.finfo(difference.dtype).max
-    return jnp.clip(difference, -largest, largest)
-
-
-def _excess(temperature: Array) -> Array:
-    """1/T - 1, exact near T = 1; -1 at T = inf."""
-    T = jnp.where(temperature < jnp.inf, temperature, 1)
-    return jnp.where(temperature < jnp.inf, (1 - T) / T, -1)
-
-
-def _log1mexp(x: Array) -> Array:
-    """log(1 - e^-x) for x > 0."""
-    return jnp.where(x < 0.7, jnp.log(-jnp.expm1(-x)), jnp.log1p(-jnp.exp(-x)))
-
-
-def _tiny(like: Array) -> Array:
-    """A number that is nothing beside 1 and whose square is still normal."""
-    return jnp.asarray(float(jnp.finfo(like.dtype).tiny) ** 0.45, like.dtype)

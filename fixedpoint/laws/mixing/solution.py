@@ -38,7 +38,15 @@ def fraction(
         >>> round(float(fraction(jnp.log(4.0), 1, 2, 0.5)), 12)  # 2/(4 + 1) · 1/(1 + 1/4)
         0.32
     """
-    return _fraction(*simplex.scalars(gap, num_top, num_outcomes, temperature))
+    z, m, K, T = simplex.scalars(gap, num_top, num_outcomes, temperature)
+    return _fraction(z, *_sizes(m, K), T)
+
+
+def _sizes(m: Array, K: Array) -> tuple[Array, Array]:
+    """How many lead, and how many there are: finite in their dtype, and not all lead."""
+    checks.check_range(K, "num_outcomes", "[2, inf)")
+    checks.check_range(m / K, "num_top / num_outcomes", "(0, 1)")
+    return m, K
 
 
 def _fraction(z: Array, m: Array, K: Array, T: Array) -> Array:
@@ -69,6 +77,7 @@ def approach(
         0.470588235294
     """
     z, m, K, T = simplex.scalars(gap, num_top, num_outcomes, temperature)
+    m, K = _sizes(m, K)
     odds = (K - m) / m
     sharper = (1 + odds * jnp.exp(-z)) / (1 + odds * jnp.exp(-z / T))
     return _among(z, T) * sharper * jnp.exp(-(1 / T - 1) * z)
@@ -116,8 +125,7 @@ def spinodal(num_top: Number, num_outcomes: Number, temperature: Number) -> Floa
         0.625
     """
     m, K, T = simplex.scalars(num_top, num_outcomes, temperature)
-    m = checks.check_range(m, "num_top", "[1, inf)")
-    return _spinodal(m, K, T)
+    return _spinodal(*_sizes(m, K), T)
 
 
 @jax.jit
@@ -205,7 +213,8 @@ def maxwell(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch"]
         >>> round(float(maxwell(3, 0.5)), 5)  # the spinodal: 0.51472
         0.5131
     """
-    return _maxwell(*simplex.scalars(num_outcomes, temperature))
+    K, T = simplex.scalars(num_outcomes, temperature)
+    return _maxwell(checks.check_range(K, "num_outcomes", "[3, inf)"), T)
 
 
 @jax.jit
@@ -307,7 +316,8 @@ def guarantee(num_outcomes: Number, temperature: Number) -> Float[Array, "*batch
         >>> float(guarantee(8, 0.5))  # √8/(√8 + √2)
         0.6666666666666667
     """
-    return _guarantee(*simplex.scalars(num_outcomes, temperature))
+    K, T = simplex.scalars(num_outcomes, temperature)
+    return _guarantee(checks.check_range(K, "num_outcomes", "[2, inf)"), T)
 
 
 @jax.jit
