@@ -24,10 +24,13 @@ STAMP = VENV / "made-from"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 
+LAW_FILE, FILE = 900, 500
+"""The most lines that a file of a law may have, and any other file of the package."""
+
 VERBS = {
     "reproduce": "verify every law, run the notebooks, draw the figures, build the paper",
     "test": "run the test suite (further arguments go to pytest, e.g. --slow, -k tempering)",
-    "lint": "run ruff (lint and format) and pyright",
+    "lint": "count lines against their budgets; run ruff (lint and format) and pyright",
     "bench": "run the benchmarks and write their table to paper/generated/",
     "notebooks": "execute the notebooks from their .py sources and store them with their outputs",
     "lock": "resolve requirements.lock again from pyproject.toml (--upgrade moves the pins)",
@@ -107,8 +110,42 @@ def call(*command: str | Path, check: bool = True) -> int:
     return code
 
 
+def lines_by_folder(package: Path = ROOT / "fixedpoint") -> dict[str, dict[Path, int]]:
+    """The lines of every file of the package, folder by folder."""
+    folders: dict[str, dict[Path, int]] = {}
+    for path in sorted(package.rglob("*.py")):
+        folder = path.parent.relative_to(package.parent).as_posix()
+        number = len(path.read_text(encoding="utf-8").splitlines())
+        folders.setdefault(folder, {})[path] = number
+    return folders
+
+
+def above_budget(folders: dict[str, dict[Path, int]]) -> list[str]:
+    """The files that are longer than they may be: one becomes two, along a joint of its matter."""
+    found = []
+    for folder, files in folders.items():
+        budget = LAW_FILE if folder.count("/") == 2 and "/laws/" in folder else FILE
+        for path, number in files.items():
+            if number > budget:
+                found.append(f"{folder}/{path.name}: {number:,} lines, may have {budget}")
+    return found
+
+
+def count_lines() -> None:
+    """Print the lines of each folder; stop where a file is above its budget."""
+    folders = lines_by_folder()
+    for folder, files in folders.items():
+        longest = max(files, key=lambda path: files[path])
+        most = f"{files[longest]:>5,} in {longest.name}"
+        print(f"{folder:<34}{len(files):>3} files {sum(files.values()):>7,} lines, {most}")
+    above = above_budget(folders)
+    if above:
+        sys.exit("above its budget:\n" + "\n".join(f"  {line}" for line in above))
+
+
 def lint() -> None:
-    """Run the three style checks; stop with the first that fails."""
+    """Run the style checks; stop with the first that fails."""
+    count_lines()
     call(BIN / "ruff", "check", ".")
     call(BIN / "ruff", "format", "--check", ".")
     call(BIN / "pyright")

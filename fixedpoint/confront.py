@@ -1,6 +1,7 @@
-"""The three comparisons that every registered equation must pass, and their verdicts.
+"""The three comparisons that every registered equation must pass.
 
-1. *proved*: every step of its proof closes in SymPy (or, said so, at 30 rational points).
+1. *proved*: every step of its proof closes in SymPy (or, said so, in numbers to 50 digits), and for
+   each near miss in the answer's place at least one does not.
 2. *evaluated*: the JAX solution equals the SymPy expression at 50 digits, at drawn points and
    at the edges.
 3. *confronted*: the process, run by `fixedpoint.loop`, equals the solution within its stated error,
@@ -9,167 +10,36 @@
 The command, the tests, the notebooks and the marks in the paper all call `verify`.
 """
 
-import contextlib
 import importlib
-import json
-import math
 import multiprocessing
-import os
 import random
-import tempfile
-import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from statistics import NormalDist
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import mpmath
 import numpy as np
 
-from fixedpoint.laws.equation import Equation, Step, equations, markdown
-from fixedpoint.laws.mutation import mutants
+from fixedpoint.agreement import THRESHOLD, excess, floats, orders, relative_error
+from fixedpoint.fingerprint import fingerprint
+from fixedpoint.laws.equation import Equation, Step, equations
 from fixedpoint.laws.observation import Observation
-
-FALSE_ALARM = 1e-3
-"""Probability that chance alone fails one verification of the whole register."""
-
-CAPACITY = 10_000
-"""Stochastic comparisons the register may hold: a constant, so no selection moves a threshold."""
-
-THRESHOLD = -NormalDist().inv_cdf(FALSE_ALARM / CAPACITY / 2)
-"""Largest |z| that a single stochastic comparison may show: 5.33."""
-
-NEAR_MISSES = "near misses: violation over allowance"
-"""Under this name the details of a confrontation hold the near misses."""
+from fixedpoint.verdict import NEAR_MISSES, Comparison, Verdict, store
 
 NUM_DRAWN = 24
 """Points drawn from the domain of an equation, besides its edges."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Outcome of one of the three comparisons.
-
-    Attributes:
-        status: "passed", "checked" (a proof with steps checked at points), "none" or "failed".
-        summary: one line for the screen.
-        error: evaluated: largest relative error. Confronted: largest error over its bound.
-        z: largest |z| of the stochastic comparisons, if any.
-        comparisons: how many numbers were compared.
-        details: per step, edge, observation and near miss, what was found.
-        rounded: the summary without the digits that rounding decides, which differ between
-            processors; the same as the summary if empty.
-    """
-
-    status: str
-    summary: str
-    error: float | None = None
-    z: float | None = None
-    comparisons: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
-    rounded: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing speaks against the equation; what is not a number does."""
-        numbers = (self.error, self.z, *self.rejected.values())
-        known = self.status in ("passed", "checked", "none")
-        return known and not any(np.isnan(number) for number in numbers if number is not None)
-
-    @property
-    def rejected(self) -> Mapping[str, float]:
-        """By how much each near miss violates what the data allow; above 1 it is rejected.
-
-        Only finite numbers of the right shape do: a near miss that cannot be evaluated has 0.
-        """
-        return self.details.get(NEAR_MISSES, {})
-
-
-@dataclass(frozen=True, repr=False)
-class Verdict:
-    """The three comparisons of one equation. A notebook shows them as a list.
-
-    Attributes:
-        label: the equation's label.
-        kind: "exact", "asymptotic", "bound" or "conjecture".
-        statement: the claim in one plain sentence.
-        proved: whether its proof closes.
-        evaluated: whether the solution agrees with the expression at 50 digits.
-        confronted: whether the process agrees with the solution, and rejects the near misses.
-    """
-
-    label: str
-    kind: str
-    statement: str
-    proved: Comparison
-    evaluated: Comparison
-    confronted: Comparison
-
-    @property
-    def passed(self) -> bool:
-        """Whether all three comparisons passed."""
-        return self.proved.passed and self.evaluated.passed and self.confronted.passed
-
-    @property
-    def mark(self) -> str:
-        """The verdict in a few words, as printed beside the equation."""
-        if not self.passed:
-            return "FAILED"
-        proof = {"passed": "proved", "checked": "checked at points", "none": "not proved"}
-        return f"{proof[self.proved.status]}, evaluated, confronted"
-
-    def __str__(self) -> str:
-        """The three comparisons as `fixedpoint verify` prints them."""
-        lines = [f"{self.label} ({self.kind}): {self.mark}"]
-        for name, comparison in self._comparisons():
-            head = f"  {_sign(comparison.passed)} {name:<12}"
-            lines.append(_filled(comparison.summary, head, " " * 16))
-        for name, excess in self.confronted.rejected.items():
-            text = f"rejects “{name}”: off by {_times(excess)} times the allowance"
-            lines.append(_filled(text, f"    {_sign(excess > 1)} ", " " * 6))
-        return "\n".join(lines)
-
-    def __repr__(self) -> str:
-        """Say the label and the mark, not every number."""
-        return f"<Verdict {self.label}: {self.mark}>"
-
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows: the same on every processor, where nothing failed."""
-        lines = [f"`{self.label}` ({self.kind}): **{self.mark}**\n"]
-        for name, comparison in self._comparisons():
-            summary = comparison.rounded or comparison.summary
-            lines.append(f"- {_sign(comparison.passed)} *{name}*: {markdown(summary)}")
-        for name, excess in self.confronted.rejected.items():
-            text = markdown(f"“{name}”: off by {_magnitude(excess)} the allowance")
-            lines.append(f"  - {_sign(excess > 1)} rejects {text}")
-        return "\n".join(lines)
-
-    def _comparisons(self) -> Iterable[tuple[str, Comparison]]:
-        yield from (("proved", self.proved), ("evaluated", self.evaluated))
-        yield "confronted", self.confronted
-
-    def as_dict(self) -> dict[str, Any]:
-        """The verdict as plain data for JSON."""
-        return _finite({**asdict(self), "passed": self.passed, "mark": self.mark})
-
-
 def verify(label: str) -> Verdict:
     """Make the three comparisons of a registered equation, in float64.
 
+    A mistake in the law is a failed verdict, never an exception.
+
     Args:
         label: the equation's label, e.g. "tempering.logits".
-
-    Returns:
-        The verdict. A mistake in the law is a failed verdict, never an exception.
-
-    Raises:
-        KeyError: no equation has that label.
 
     Example:
         >>> print(verify("recovery.storage_hot").mark)
@@ -184,6 +54,7 @@ def verify(label: str) -> Verdict:
             proved=_guard(prove, equation),
             evaluated=_guard(evaluate, equation),
             confronted=_guard(confront, equation),
+            fingerprint=fingerprint(label),
         )
 
 
@@ -197,31 +68,17 @@ def verify_all(
     Args:
         labels: which equations; all of them by default.
         report: called with each verdict, in the order of the labels.
-        processes: how many processes share the work. With more than one, the calling script must
-            guard its entry (`if __name__ == "__main__"`), as for any process pool.
-
-    Returns:
-        The verdicts, in the order of the labels.
-
-    Raises:
-        KeyError: an equation is not registered.
+        processes: how many processes share the work; see `shared_out`.
 
     Example:
         >>> [verdict.label for verdict in verify_all([])]
         []
     """
-    chosen = list(equations() if labels is None else labels)
     verdicts = []
-    with contextlib.ExitStack() as stack:
-        found = map(verify, chosen)
-        if processes > 1 and len(chosen) > 1:
-            context = multiprocessing.get_context("spawn")
-            pool = stack.enter_context(ProcessPoolExecutor(processes, mp_context=context))
-            found = pool.map(verify, chosen)
-        for verdict in found:
-            verdicts.append(verdict)
-            if report:
-                report(verdict)
+    for verdict in shared_out(verify, list(equations() if labels is None else labels), processes):
+        verdicts.append(verdict)
+        if report:
+            report(verdict)
     try:
         store(verdicts)
     except OSError as failure:
@@ -229,20 +86,39 @@ def verify_all(
     return verdicts
 
 
+def shared_out(
+    function: Callable[[str], Any], labels: Sequence[str], processes: int
+) -> Iterator[Any]:
+    """What a function gives for each label, in their order, from several processes.
+
+    Args:
+        function: a function of this package, by whose name the processes find it.
+        labels: what it is called with.
+        processes: how many. With more than one, the calling script must guard its entry
+            (`if __name__ == "__main__"`), as for any process pool.
+
+    Example:
+        >>> list(shared_out(len, ["a.b", "tempering.logits"], 1))
+        [3, 16]
+    """
+    if processes < 2 or len(labels) < 2:
+        yield from map(function, labels)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        yield from pool.map(function, labels)
+
+
 def prove(equation: Equation, answer: Any = None) -> Comparison:
     """Run the steps of the proof, and require that it breaks for every near miss.
+
+    The status is "passed" if SymPy closes every step, "checked" if some were checked in numbers,
+    "none" for a conjecture, else "failed". The summary says for which sizes a step was made, where
+    it was not made for all.
 
     Args:
         equation: a registered equation.
         answer: another answer (SymPy) in place of the equation's own: does the proof see it?
-
-    Returns:
-        "passed" if SymPy closes every step, "checked" if some were checked at rational points,
-        "none" for a conjecture, else "failed". The summary says for which sizes a step was made,
-        where it was not made for all.
-
-    Raises:
-        ValueError: another answer is given and the proof takes none.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -260,10 +136,10 @@ def prove(equation: Equation, answer: Any = None) -> Comparison:
     open_steps = [step.claim for step, closes in zip(steps, closed, strict=True) if not closes]
     if open_steps or not steps:
         return Comparison("failed", f"does not close: {'; '.join(open_steps)}", details=details)
-    at_points = sum(step.method == "points" for step in steps)
+    in_numbers = [step.how for step in steps if step.how]
     summary = f"{len(steps)} steps close"
-    if at_points:
-        summary += f", {at_points} of them at 30 rational points"
+    for how in dict.fromkeys(in_numbers):
+        summary += f", {in_numbers.count(how)} of them {how}"
     summary += _covered(steps)
     if equation.tied and answer is None:
         survivors = [
@@ -273,21 +149,21 @@ def prove(equation: Equation, answer: Any = None) -> Comparison:
             summary = f"the proof also closes for: {', '.join(survivors)}"
             return Comparison("failed", summary, details=details)
         summary += f"; none of {len(equation.near_misses)} near misses does"
-    status = "checked" if at_points else "passed"
+    status = "checked" if in_numbers else "passed"
     return Comparison(status, summary, comparisons=len(steps), details=details)
 
 
-def survives(equation: Equation, wrong: Any, steps: list[Step] | None = None) -> bool:
+def survives(equation: Equation, wrong: Any, steps: Sequence[Step] = ()) -> bool:
     """Whether the proof closes for a wrong answer too.
+
+    A step that cannot even be formed does not close, nor does one whose residual is a number other
+    than 0 at a point where that of the right answer vanishes.
 
     Args:
         equation: a registered equation whose proof takes its answer.
         wrong: the wrong answer.
         steps: the steps of the right one, which are known to close; those that do not depend on
             the answer are not made again.
-
-    Returns:
-        True if every step closes. A step that cannot even be formed does not close.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -297,15 +173,17 @@ def survives(equation: Equation, wrong: Any, steps: list[Step] | None = None) ->
     """
     try:
         tried = equation.steps(wrong)
-        known = steps or []
-        for number, step in enumerate(tried):
-            if number < len(known) and known[number].residual == step.residual:
-                continue
-            if not step.closes():
-                return False
+        known = [*steps, *[None] * len(tried)]
+        pairs = [
+            (step, right)
+            for step, right in zip(tried, known, strict=False)
+            if right is None or right.residual != step.residual
+        ]
+        if any(right is not None and step.refuted(right) for step, right in pairs):
+            return False
+        return bool(tried) and all(step.closes() for step, _ in pairs)
     except Exception:
         return False
-    return bool(tried)
 
 
 def _covered(steps: Iterable[Step]) -> str:
@@ -326,12 +204,11 @@ def _covered(steps: Iterable[Step]) -> str:
 def evaluate(equation: Equation) -> Comparison:
     """Compare the JAX solution with the SymPy expression at drawn points and at the edges.
 
+    It passes if the largest relative error is within the equation's accuracy; the details have the
+    error of each point.
+
     Args:
         equation: a registered equation.
-
-    Returns:
-        "passed" if the largest relative error is within the equation's accuracy, else "failed";
-        the details have the error of each point.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -369,15 +246,14 @@ def evaluate(equation: Equation) -> Comparison:
 def confront(equation: Equation, answer: Any = None) -> Comparison:
     """Compare the simulated process with the solution, and require it to reject the near misses.
 
+    It passes if every observation is within its stated error of the solution, or within `THRESHOLD`
+    of its standard errors, and the same observations put every near miss outside: with finite
+    numbers, not because it has none.
+
     Args:
         equation: a registered equation.
         answer: another answer (SymPy) to compare the process with, in place of the solution; the
             near misses are then left aside.
-
-    Returns:
-        "passed" if every observation is within its stated error of the solution, or within
-        `THRESHOLD` of its standard errors, and the same observations put every near miss outside:
-        with finite numbers, not because it has none.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -396,28 +272,28 @@ def confront(equation: Equation, answer: Any = None) -> Comparison:
             law = np.asarray(solution(**_arrays(observation.arguments)), dtype=np.float64)
         else:
             law = _evaluated(equation, observation.arguments, answer)
-        excess = _excess(equation, observation, value, law)
-        found: dict[str, Any] = {"excess": excess}
+        beyond = excess(equation, observation, value, law)
+        found: dict[str, Any] = {"excess": beyond}
         comparisons += value.size
         if observation.standard_error is None:
-            errors.append(excess)
+            errors.append(beyond)
         else:
-            scores.append(excess * THRESHOLD)
-            found["z"] = excess * THRESHOLD
-        ok &= excess <= 1
+            scores.append(beyond * THRESHOLD)
+            found["z"] = beyond * THRESHOLD
+        ok &= beyond <= 1
         if observation.refinement and answer is None:
-            found["orders"], settled = _orders(observation, law)
+            found["orders"], settled = orders(observation, law)
             ok &= settled
         for name in rejected:
             wrong = _evaluated(equation, observation.arguments, equation.near_misses[name])
             if wrong.ndim == 0:  # the same for every outcome
                 wrong = np.broadcast_to(wrong, law.shape)
             if wrong.shape == law.shape and np.isfinite(wrong).all():
-                rejected[name] = max(rejected[name], _excess(equation, observation, value, wrong))
+                rejected[name] = max(rejected[name], excess(equation, observation, value, wrong))
         details[observation.what] = found
     within = ["error within its bound"] if errors else []
     within += [f"|z| < {THRESHOLD:.2f}"] if scores else []
-    accepted = [name for name, excess in rejected.items() if not excess > 1]
+    accepted = [name for name, beyond in rejected.items() if not beyond > 1]
     parts = [f"error {max(errors):.2g} of its bound"] if errors else []
     parts += [f"|z| {max(scores):.2f} < {THRESHOLD:.2f}"] if scores else []
     if answer is None:
@@ -440,13 +316,10 @@ def confront(equation: Equation, answer: Any = None) -> Comparison:
 
 
 def observed(equation: Equation) -> list[Observation]:
-    """Run the experiments of an equation, once a process.
+    """Run the experiments of an equation, once a process; their errors were stated beforehand.
 
     Args:
         equation: a registered equation.
-
-    Returns:
-        The observations, with the errors that were stated beforehand.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -455,14 +328,22 @@ def observed(equation: Equation) -> list[Observation]:
     """
     process = implementation(equation, "process")
     if process not in _OBSERVED:
-        made = process()
-        several = [made] if isinstance(made, Observation) else list(made)
         _OBSERVED[process] = [
-            one if isinstance(one, Observation) else one.observed(equation) for one in several
+            one if isinstance(one, Observation) else one.observed(equation)
+            for one in _designed(process)
         ]
     return _OBSERVED[process]
 
 
+def _designed(process: Callable[..., Any]) -> list[Any]:
+    """The experiments of a process before they are run, and what it has observed by hand."""
+    if process not in _DESIGNED:
+        made = process()
+        _DESIGNED[process] = list(made) if isinstance(made, Iterable) else [made]
+    return _DESIGNED[process]
+
+
+_DESIGNED: dict[Callable[..., Any], list[Any]] = {}
 _OBSERVED: dict[Callable[..., Any], list[Observation]] = {}
 """What the processes have shown so far, of this program."""
 
@@ -470,11 +351,10 @@ _OBSERVED: dict[Callable[..., Any], list[Observation]] = {}
 def unvaried(equation: Equation) -> list[str]:
     """Name the arguments that take one value alone in all experiments, without a stated reason.
 
+    An argument that never changes is an argument that was not tried.
+
     Args:
         equation: a registered equation.
-
-    Returns:
-        Their names. An argument that never changes is an argument that was not tried.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -482,61 +362,30 @@ def unvaried(equation: Equation) -> list[str]:
         []
     """
     values: dict[str, set[Any]] = {name: set() for name in equation.symbols}
-    for observation in observed(equation):
+    designed = _designed(implementation(equation, "process"))
+    known = all(hasattr(one, "numbers") or isinstance(one, Observation) for one in designed)
+    for one in designed if known else observed(equation):
+        arguments = one.arguments if isinstance(one, Observation) else one.numbers
         for name, seen in values.items():
-            seen.add(np.asarray(observation.arguments[name], dtype=np.float64).tobytes())
+            seen.add(np.asarray(arguments[name], dtype=np.float64).tobytes())
     return [
         name for name, seen in values.items() if len(seen) < 2 and name not in equation.constant
     ]
 
 
-class Fall(NamedTuple):
-    """What became of one mutant: an answer with one thing changed.
-
-    Attributes:
-        label: whose answer it was.
-        change: what was changed.
-        proof: whether the proof broke; None if it takes no answer.
-        confrontation: whether the process rejected it.
-    """
-
-    label: str
-    change: str
-    proof: bool | None
-    confrontation: bool
-
-
-def fell(equation: Equation, num_points: int = 6) -> list[Fall]:
-    """Put each mutant of the answer in its place, and see whether proof and process notice.
+def rejects(equation: Equation, wrong: Any) -> bool:
+    """Whether one observation contradicts a wrong answer, which has a finite value there.
 
     Args:
         equation: a registered equation.
-        num_points: at how many drawn points a mutant must differ somewhere to count.
-
-    Returns:
-        One fall a mutant.
+        wrong: the wrong answer.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
-        >>> all(fall.confrontation for fall in fell(equations()["real_data.one_real_sample"]))
-        True
+        >>> equation = equations()["recovery.storage_hot"]
+        >>> rejects(equation, 2 * equation.rhs), rejects(equation, equation.rhs)
+        (True, False)
     """
-    with jax.enable_x64(True):
-        points = draw(equation, num_points) + [dict(o.arguments) for o in observed(equation)][:6]
-        steps = equation.steps()
-        return [
-            Fall(
-                equation.label,
-                change,
-                None if not equation.tied else not survives(equation, wrong, steps),
-                _rejects(equation, wrong),
-            )
-            for change, wrong in mutants(equation, points).items()
-        ]
-
-
-def _rejects(equation: Equation, wrong: Any) -> bool:
-    """Whether one observation contradicts a wrong answer, which has a finite value there."""
     for observation in observed(equation):
         value = np.asarray(observation.value, dtype=np.float64)
         law = _evaluated(equation, observation.arguments, wrong)
@@ -544,7 +393,7 @@ def _rejects(equation: Equation, wrong: Any) -> bool:
             law = np.broadcast_to(law, value.shape)
         if law.shape != value.shape or not np.all(np.isfinite(law)):
             continue
-        if _excess(equation, observation, value, law) > 1:
+        if excess(equation, observation, value, law) > 1:
             return True
     return False
 
@@ -555,7 +404,7 @@ def _evaluated(equation: Equation, arguments: Mapping[str, Any], answer: Any) ->
         found = equation.evaluate(arguments, answer=answer, digits=30)
     except (ArithmeticError, ValueError, TypeError):
         return np.asarray(np.nan)
-    return np.asarray(_floats(found), dtype=np.float64)
+    return np.asarray(floats(found), dtype=np.float64)
 
 
 def implementation(equation: Equation, side: str) -> Callable[..., Any]:
@@ -564,9 +413,6 @@ def implementation(equation: Equation, side: str) -> Callable[..., Any]:
     Args:
         equation: a registered equation.
         side: "solution" or "process".
-
-    Returns:
-        The function of the label's name.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -582,13 +428,8 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
 
     Args:
         equation: a registered equation.
-        num_points: how many.
-
-    Returns:
-        Keyword arguments of the solution, one dictionary a point; none without a domain.
-
-    Raises:
-        ValueError: the domain names an unknown kind of argument.
+        num_points: how many. Each is a dictionary of the solution's keyword arguments; without a
+            domain there are none.
 
     Example:
         >>> from fixedpoint.laws.equation import equations
@@ -617,89 +458,6 @@ def draw(equation: Equation, num_points: int = NUM_DRAWN) -> list[dict[str, Any]
     return points
 
 
-def relative_error(value: np.ndarray, reference: Any, up_to_shift: bool = False) -> float:
-    """Largest error over the largest finite entry of the reference; infinities must agree.
-
-    What is not a number agrees with nothing, and no numbers are not an agreement.
-
-    Args:
-        value: what was computed.
-        reference: what it should be: a number or nested lists of numbers, with all their digits.
-        up_to_shift: whether both are logits, defined up to a common constant.
-
-    Returns:
-        The relative error; infinite where shapes, infinities or signs differ.
-
-    Example:
-        >>> float(relative_error(np.array([1.0, 2.02]), [1.0, 2.0])).__round__(12)
-        0.01
-    """
-    expected = np.array(_floats(reference))
-    if value.shape != expected.shape or value.size == 0:
-        return np.inf
-    if not np.array_equal(np.isfinite(value), np.isfinite(expected)):
-        return np.inf
-    finite = np.isfinite(expected)
-    if not np.array_equal(value[~finite], expected[~finite]) or not finite.any():
-        return 0.0 if np.array_equal(value, expected) else np.inf
-    if up_to_shift:
-        value = value - value[finite].mean()
-        expected[finite] = _centred(np.ravel(np.asarray(reference, dtype=object))[finite.ravel()])
-    with np.errstate(over="ignore", invalid="ignore"):
-        error = np.abs(value[finite] - expected[finite]).max()
-    scale = np.abs(expected[finite]).max()
-    if np.isnan(error) or np.isnan(scale):
-        return np.inf
-    # Below the smallest normal number nothing relative can be asked.
-    return float(error / scale) if scale > 1e-300 else float(error > 1e-300)
-
-
-def _excess(equation: Equation, observation: Observation, value: Any, law: Any) -> float:
-    """How far the value is from the law, in units of what its stated error allows.
-
-    Infinite where either is infinite or not a number: a bound of infinity says nothing.
-    """
-    if value.shape != law.shape or not (np.isfinite(value).all() and np.isfinite(law).all()):
-        return np.inf
-    gap = value - law
-    if equation.up_to_shift:
-        gap = gap - gap.mean(-1, keepdims=True)
-    if equation.relation == "<=" and not observation.attained:
-        gap = np.maximum(gap, 0)
-    elif equation.relation == ">=" and not observation.attained:
-        gap = np.maximum(-gap, 0)
-    if observation.standard_error is None:
-        allowed = np.asarray(observation.tolerance, dtype=np.float64)
-    else:
-        allowed = THRESHOLD * np.asarray(observation.standard_error, dtype=np.float64)
-    if not np.all(allowed >= 0):  # NaN is not, and a negative error would allow everything
-        return np.inf
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(gap == 0, 0.0, np.abs(gap) / allowed)
-    return float(np.where(np.isnan(ratio), np.inf, ratio).max())
-
-
-def _orders(observation: Observation, law: np.ndarray) -> tuple[list[float], bool]:
-    """Measured orders of convergence, and whether they settle within 0.1 of the stated one."""
-    refinement = observation.refinement
-    assert refinement is not None
-    errors = [np.abs(np.asarray(v, dtype=np.float64) - law).max() for v in refinement.values]
-    steps = np.asarray(refinement.step_sizes)
-    orders = np.diff(np.log(errors)) / np.diff(np.log(steps))
-    return [float(o) for o in orders], bool(abs(orders[-1] - refinement.order) < 0.1)
-
-
-def _finite(data: Any) -> Any:
-    """The same data with infinities and NaN as text, which JSON has no numbers for."""
-    if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)):
-        return [_finite(value) for value in data]
-    if isinstance(data, (float, np.floating)):
-        return float(data) if np.isfinite(data) else str(data)
-    return data
-
-
 def _guard(comparison: Callable[[Equation], Comparison], equation: Equation) -> Comparison:
     """Turn an exception inside a comparison into a failed one: the others still run."""
     try:
@@ -713,99 +471,9 @@ def _arrays(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {k: jnp.asarray(v) if np.ndim(v) else v for k, v in arguments.items()}
 
 
-def _centred(reference: Iterable[Any]) -> list[float]:
-    """Reference numbers minus their mean, taken with all their digits: in float64 it may cancel."""
-    with mpmath.workdps(60):
-        numbers = [mpmath.mpmathify(number) for number in reference]
-        mean = mpmath.fsum(numbers) / len(numbers)
-        return [float(number - mean) for number in numbers]
-
-
-def _floats(value: Any) -> Any:
-    """Reference numbers as float64."""
-    if isinstance(value, (list, tuple)):
-        return [_floats(v) for v in value]
-    if isinstance(value, mpmath.mpc):  # a root may leave a trace of an imaginary part
-        real = abs(value.imag) <= abs(value.real) * mpmath.mpf(10) ** -20
-        return float(value.real) if real else np.nan
-    return float(value) if isinstance(value, mpmath.mpf) else value
-
-
 def _brief(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments for the record; a long vector by its length alone."""
     return {
         k: f"vector of {np.size(v):,}" if np.size(v) > 8 else np.asarray(v).tolist()
         for k, v in arguments.items()
     }
-
-
-def _sign(good: bool) -> str:
-    return "✓" if good else "✗"
-
-
-def _filled(text: str, head: str, indent: str) -> str:
-    """A line of the screen, broken at 100 columns."""
-    return textwrap.fill(text, 100, initial_indent=head, subsequent_indent=indent)
-
-
-def _times(excess: float) -> str:
-    return f"{excess:,.3g}" if excess < 1e4 else f"{excess:.0e}"
-
-
-def _magnitude(excess: float) -> str:
-    """How often the allowance is exceeded, to the power of ten below it."""
-    if not excess > 1:
-        return "less than"
-    if not math.isfinite(excess) or excess < 10:
-        return "more than"
-    return f"more than {10 ** math.floor(math.log10(excess)):.0e} times"
-
-
-def record_path() -> Path:
-    """Where the verdicts of the last verification are kept, in the user's cache folder.
-
-    Returns:
-        The path of a JSON file, which need not exist.
-
-    Example:
-        >>> record_path().name
-        'verdicts.json'
-    """
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "fixedpoint" / "verdicts.json"
-
-
-def store(verdicts: Iterable[Verdict]) -> None:
-    """Merge verdicts into the record of the last verification.
-
-    Args:
-        verdicts: the new ones; those of other equations stay as they are.
-
-    Raises:
-        OSError: the file cannot be written.
-
-    Example:
-        >>> store([])
-    """
-    path = record_path()
-    merged = {**load(), **{v.label: v.as_dict() for v in verdicts}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        json.dump(merged, file, indent=1, default=str, allow_nan=False)
-    os.replace(file.name, path)
-
-
-def load() -> dict[str, dict[str, Any]]:
-    """The record of the last verification.
-
-    Returns:
-        Per label what `Verdict.as_dict` gives; empty if nothing was recorded.
-
-    Example:
-        >>> isinstance(load(), dict)
-        True
-    """
-    try:
-        return json.loads(record_path().read_text())
-    except (OSError, ValueError):
-        return {}

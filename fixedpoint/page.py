@@ -97,7 +97,7 @@ def _proof(equation: Equation) -> Iterator[str]:
         yield equation.proof.__doc__.strip()
     for step in equation.steps():
         sizes = "; ".join(f"{letter} = {numbers}" for letter, numbers in step.sizes.items())
-        how = "" if step.method == "symbolic" else " (at 30 rational points)"
+        how = f" ({step.how})" if step.how else ""
         sign = "✓" if step.closes() else "✗"
         yield f"{sign} {step.claim}{f'  ({sizes})' if sizes else ''}{how}"
 

@@ -7,6 +7,7 @@ Everything that the text quotes comes from here:
     generated/macros.tex          \FP<name> for every number
     generated/equations.tex       \fpeq{<label>}: the SymPy object as LaTeX, with its verdict
     generated/laws.tex            the table of all registered equations
+    generated/notation.tex        the table of all arguments, with their letters
     generated/benchmarks.tex      the table of the stored benchmarks
 """
 
@@ -26,8 +27,10 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from fixedpoint import confront
-from fixedpoint.laws.equation import Equation, equations
+from fixedpoint import agreement
+from fixedpoint.laws import notation
+from fixedpoint.laws.equation import Argument, Equation, equations
+from fixedpoint.verdict import standing
 from paper import press
 
 MAIN = press.PAPER / "main.tex"
@@ -55,7 +58,7 @@ GREEK_AND_SIGNS = (
     "σsigma κkappa φvarphi ψpsi ωomega αalpha γgamma δdelta εvarepsilon "
     "ΔDelta ΦPhi Σsum ∫int ·cdot ×times ±pm ≤le ≥ge "
     "≈approx →to ∞infty ≠ne ∈in ½tfrac12 ‖| ∂partial ∇nabla "
-    "√surd ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
+    "√surd ℓell ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
 )
 SYMBOLS = {sign[0]: rf"\{sign[1:]}" for sign in GREEK_AND_SIGNS.split()} | {"−": "-"}
 """Mathematical symbols that statements may use."""
@@ -69,6 +72,7 @@ SPECIAL = {c: rf"\{c}" for c in "&%#_{}$"} | {
     "–": "--",
     "’": "'",
     "…": r"\dots{}",
+    "′": "$'$",
     "é": r"\'e",
     "á": r"\'a",
     "ö": r"\"o",
@@ -133,7 +137,7 @@ def _signs(formula: str) -> str:
 
 
 def marks(record: Mapping[str, Any] | None) -> str:
-    """The three marks of an equation: proved, evaluated, confronted; "?" where none was made."""
+    """The three marks of an equation: proved, evaluated, confronted; "?" where none stands."""
     if record is None:
         return r"\fpunknown\fpunknown\fpunknown"
     stages = ("proved", "evaluated", "confronted")
@@ -162,6 +166,15 @@ def laws_tex(register: Mapping[str, Equation]) -> str:
     return "".join(rows)
 
 
+def notation_tex(arguments: Iterable[Argument]) -> str:
+    """The table of notation: the letter of each argument, its name in the code, what it is."""
+    rows = ["% Written by paper/build.py from the arguments of all laws.\n"]
+    for argument in arguments:
+        letter, name = sp.latex(argument.symbol), argument.name.replace("_", r"\_")
+        rows.append(rf"${letter}$&\texttt{{{name}}}&{prose(argument.meaning)}\\" + "\n")
+    return "".join(rows)
+
+
 def laws_in_order(register: Mapping[str, Equation]) -> list[str]:
     """The laws chapter by chapter, as the register has them."""
     return list(dict.fromkeys(equation.law for equation in register.values()))
@@ -182,7 +195,7 @@ def tally(register: Mapping[str, Equation], record: Mapping[str, Any]) -> dict[s
         "conjectures": str(proofs.count("none")),
         "tight": str(len(tight)),
         "largestError": power_of_ten(max(errors, default=0.0)),
-        "threshold": f"{confront.THRESHOLD:.2f}",
+        "threshold": f"{agreement.THRESHOLD:.2f}",
         "stochastic": f"{sum(comparison['comparisons'] for comparison in drawn):,}",
         "largestZ": f"{max((comparison['z'] for comparison in drawn), default=0.0):.2f}",
         "nearMisses": str(sum(len(equation.near_misses) for equation in register.values())),
@@ -244,7 +257,8 @@ def benchmarks_tex() -> str:
 
 def write_tex() -> None:
     """Write the TeX files of `generated/`."""
-    register, record = equations(), confront.load()
+    register = equations()
+    record = standing(register)
     numbers = {**tally(register, record), **constants(register), **collect(printed())}
     press.GENERATED.mkdir(exist_ok=True)
     for name, text in {
@@ -252,6 +266,7 @@ def write_tex() -> None:
         "equations.tex": equations_tex(register, record),
         "laws.tex": laws_tex(register),
         "macros.tex": macros_tex(numbers),
+        "notation.tex": notation_tex(notation.table()),
     }.items():
         (press.GENERATED / name).write_text(text, encoding="utf-8")
 

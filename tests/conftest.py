@@ -1,8 +1,20 @@
 """What all tests share: float64, checked shapes, fixed keys and the switch for slow tests."""
 
+import atexit
 import gc
+import os
+import shutil
+import tempfile
 import zlib
 from pathlib import Path
+
+# What one process of the run has compiled the others find in a folder, which goes with the run.
+# (Named before JAX is loaded; the workers of pytest-xdist inherit it.)
+if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="fixedpoint-compiled-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import hypothesis
 import jax

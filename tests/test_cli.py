@@ -5,15 +5,18 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from fixedpoint import cli, confront, reproduction
-from fixedpoint.confront import Comparison, Verdict
+from fixedpoint.cli import report, theory
+from fixedpoint.ending import MeanTime
 from fixedpoint.inputs import read_logits
-from fixedpoint.prediction import FIGURES, MeanTime, Prediction
+from fixedpoint.prediction import FIGURES, Prediction
+from fixedpoint.verdict import Comparison, Verdict, store
 
 ENDING = ["--temperature", "0.5", "--generations", "2"]
 
@@ -134,7 +137,7 @@ class TestPredict:
 
     def test_of_one_run_there_are_no_means(self, capsys):
         options = cli.parse(["predict", "coin.csv", *ENDING, "--samples", "4", "--replicates", "1"])
-        said = cli._process(options)
+        said = report.process(options)
         assert "One run (seed 0)" in said
         assert "Means" not in said
 
@@ -147,7 +150,7 @@ class TestPredict:
             (MeanTime(2.5e9, exact=False), r"about 2.50e\+09 generations"),
             (MeanTime(None, note="why"), r"not known exactly \(why\)"),
         ):
-            assert re.search(said, cli._mean_time(time, "until it ends", found))
+            assert re.search(said, report.mean_time(time, "until it ends", found))
 
     def test_the_heading_and_the_cost_come_beforehand(self, call, monkeypatch):
         def stop(*arguments, **options):
@@ -396,19 +399,28 @@ class TestLawsAndVerify:
         assert "0 of 2 equations verified; FAILED: tempering.composition, tempering" in answer.out
 
     def test_a_law_stands_for_all_its_labels(self):
-        labels = cli.selected(["tempering"])
+        labels = theory.selected(["tempering"])
         assert {"tempering.logits", "tempering.refit"} <= set(labels)
         assert all(label.startswith("tempering.") for label in labels)
-        assert cli.selected(["tempering.refit", "tempering.refit"]) == ["tempering.refit"]
-        assert set(labels) <= set(cli.selected([]))
+        assert theory.selected(["tempering.refit", "tempering.refit"]) == ["tempering.refit"]
+        assert set(labels) <= set(theory.selected([]))
 
     def test_laws_lists_every_equation(self, call):
         listed = json.loads(call("laws", "--json").out)
-        assert [row["label"] for row in listed] == cli.selected([])
+        assert [row["label"] for row in listed] == theory.selected([])
         assert {row["verdict"] for row in listed} == {"not verified yet"}
         printed = call("laws").out
         assert all(row["label"] in printed for row in listed)
         assert max(map(len, printed.splitlines())) <= cli.WIDTH
+
+    def test_a_verdict_on_what_has_changed_since_is_not_shown(self, call):
+        store([replace(_verdict("tempering.logits"), fingerprint="of what was")])
+        listed = {row["label"]: row["verdict"] for row in json.loads(call("laws", "--json").out)}
+        assert listed.pop("tempering.logits") == "?"
+        assert set(listed.values()) == {"not verified yet"}
+        printed = call("laws").out
+        assert "?: verified once, but what was judged has changed since." in printed
+        assert "equations, 0 of them verified" in printed
 
 
 def _verdict(label, status="passed", details=None):
@@ -430,7 +442,8 @@ class TestReproduce:
         scripts = {
             "notebooks/execute.py": "import sys; print('ok', sys.argv[1:])",
             "notebooks/one.py": "",
-            "paper/figures/good.py": "import os; assert os.environ['JAX_ENABLE_X64'] == '1'",
+            "paper/figures/good.py": "import os; assert os.environ['JAX_ENABLE_X64'] == '1';"
+            "assert os.path.isdir(os.environ['JAX_COMPILATION_CACHE_DIR'])",
             "paper/build.py": "print('skip paper/main.pdf: the PDF needs latexmk')",
             "paper/main.tex": "",
         }
@@ -453,6 +466,34 @@ class TestReproduce:
             assert f"✓ {job}" in answer.out
         assert "skip paper/main.pdf: the PDF needs latexmk" in answer.out
         assert "1 of 1 equations verified; everything succeeded" in answer.out
+        assert re.search(
+            r"CPU seconds: laws \d+, notebooks \d+, figures \d+, paper \d+", answer.out
+        )
+        [job] = [line for line in answer.out.splitlines() if "✓ paper/figures/good.py" in line]
+        assert re.search(r"\d\.\d s +\d+\.\d CPU s$", job)
+
+    def test_processes_share_what_is_compiled_in_a_folder_of_the_run(self, monkeypatch):
+        name = "JAX_COMPILATION_CACHE_DIR"
+        monkeypatch.delenv(name, raising=False)
+        before = dict(os.environ)
+        with reproduction.compiled_once():
+            folder = os.environ[name]
+            assert os.path.isdir(folder)
+        assert not os.path.exists(folder)
+        assert dict(os.environ) == before
+        monkeypatch.setenv(name, "elsewhere")
+        with reproduction.compiled_once():
+            assert os.environ[name] == "elsewhere"
+
+    def test_what_a_job_costs_is_counted_with_its_own_processes(self, project):
+        burn = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+        (project / "burn.py").write_text(burn)
+        (project / "two.py").write_text(
+            f"import subprocess, sys; subprocess.run([sys.executable, 'burn.py'])\n{burn}"
+        )
+        found = reproduction.run(project, "figures", ["two.py"])
+        assert not found.failed
+        assert found.processor_seconds > 0.6
 
     def test_a_failure_is_told_and_the_rest_goes_on(self, call, project):
         (project / "paper/figures/bad.py").write_text("raise ValueError('the claim is false')")
@@ -483,7 +524,7 @@ class TestReproduce:
     def test_this_is_a_checkout(self):
         root = reproduction.checkout()
         assert root is not None
-        assert (root / "fixedpoint" / "cli.py").is_file()
+        assert (root / "fixedpoint" / "__init__.py").is_file()
 
 
 def test_help_and_version(call, capsys):

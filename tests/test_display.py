@@ -5,8 +5,8 @@ import pytest
 import sympy as sp
 
 from fixedpoint import confront
-from fixedpoint.confront import NEAR_MISSES, Comparison, Verdict, _magnitude
 from fixedpoint.laws.equation import Step, equations, markdown
+from fixedpoint.verdict import NEAR_MISSES, Comparison, Verdict, magnitude
 
 
 def test_an_equation_shows_its_mathematics_and_conditions():
@@ -24,7 +24,10 @@ def test_a_step_shows_what_must_vanish_and_whether_it_does():
     assert true._repr_markdown_().startswith("✓ a square\n\n$$")
     assert true._repr_markdown_().endswith("= 0$$")
     assert Step("a lie", x)._repr_markdown_().startswith("✗ a lie")
-    assert "at 30 rational points" in Step("a sum", x - x, method="points")._repr_markdown_()
+    at_points = Step("a sum", (x + 1) ** 2 - x**2 - 2 * x - 1, method="points")
+    assert "(at 30 rational points)" in at_points._repr_markdown_()
+    in_numbers = Step("a number", [sp.S.Zero] * 3, method="points")
+    assert "(at 3 chosen numbers)" in in_numbers._repr_markdown_()
     long = sum(x**k for k in range(100))
     assert "$$" not in Step("a long one", [sp.S.Zero, long - long, long])._repr_markdown_()
     assert repr(true) == "<Step 'a square'>"
@@ -57,7 +60,7 @@ def test_a_notebook_shows_no_digit_that_rounding_decides():
 
     assert shown(2.2e-16) == shown(4.4e-13)
     assert "error below 1e-12" in shown(2.2e-16)
-    near, far = [_magnitude(x) for x in (0.5, 1.0, 3.0, np.inf)], _magnitude(7000.0)
+    near, far = [magnitude(x) for x in (0.5, 1.0, 3.0, np.inf)], magnitude(7000.0)
     assert near == ["less than", "less than", "more than", "more than"]
     assert far == "more than 1e+03 times"
 

@@ -27,7 +27,9 @@ LONG = {
     "fixedpoint.loop.traces",
     "fixedpoint.loop.vertex",
     "fixedpoint.potential",
-    "fixedpoint.simplex",
+    "fixedpoint.simplex.change",
+    "fixedpoint.simplex.distribution",
+    "fixedpoint.simplex.divergences",
 }
 assert set(MODULES) >= LONG
 

@@ -1,6 +1,8 @@
 """Who may import whom, and how light `import fixedpoint` is."""
 
 import ast
+import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +17,8 @@ ROOT = PACKAGE.parent
 
 # Per place: the modules of this package that must not be imported there, and the libraries.
 FORBIDDEN = {
-    "checks.py": ["fixedpoint."],
-    "simplex.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli"],
+    "checks/*.py": ["fixedpoint."],
+    "simplex/*.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli"],
     "potential.py": ["fixedpoint.loop", "fixedpoint.laws", "fixedpoint.confront", "sympy"],
     "special.py": ["fixedpoint.", "sympy"],
     "kernels/*.py": [
@@ -28,9 +30,10 @@ FORBIDDEN = {
         "diffrax",
     ],
     "chain/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
-    "inputs.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
+    "inputs/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "fixedpoint.loop"],
     "loop/*.py": ["fixedpoint.laws", "fixedpoint.confront", "fixedpoint.cli", "sympy"],
     "symbolic/*.py": ["fixedpoint.loop", "fixedpoint.laws.*", "fixedpoint.simplex", "jax", "numpy"],
+    "laws/expression.py": ["fixedpoint.", "jax", "numpy"],
     "laws/equation.py": ["fixedpoint.", "jax", "numpy"],
     "laws/notation.py": ["fixedpoint.", "jax", "numpy"],
     "laws/mutation.py": ["fixedpoint.", "jax", "numpy"],
@@ -63,7 +66,9 @@ FORBIDDEN = {
         "fixedpoint.laws.*.derivation",
         "fixedpoint.confront",
     ],
+    "agreement.py": ["fixedpoint.cli", "fixedpoint.confront", "fixedpoint.loop"],
     "confront.py": ["fixedpoint.cli"],
+    "ending.py": ["fixedpoint.cli", "fixedpoint.prediction"],
     "prediction.py": ["fixedpoint.cli"],
     "reproduction.py": ["fixedpoint.cli"],
 }
@@ -97,9 +102,12 @@ def matches(name: str, rule: str) -> bool:
 @pytest.mark.parametrize("place", FORBIDDEN)
 def test_nobody_imports_what_the_design_forbids(place):
     for path in PACKAGE.glob(place):
-        allowed = {"fixedpoint.laws.equation", "fixedpoint.laws.observation"}
+        names = ("expression", "equation", "observation")
+        allowed = {f"fixedpoint.laws.{name}" for name in names if name != path.stem}
         if path.name == "solution.py":
             allowed = set()
+        if path.parent.name == "checks":
+            allowed = {"fixedpoint.checks."}
         for name in imported(path):
             for rule in FORBIDDEN[place]:
                 broken = matches(name, rule) and not any(name.startswith(a) for a in allowed)
@@ -211,6 +219,54 @@ def test_import_sets_no_global_option():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "set()"
+
+
+@pytest.fixture(scope="module")
+def bootstrap():
+    spec = importlib.util.spec_from_file_location("bootstrap", ROOT / "run.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_no_file_is_above_its_budget(bootstrap):
+    assert bootstrap.above_budget(bootstrap.lines_by_folder()) == []
+
+
+def test_a_file_above_its_budget_is_named(bootstrap):
+    folders = {
+        "fixedpoint": {Path("a.py"): 500, Path("b.py"): 501},
+        "fixedpoint/laws": {Path("c.py"): 901},
+        "fixedpoint/laws/heat": {Path("d.py"): 900, Path("e.py"): 901},
+    }
+    assert bootstrap.above_budget(folders) == [
+        "fixedpoint/b.py: 501 lines, may have 500",
+        "fixedpoint/laws/c.py: 901 lines, may have 500",
+        "fixedpoint/laws/heat/e.py: 901 lines, may have 900",
+    ]
+
+
+def private_names(path: Path) -> set[str]:
+    """The private names of other files of the package that a file uses."""
+    found, modules = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.level or "fixedpoint" in (node.module or "")):
+            found |= {a.name for a in node.names if re.match(r"_[^_]", a.name)}
+            modules |= {a.asname or a.name for a in node.names if a.name.islower()}
+        elif isinstance(node, ast.Attribute) and re.match(r"_[^_]", node.attr):
+            found |= {ast.unparse(node)} if _names(node.value, modules) else set()
+    return found
+
+
+def _names(node: ast.expr, modules: set[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in modules
+
+
+def test_no_private_name_is_used_across_files():
+    used = {path.relative_to(ROOT): private_names(path) for path in PACKAGE.rglob("*.py")}
+    assert {path: names for path, names in used.items() if names} == {}
 
 
 def test_no_file_is_named_after_nothing():

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from fixedpoint.citations import articles
-from fixedpoint.laws import CHAPTERS
+from fixedpoint.laws import CHAPTERS, notation
 from fixedpoint.laws.equation import Equation, equations
 from paper import build, press
 
@@ -171,6 +171,17 @@ def test_equations_come_from_the_registered_objects():
     assert rf"\fpdefine{{{label}}}{{\fppassed\fppassed\fppassed}}" in text
     assert (press.PAPER / build.TEST).resolve().is_file()
     assert "exact" in build.laws_tex(register)
+
+
+def test_every_argument_has_its_row_in_the_table_of_notation():
+    table = notation.table()
+    rows = build.notation_tex(table).splitlines()[1:]
+    assert len(rows) == len(table) > 30
+    for row, argument in zip(rows, table, strict=True):
+        assert row.count("&") == 2
+        assert argument.name.replace("_", r"\_") in row
+    assert r"$n$&\texttt{num\_samples}&" in build.notation_tex(table)
+    assert r"\fpletters" in TEXT
 
 
 def test_the_table_follows_the_sections():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fixedpoint as fp
-from fixedpoint import prediction
+from fixedpoint import ending, prediction
 from fixedpoint.prediction import FIGURES, predict
 
 LOGITS = np.log([0.5, 0.2, 0.2, 0.07, 0.03])
@@ -228,7 +228,7 @@ class TestSamples:
         exact = prediction.ending(loop, rows).first_loss
         assert exact.exact
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(prediction, "LARGEST_CHAIN", 3)
+            patch.setattr(ending, "LARGEST_CHAIN", 3)
             found = prediction.ending(loop, rows)
         assert not found.first_loss.exact
         assert found.fixation.exact

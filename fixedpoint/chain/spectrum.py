@@ -18,7 +18,8 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from fixedpoint import checks
-from fixedpoint.chain.states import Chain, binomial, drawn_probabilities
+from fixedpoint.chain.counts import binomial
+from fixedpoint.chain.states import Chain, drawn_probabilities
 from fixedpoint.loop.generation import Loop
 
 __all__ = ["Spectrum", "leading_spectrum", "spectrum"]

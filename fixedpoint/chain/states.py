@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Iterator
 
 import equinox as eqx
@@ -14,12 +12,20 @@ from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from fixedpoint import checks, simplex
+from fixedpoint.chain.counts import (
+    log_multinomial,
+    log_ways,
+    multinomial,
+    num_counts,
+    num_partitions,
+    sorted_by_class,
+)
 from fixedpoint.loop import kind
 from fixedpoint.loop.corpora import Corpus, Exact, Target, logarithm
 from fixedpoint.loop.enumeration import all_counts
 from fixedpoint.loop.generation import Loop
 
-__all__ = ["Chain", "binomial", "drawn_probabilities", "from_loop"]
+__all__ = ["Chain", "drawn_probabilities", "from_loop"]
 
 LARGEST = 6_000
 """Most states of a chain: its matrix then takes 0.3 GB, and the elimination half a minute."""
@@ -63,9 +69,6 @@ class Chain(eqx.Module):
     def index(self, counts: ArrayLike) -> int:
         """Number of a state: for two outcomes k itself will do, else its counts.
 
-        Raises:
-            ValueError: If there is no such state.
-
         Example:
             >>> import fixedpoint as fp
             >>> two = fp.chain.from_loop(fp.Loop(corpus=fp.Fresh(4)))
@@ -93,9 +96,6 @@ class Chain(eqx.Module):
         Returns:
             The probability of every state, shape (S,).
 
-        Raises:
-            ValueError: If the logits do not fit, or the chain was not made from a loop.
-
         Example:
             >>> import jax.numpy as jnp
             >>> import fixedpoint as fp
@@ -114,8 +114,8 @@ class Chain(eqx.Module):
         drawn = _drawn_from(_parts(self.loop), _curation(self.loop.corpus), model)
         drawn = _surviving(np.asarray(drawn)[None])
         everything = all_counts(self.counts.shape[1], self.num_samples)
-        row = _multinomial(drawn, everything)[0]
-        by_class, first_of_class = _sorted_by_class(self.counts, everything)
+        row = multinomial(drawn, everything)[0]
+        by_class, first_of_class = sorted_by_class(self.counts, everything)
         return row if by_class is None else np.add.reduceat(row[by_class], first_of_class)
 
     def models(self) -> Iterator[tuple[float, Float[np.ndarray, "states outcomes"]]]:
@@ -124,9 +124,6 @@ class Chain(eqx.Module):
         Yields:
             The probability of a model, the same for all states, and its logits, shape
             (S, num_outcomes).
-
-        Raises:
-            ValueError: If the chain was not made from a loop.
 
         Example:
             >>> import fixedpoint as fp
@@ -150,13 +147,13 @@ class Chain(eqx.Module):
             `None` if the chain was not made from a loop, lumps its states, or a state has more
             than one model (sampled real data).
         """
-        number = _num_counts(self.num_samples, self.counts.shape[1], len(self.counts))
+        number = num_counts(self.num_samples, self.counts.shape[1], len(self.counts))
         if self.loop is None or number != len(self.counts):
             return None
         drawn = list(_drawn(self.loop, self.counts, self.initial))
         if len(drawn) != 1:
             return None
-        return _log_multinomial(drawn[0][1], self.counts, _log_ways(self.counts))
+        return log_multinomial(drawn[0][1], self.counts, log_ways(self.counts))
 
     def stopped(self, states: ArrayLike) -> Chain:
         """The same chain, absorbed as soon as it is in one of the given states.
@@ -206,10 +203,6 @@ def from_loop(
         The chain. With data of which `num_real` samples are real, the state is what was drawn
         from the model.
 
-    Raises:
-        ValueError: If the model is not a function of the last counts alone, if there are too many
-            states, or if JAX is not in float64.
-
     Validity:
         Exact up to rounding: every entry of a row has a relative error of about 1e-14 with respect
         to the float64 probabilities of its drawn distribution, down to 1e-300, at any temperature
@@ -222,9 +215,6 @@ def from_loop(
         array([[1.  , 0.  , 0.  ],
                [0.25, 0.5 , 0.25],
                [0.  , 0.  , 1.  ]])
-
-    References:
-        Ewens (2004), Mathematical population genetics, section 3.2 (at T = 1).
     """
     num_outcomes = checks.check_count(num_outcomes, "num_outcomes", minimum=2)
     checks.check_kind(exchangeable, bool, "exchangeable", "True or False")
@@ -244,13 +234,13 @@ def from_loop(
         states = everything[(np.diff(everything) <= 0).all(-1)]
     start = None if initial is None else jnp.asarray(initial, float)
     matrix, absorbing = np.zeros((len(states), len(states))), np.ones(len(states), bool)
-    by_class, first_of_class = _sorted_by_class(states, everything)
-    log_ways = _log_ways(everything) if num_outcomes > 2 else None
+    by_class, first_of_class = sorted_by_class(states, everything)
+    ways = log_ways(everything) if num_outcomes > 2 else None
     size = max(1, BLOCK // len(everything))
     for weight, drawn in _drawn(loop, states, start):
         for first in range(0, len(states), size):
             part = slice(first, first + size)
-            rows = _multinomial(drawn[part], everything, log_ways)
+            rows = multinomial(drawn[part], everything, ways)
             if by_class is not None:
                 rows = np.add.reduceat(rows[:, by_class], first_of_class, axis=1)
             matrix[part] += weight * rows
@@ -264,10 +254,10 @@ def _check_size(
 ) -> None:
     """Refuse more states than fit, before they are listed."""
     most = LARGEST_LUMPED if exchangeable else LARGEST
-    columns = _num_counts(num_samples, num_outcomes, 10 * most)
+    columns = num_counts(num_samples, num_outcomes, 10 * most)
     states, limit, kind = columns, most, "vectors of counts" if exchangeable else "states"
     if exchangeable and columns <= most:
-        states, limit, kind = _num_partitions(num_samples, num_outcomes), LARGEST, "states"
+        states, limit, kind = num_partitions(num_samples, num_outcomes), LARGEST, "states"
     if states > limit:
         more = "more than " * (states > 10 * limit)
         raise ValueError(
@@ -284,32 +274,13 @@ def _check_models(corpus: Corpus, num_outcomes: int, each: int) -> None:
     most, number, num_real = LARGEST_WORK // each, 1, 0
     for sampled in filter(None, map(kind.num_real, kind.layers(corpus))):
         num_real = max(num_real, sampled)
-        number *= _num_counts(sampled, num_outcomes, most)
+        number *= num_counts(sampled, num_outcomes, most)
     if number > most:
         raise ValueError(
             f"`num_real` must leave at most {most:,} different samples of the real data for a "
             f"chain of this size (`num_real=None` mixes the real data in without noise, "
             f"`fixedpoint.run` simulates); got {num_real:,}."
         )
-
-
-def _num_counts(num_samples: int, num_outcomes: int, most: int) -> int:
-    """(n + K − 1 choose K − 1); beyond `most`, some larger number, without thousands of digits."""
-    number, total = 1, num_samples + num_outcomes - 1
-    for bar in range(min(num_samples, num_outcomes - 1)):
-        number = number * (total - bar) // (bar + 1)
-        if number > most:  # it only grows
-            break
-    return number
-
-
-def _num_partitions(num_samples: int, num_outcomes: int) -> int:
-    """Partitions of n into at most K parts, which are those into parts of at most K."""
-    ways = [1] + [0] * num_samples
-    for part in range(1, min(num_outcomes, num_samples) + 1):
-        for size in range(part, num_samples + 1):
-            ways[size] += ways[size - part]
-    return ways[-1]
 
 
 def drawn_probabilities(
@@ -442,7 +413,7 @@ def _assembled(corpus: Corpus, counts: Array) -> Iterator[tuple[float, Corpus, i
         sized = eqx.tree_at(_size_of, inner, jnp.asarray(float(size)))
         real_counts = all_counts(counts.shape[1], num_real)
         real = np.asarray(logarithm(jnp.broadcast_to(kind.real(corpus), counts.shape[1:])))
-        chances = _multinomial(real[None], real_counts)[0]
+        chances = multinomial(real[None], real_counts)[0]
         for chance, drawn in zip(chances, real_counts / num_real, strict=True):
             if chance > 0:
                 mixed = kind.on(corpus, sized, real=jnp.asarray(drawn), num_real=None)
@@ -479,96 +450,6 @@ def _surviving(drawn: np.ndarray) -> np.ndarray:
             f"curation in {int((~alive).sum())} of them."
         )
     return drawn
-
-
-# --- Probabilities of counts ----------------------------------------------------------------------
-
-
-def _multinomial(
-    log_drawn: Float[np.ndarray, "rows outcomes"],
-    counts: Int[np.ndarray, "states outcomes"],
-    log_ways: Float[np.ndarray, " states"] | None = None,
-) -> Float[np.ndarray, "rows states"]:
-    """Probabilities of the counts under each drawn distribution, normalised."""
-    if counts.shape[1] == 2:
-        return binomial(log_drawn, int(counts[0].sum()))
-    rows = _log_multinomial(log_drawn, counts, _log_ways(counts) if log_ways is None else log_ways)
-    np.exp(rows, out=rows)
-    return rows / rows.sum(1, keepdims=True)
-
-
-def _log_ways(counts: Int[np.ndarray, "states outcomes"]) -> Float[np.ndarray, " states"]:
-    """The logarithm of n!/∏ N_i!, from whole numbers: to its last digits."""
-    numbers = range(1, int(counts[0].sum()) + 1)
-    factorials = list(itertools.accumulate(numbers, int.__mul__, initial=1))
-    ways = [factorials[-1] // math.prod(factorials[k] for k in row) for row in counts.tolist()]
-    return np.array([math.log(number) for number in ways])
-
-
-def _log_multinomial(
-    log_drawn: Float[np.ndarray, "rows outcomes"],
-    counts: Int[np.ndarray, "states outcomes"],
-    log_ways: Float[np.ndarray, " states"],
-) -> Float[np.ndarray, "rows states"]:
-    """Logarithms of these probabilities, not normalised again."""
-    powers = np.arange(int(counts[0].sum()) + 1)
-    rows = np.empty((len(log_drawn), len(counts)))
-    for row, log_p in zip(rows, log_drawn, strict=True):
-        # 0⁰ = 1: an outcome that cannot be drawn is not drawn.
-        with np.errstate(invalid="ignore", over="ignore"):
-            terms = np.where(powers > 0, powers * log_p[:, None], 0)
-        row[:] = sum((term[c] for term, c in zip(terms, counts.T, strict=True)), log_ways)
-    return rows
-
-
-def binomial(
-    log_drawn: Float[np.ndarray, "rows 2"], num_samples: int
-) -> Float[np.ndarray, "rows states"]:
-    """Binomial probabilities of 0..n draws of the first outcome, outwards from the mode.
-
-    Neighbours have the ratio (n − k)/(k + 1) · p/q: every entry is a product of ratios, without a
-    subtraction, relative to the largest one.
-    """
-    n = num_samples
-    k = np.arange(n)
-    chances = np.empty((len(log_drawn), n + 1))
-    for first in range(0, len(log_drawn), 256):
-        log_p, log_q = log_drawn[first : first + 256].T
-        rows = chances[first : first + 256]
-        rows[:] = 0
-        sure = np.isneginf(log_p) | np.isneginf(log_q)
-        rows[np.isneginf(log_p), 0] = rows[np.isneginf(log_q), n] = 1
-        log_odds = np.where(sure, 0, log_p - log_q)[:, None]
-        mode = np.minimum((n + 1) * np.exp(log_p[:, None]), n).astype(int)
-        # A row that is sure is not taken from the products, which must stay finite all the same.
-        mode = np.where(sure[:, None], n // 2, mode)
-        with np.errstate(under="ignore", over="ignore"):
-            # Odds beyond e^709 overflow on the side of the mode where there is nothing.
-            up, down = (n - k) / (k + 1) * np.exp(log_odds), (k + 1) / (n - k) * np.exp(-log_odds)
-            above = np.cumprod(np.where(k >= mode, up, 1), 1)
-            below = np.cumprod(np.where(k < mode, down, 1)[:, ::-1], 1)[:, ::-1]
-            # At k both products count the steps from the mode to k; one of them is empty.
-            outward = np.ones_like(rows)
-            outward[:, 1:] *= above
-            outward[:, :-1] *= below
-        outward /= outward.sum(1, keepdims=True)
-        rows[~sure] = outward[~sure]
-    return chances
-
-
-def _sorted_by_class(
-    states: Int[np.ndarray, "states outcomes"], everything: Int[np.ndarray, "counts outcomes"]
-) -> tuple[Int[np.ndarray, " counts"] | None, Int[np.ndarray, " states"]]:
-    """The vectors of counts in the order of the states they belong to, and where each begins.
-
-    None if every vector is a state.
-    """
-    if len(everything) == len(states):
-        return None, np.arange(len(states))
-    index = {tuple(row): number for number, row in enumerate(states.tolist())}
-    classes = np.array([index[tuple(sorted(row, reverse=True))] for row in everything.tolist()])
-    order = np.argsort(classes, kind="stable")
-    return order, np.searchsorted(classes[order], np.arange(len(states)))
 
 
 def _check_exchangeable(

@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 from numpy.typing import ArrayLike
 
 from fixedpoint import checks
-from fixedpoint.chain.states import binomial
+from fixedpoint.chain.counts import binomial
 from fixedpoint.loop import kind
 from fixedpoint.loop.generation import Loop
 

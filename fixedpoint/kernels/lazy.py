@@ -35,6 +35,19 @@ from jax import lax
 from jaxtyping import Array
 
 from fixedpoint.kernels import driver
+from fixedpoint.kernels.entries import (
+    at,
+    column_of,
+    drawn_place,
+    find,
+    place_of,
+    put,
+    put_column,
+    put_row,
+    row_of,
+    running_sums,
+    total,
+)
 from fixedpoint.kernels.exponential import exponential
 from fixedpoint.kernels.random import next_uniform
 from fixedpoint.kernels.traces import decay_polynomial
@@ -59,7 +72,6 @@ TABLE = np.stack([_POINTS, 1 / _POINTS, np.log(_POINTS), _DEGREES, *_TO_POWERS])
 """What is needed of the nodes: an argument, as what is made one function has no constants."""
 
 _WIDTH = 128  # outcomes in a row: what runs along a row is computed in vectors
-_VECTOR = 8  # numbers that a processor adds at a time
 
 
 def blocks(
@@ -211,15 +223,15 @@ class _Model:
         return jnp.ones(1) if self.is_one else jnp.stack([jnp.ones(()), self.inverse])
 
     def _coefficients(self, values: Array) -> Array:
-        """Of u, u², … of the polynomial with these values at the nodes."""
+        """Coefficients of u, u², … of the polynomial with these values at the nodes."""
         return (self.table[4:] * values[None]).sum(1)
 
     def _weights(self, sums: Array) -> Array:
-        """Of the nodes, so that Σⱼ weightⱼ fⱼ is the sum of uᵢ f(uᵢ) for the Σu², Σu³, … given."""
+        """Quadrature weights: Σⱼ weightⱼ fⱼ is the sum of uᵢ f(uᵢ) for the Σu², Σu³, … given."""
         return (self.table[4:] * sums[:, None]).sum(0)
 
     def before(self, theta: Array, words: Array, generation: Array) -> _Block:
-        """A block that has ended with these logits: the one that begins the run follows it."""
+        """A placeholder that has ended with these logits, before the first block of the run."""
         table, nodes, zero = (jnp.zeros(shape) for shape in (theta.shape, NODES, ()))
         none = jnp.zeros_like(generation)
         return _Block(
@@ -242,7 +254,7 @@ class _Model:
         )
 
     def opened(self, block: _Block, theta: Array) -> _Block:
-        """The block that begins with these logits, after one that has ended."""
+        """Begin a block with these logits, after one that has ended."""
         light, heavy, largest, rest = _divided(theta, self.num_heavy)
         top = largest[0]
         log_limit = jnp.maximum(rest - top + self.room + FALL, -690.0)
@@ -250,33 +262,33 @@ class _Model:
 
         def row(i: Any, carry: Any) -> Any:
             sums, below, cumulative = carry
-            weights = exponential((_row(light, i) - top)[None] * self.powers[:, None])
+            weights = exponential((row_of(light, i) - top)[None] * self.powers[:, None])
             u, below = weights[0] / limit, below + weights[-1]
 
             def add(k: Any, carry: Any) -> Any:
                 sums, power = carry
-                return _put_row(sums, _row(sums, k) + power, k), power * u
+                return put_row(sums, row_of(sums, k) + power, k), power * u
 
             sums, _ = lax.fori_loop(0, NODES + 1, add, (sums, u))
-            return sums, below, _put_row(cumulative, below, i)
+            return sums, below, put_row(cumulative, below, i)
 
         none = jnp.zeros((NODES + 1, _WIDTH)), jnp.zeros(_WIDTH), jnp.zeros_like(theta)
         sums, below, cumulative = lax.fori_loop(0, len(theta), row, none)
         # One column after the other: XLA would make a large program of the sums along the rows.
         sums = lax.fori_loop(
-            0, _WIDTH, lambda i, total: total + _column(sums, i), jnp.zeros(NODES + 1)
+            0, _WIDTH, lambda i, total: total + column_of(sums, i), jnp.zeros(NODES + 1)
         )
         logits = jnp.concatenate([largest - top, log_limit + self.table[2]])
         carried = lax.fori_loop(
             0,
             len(logits),
-            lambda i, carried: _put_column(carried, jnp.exp(_at(logits, i) * self.powers), i),
+            lambda i, carried: put_column(carried, jnp.exp(at(logits, i) * self.powers), i),
             jnp.zeros((len(self.powers), len(logits))),
         )
         return block._replace(
             theta=theta,
             cumulative=cumulative,
-            columns=_added_up(below),
+            columns=running_sums(below),
             lifts=jnp.zeros_like(theta),
             heavy=heavy,
             top=top,
@@ -285,13 +297,13 @@ class _Model:
             falls=jnp.zeros(NODES),
             first=sums[0],
             weights=self._weights(sums[1:]),
-            rate=self.step_size / (_total(carried[0, : self.num_heavy]) + limit * sums[0]),
+            rate=self.step_size / (total(carried[0, : self.num_heavy]) + limit * sums[0]),
             ticks=jnp.zeros_like(block.ticks),
             ended=jnp.zeros((), bool),
         )
 
     def passed(self, block: _Block, saved: Array) -> _Block:
-        """The block after it has ended, or the generation has come that is asked for."""
+        """Run the block until it ends or the generation asked for is reached."""
         return lax.while_loop(
             lambda block: ~block.ended & (block.generation < saved), self.tick, block
         )
@@ -301,15 +313,15 @@ class _Model:
         first_uniform, words = next_uniform(block.words)
         second_uniform, words = next_uniform(words)
         b, nodes = block.carried[-1, : self.num_heavy], block.carried[0, self.num_heavy :]
-        heavy_total, bound = _total(b), jnp.exp(self.room * self.inverse)
+        heavy_total, bound = total(b), jnp.exp(self.room * self.inverse)
         point = first_uniform * (heavy_total + block.columns[-1] * bound)
 
         def heavy() -> tuple[Any, ...]:
-            unchanged = jnp.zeros((), int), jnp.zeros((), int), _at(block.lifts, 0, 0)
-            return _drawn(b, point), True, *unchanged, -jnp.inf, 0.0, jnp.zeros(NODES)
+            unchanged = jnp.zeros((), int), jnp.zeros((), int), at(block.lifts, 0, 0)
+            return drawn_place(b, point), True, *unchanged, -jnp.inf, 0.0, jnp.zeros(NODES)
 
         def light() -> tuple[Any, ...]:
-            row, column = _found(block.cumulative, block.columns, (point - heavy_total) / bound)
+            row, column = find(block.cumulative, block.columns, (point - heavy_total) / bound)
             falls = block.falls + block.rate * nodes
             return -1, *self._lifted(block, falls, row, column, second_uniform)
 
@@ -324,7 +336,7 @@ class _Model:
             falls=block.falls + rate * nodes,
             first=block.first + first,
             weights=block.weights + weights,
-            lifts=_put(block.lifts, lift, row, column),
+            lifts=put(block.lifts, lift, row, column),
             words=words,
             ticks=block.ticks + 1,
             generation=block.generation + happens,
@@ -336,7 +348,7 @@ class _Model:
         heavy, nodes = block.carried[0, : self.num_heavy], block.carried[0, self.num_heavy :]
         kept = nodes * self.table[1] / block.limit
         light = block.first + (block.weights * (kept - 1)).sum()
-        return self.step_size / (_total(heavy) + block.limit * light)
+        return self.step_size / (total(heavy) + block.limit * light)
 
     def _ended(self, block: _Block, grown: Array) -> Array:
         falls_too_far = block.rate * block.limit > FALL - block.falls[-1]
@@ -345,7 +357,7 @@ class _Model:
     def _lifted(
         self, block: _Block, falls: Array, row: Array, column: Array, uniform: Array
     ) -> tuple[Any, ...]:
-        """What becomes of a light outcome that is proposed.
+        """Accept or reject a light outcome that is proposed, and find its lift.
 
         Whether it is accepted, its row and column, its lift then, by how much its logit has grown
         in this block, and what the quadrature gains: Σu and the weights.
@@ -353,8 +365,8 @@ class _Model:
         The logit gains lift − fall(u), u = e^{base + lift}. A lift that gives it η more is found by
         Newton's method from the old one on. (The derivative of `fall` is at most FALL.)
         """
-        lift = _at(block.lifts, row, column)
-        base = _at(block.theta, row, column) - block.top - jnp.log(block.limit)
+        lift = at(block.lifts, row, column)
+        base = at(block.theta, row, column) - block.top - jnp.log(block.limit)
         u = jnp.exp(base + lift)
         powers = _powers(jnp.minimum(u, 1))
         grown = lift - (self._coefficients(block.falls) * powers).sum()
@@ -396,14 +408,14 @@ class _Model:
             fall = fall * u + coefficients[i]
         theta = lifted - fall * u
 
-        def put(i: Any, theta: Array) -> Array:
-            place = _at(block.heavy, i, 0), _at(block.heavy, i, 1)
-            weight = _at(block.carried, 0, i)
+        def weighed(i: Any, theta: Array) -> Array:
+            place = at(block.heavy, i, 0), at(block.heavy, i, 1)
+            weight = at(block.carried, 0, i)
             # A weight that has underflown neither falls nor is drawn.
-            now = jnp.where(weight > 0, block.top + jnp.log(weight), _at(block.theta, *place))
-            return _put(theta, now, *place)
+            now = jnp.where(weight > 0, block.top + jnp.log(weight), at(block.theta, *place))
+            return put(theta, now, *place)
 
-        return lax.fori_loop(0, self.num_heavy, put, theta)
+        return lax.fori_loop(0, self.num_heavy, weighed, theta)
 
 
 def _powers(u: Array) -> Array:
@@ -420,109 +432,28 @@ def _differences(new: Array, old: Array) -> tuple[Array, Array]:
 
 
 def _divided(theta: Array, number: int) -> tuple[Array, Array, Array, Array]:
-    """The largest logits apart from the others.
+    """Split off the largest logits.
 
     The others, with -inf in the place of the largest, (rows, columns); the rows and columns of the
     largest, the very largest first, (number, 2); their logits, (number,); the largest of the rest.
     """
     nowhere = jnp.full(theta.shape[1], -jnp.inf)
-    maxima = lax.fori_loop(0, len(theta), lambda i, top: jnp.maximum(top, _row(theta, i)), nowhere)
+    maxima = lax.fori_loop(
+        0, len(theta), lambda i, top: jnp.maximum(top, row_of(theta, i)), nowhere
+    )
 
     def take(i: Any, carry: Any) -> Any:
         others, maxima, places, values = carry
         value = maxima.max()
-        column = _place(maxima, value)
-        below = _column(others, column)
-        row = _place(below, value)
+        column = place_of(maxima, value)
+        below = column_of(others, column)
+        row = place_of(below, value)
         left = jnp.where(jnp.arange(len(below)) == row, -jnp.inf, below).max()
-        places = _put(_put(places, row, i, 0), column, i, 1)
+        places = put(put(places, row, i, 0), column, i, 1)
         # The last one is only looked for.
-        others = _put(others, jnp.where(i < number, -jnp.inf, value), row, column)
-        return others, _put(maxima, left, column), places, _put(values, value, i)
+        others = put(others, jnp.where(i < number, -jnp.inf, value), row, column)
+        return others, put(maxima, left, column), places, put(values, value, i)
 
     none = jnp.zeros((number + 1, 2), int), jnp.zeros(number + 1)
     others, _, places, values = lax.fori_loop(0, number + 1, take, (theta, maxima, *none))
     return others, places[:-1], values[:-1], values[-1]
-
-
-def _place(values: Array, value: Array) -> Array:
-    """Where a value first is."""
-    return jnp.where(values == value, jnp.arange(len(values)), len(values) - 1).min()
-
-
-def _drawn(weights: Array, point: Array) -> Array:
-    """The place i with C(i-1) ≤ point < C(i); if rounding finds none, the first, the largest."""
-
-    def is_further(carry: Any) -> Any:
-        i, left = carry
-        return (i < len(weights) - 1) & (left >= _at(weights, i))
-
-    def further(carry: Any) -> Any:
-        i, left = carry
-        return i + 1, left - _at(weights, i)
-
-    i, _ = lax.while_loop(is_further, further, (0, point))
-    return jnp.where(_at(weights, i) > 0, i, 0)
-
-
-def _found(cumulative: Array, columns: Array, point: Array) -> tuple[Array, Array]:
-    """Row and column of the outcome with C(i-1) ≤ point < C(i), one column after the other.
-
-    Should rounding leave the point above the whole sum, the last positive weight is found.
-    """
-    point = jnp.minimum(point, columns[-1] * (1 - 2.0**-52))
-    column = (columns <= point).sum()
-    point = point - jnp.where(column > 0, _at(columns, jnp.maximum(column - 1, 0)), 0)
-    point = jnp.minimum(point, _at(cumulative, len(cumulative) - 1, column) * (1 - 2.0**-52))
-
-    def halved(bounds: Any) -> Any:
-        low, high = bounds
-        middle = (low + high) >> 1
-        above = _at(cumulative, middle, column) > point
-        return jnp.where(above, low, middle + 1), jnp.where(above, middle, high)
-
-    bounds = jnp.asarray(0), jnp.asarray(len(cumulative) - 1)
-    row, _ = lax.while_loop(lambda bounds: bounds[0] < bounds[1], halved, bounds)
-    return row, column
-
-
-def _added_up(values: Array) -> Array:
-    """The running sums."""
-
-    def add(i: Any, carry: Any) -> Any:
-        total, sums = carry
-        total = total + _at(values, i)
-        return total, _put(sums, total, i)
-
-    return lax.fori_loop(0, len(values), add, (jnp.zeros(()), values))[1]
-
-
-def _total(values: Array) -> Array:
-    """The sum, most of it in vectors."""
-    return values.reshape(-1, _VECTOR).sum(0).sum()
-
-
-def _at(array: Array, *place: Any) -> Array:
-    slice_ = lax.dynamic_slice(array, place, (1,) * array.ndim, allow_negative_indices=False)
-    return slice_.reshape(())
-
-
-def _row(array: Array, i: Any) -> Array:
-    return lax.dynamic_index_in_dim(array, i, 0, keepdims=False, allow_negative_indices=False)
-
-
-def _column(array: Array, i: Any) -> Array:
-    return lax.dynamic_index_in_dim(array, i, 1, keepdims=False, allow_negative_indices=False)
-
-
-def _put_row(array: Array, values: Array, i: Any) -> Array:
-    return lax.dynamic_update_index_in_dim(array, values, i, 0, allow_negative_indices=False)
-
-
-def _put_column(array: Array, values: Array, i: Any) -> Array:
-    return lax.dynamic_update_index_in_dim(array, values, i, 1, allow_negative_indices=False)
-
-
-def _put(array: Array, value: Any, *place: Any) -> Array:
-    value = jnp.asarray(value, array.dtype).reshape((1,) * array.ndim)
-    return lax.dynamic_update_slice(array, value, place, allow_negative_indices=False)

@@ -3,93 +3,31 @@
 An `Equation` is a claim that three things must agree on: its proof (SymPy), its JAX solution and
 the simulated process. It is written once, as a SymPy object; the paper prints that very object.
 
-A notebook shows an equation, and each step of its proof, as mathematics.
-
-Vectors are `sympy.IndexedBase` with outcomes counted from 1 to `NUM_OUTCOMES`, so that one
-expression serves every number of outcomes: `total(sp.exp(theta[i]), i)` is the partition sum. An
-expression with `OUTCOME` free stands for the whole vector.
+A notebook shows an equation, and each step of its proof, as mathematics. The expressions that they
+are made of are described in `laws/expression.py`.
 """
 
 import importlib
 import inspect
 import itertools
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import mpmath
 import sympy as sp
-from sympy.printing.latex import LatexPrinter
+
+from fixedpoint.laws.expression import MODULES, Expression, Printer
+from fixedpoint.laws.expression import NUM_OUTCOMES as NUM_OUTCOMES
+from fixedpoint.laws.expression import OUTCOME as OUTCOME
+from fixedpoint.laws.expression import Root as Root
+from fixedpoint.laws.expression import at_outcomes as at_outcomes
+from fixedpoint.laws.expression import evaluate as evaluate
+from fixedpoint.laws.expression import total as total
+from fixedpoint.laws.expression import vector as vector
 
 Kind = Literal["exact", "asymptotic", "bound", "conjecture"]
-
-NUM_OUTCOMES = sp.Symbol("K", integer=True, positive=True)
-OUTCOME = sp.Symbol("i", integer=True, positive=True)
-
-Expression = Any
-"""A SymPy expression. (SymPy's own annotations are too partial to check arithmetic with.)"""
-
-
-def vector(name: str, **assumptions: Any) -> Expression:
-    """A vector over the outcomes, e.g. the logits: `vector("theta", real=True)`."""
-    return sp.IndexedBase(name, **assumptions)
-
-
-def total(expression: Expression, index: Expression) -> Expression:
-    """Sum an expression over all outcomes: Σ_{index=1..K}."""
-    return sp.Sum(expression, (index, 1, NUM_OUTCOMES))
-
-
-def at_outcomes(expression: Expression, num_outcomes: int) -> Expression:
-    """Write an expression out for a given number of outcomes, with θ[1], θ[2], … as symbols."""
-
-    def terms(function: Any, *limits: Any) -> Any:
-        index, low, high = limits[0]
-        if len(limits) > 1 or not (low.is_Integer and high.is_Integer):
-            return sp.Sum(function, *limits)
-        # SymPy would first look for partial fractions.
-        return sp.Add(*(function.subs(index, number) for number in range(low, high + 1)))
-
-    return sp.sympify(expression).subs(NUM_OUTCOMES, num_outcomes).replace(sp.Sum, terms).doit()
-
-
-class Root(sp.Expr):
-    """The root of a monotone expression between two ends, where no formula gives it.
-
-    `Root(sp.Lambda(x, expression), low, high)` is the x between `low` and `high` at which the
-    expression vanishes; it changes its sign there once. It may hold sums over the outcomes.
-    """
-
-    def _mpmathcode(self, printer: Any) -> str:
-        function, low, high = cast(Expression, self.args)
-        (variable,), expression = function.args
-        ends = f"{printer._print(low)}, {printer._print(high)}"
-        return f"root(lambda {printer._print(variable)}: {printer._print(expression)}, {ends})"
-
-    def _latex(self, printer: Any) -> str:
-        (variable,), expression = cast(Expression, self.args[0]).args
-        x, equation = printer._print(variable), printer._print(expression)
-        return rf"\operatorname{{root}}_{{{x}}}\left[{equation} = 0\right]"
-
-
-def _root(function: Callable[[Any], Any], low: Any, high: Any) -> Any:
-    """The root between two ends, to the working precision."""
-    for end in (low, high):
-        if function(end) == 0:
-            return end
-    found = mpmath.findroot(function, (low, high), solver="anderson", maxsteps=1000, verify=False)
-    # On a wide bracket it may stop short: the sign must change beside what it has found.
-    apart = abs(found) * mpmath.mpf(10) ** (12 - mpmath.mp.dps)
-    if function(found - apart) * function(found + apart) <= 0:
-        return found
-    halvings = 4 * mpmath.mp.dps
-    return mpmath.findroot(function, (low, high), solver="bisect", maxsteps=halvings, verify=False)
-
-
-MODULES = [{"root": _root}, "mpmath"]
-"""What an expression is evaluated with."""
-
 
 LONGEST_SHOWN = 600
 """Characters of LaTeX up to which a notebook shows the residual of a step."""
@@ -103,7 +41,8 @@ class Step:
         claim: what the step shows, in words.
         residual: a SymPy expression, or several, each of which must reduce to 0.
         method: "symbolic" (SymPy reduces the residual to 0) or "points" (SymPy cannot; the residual
-            is checked at 30 random exact-rational points to 50 digits, and the verdict says so).
+            is checked to 50 digits: at 30 random exact-rational points, or, if it is made of
+            numbers alone, as it stands; the verdict says which).
         reduce: how a symbolic residual is brought to 0; `sympy.simplify` unless said otherwise.
         domain: for "points": the open interval each free symbol is drawn from, default (1/10, 3).
         sizes: the numbers for which alone the step was made, by letter, e.g. {"K": 3, "n": (2, 4)};
@@ -131,13 +70,36 @@ class Step:
         remainders = self.remainders()
         return bool(remainders) and all(remainder == 0 for remainder in remainders)
 
+    @property
+    def how(self) -> str:
+        """How it is checked where SymPy does not close it; empty where it does."""
+        if self.method == "symbolic":
+            return ""
+        parts = self._parts()
+        if any(_unknowns(part) for part in parts):
+            return "at 30 rational points"
+        return f"at {len(parts)} chosen numbers"
+
+    def refuted(self, known: "Step") -> bool:
+        """Whether it has a value other than 0 at a point where a step that closes vanishes.
+
+        What differs from 0 in a number need not be simplified, which may take minutes.
+        """
+        for part, right in zip(self._parts(), known._parts(), strict=False):
+            names = sorted({*_unknowns(part), *_unknowns(right)}, key=str)
+            point = [_sample(place, name) for place, name in enumerate(names)]
+            here, there = (_value(expression, names, point) for expression in (part, right))
+            if None not in (here, there) and abs(there) < 1e-40 and abs(here) > 1e-20:
+                return True
+        return False
+
     def __repr__(self) -> str:
         """Say the claim, not the whole residual."""
         return f"<Step {self.claim!r}>"
 
     def _repr_markdown_(self) -> str:
         """What a notebook shows: the claim, whether it closes, and what must vanish."""
-        how = "" if self.method == "symbolic" else " (at 30 rational points)"
+        how = f" ({self.how})" if self.how else ""
         text = f"{'✓' if self.closes() else '✗'} {markdown(self.claim)}{how}"
         latex = sp.latex(next((part for part in self._parts() if part != 0), sp.S.Zero))
         if latex == "0" or len(latex) > LONGEST_SHOWN:
@@ -152,8 +114,7 @@ class Step:
         if part in (sp.nan, sp.zoo):
             return sp.nan
         rng = random.Random(self.claim)
-        atoms = part.atoms(sp.Indexed)
-        names = sorted(atoms | {s for s in part.free_symbols if not _labels(s, atoms)}, key=str)
+        names = _unknowns(part)
         largest = mpmath.mpf(0)
         function = sp.lambdify(names, part, "mpmath")
         with mpmath.workdps(digits + 20):
@@ -173,9 +134,28 @@ def markdown(text: str) -> str:
     return "".join(f"\\{sign}" if sign in "\\`*_<|$[]~" else sign for sign in text)
 
 
-def _labels(symbol: Any, indexed: Iterable[Any]) -> bool:
-    """Whether a symbol is only the name of a vector whose entries stand in the expression."""
-    return any(symbol in (entry.base, entry.base.label, entry) for entry in indexed)
+def _unknowns(expression: Expression) -> list[Any]:
+    """The symbols and the entries of vectors that an expression has; not the vectors' names."""
+    entries = expression.atoms(sp.Indexed)
+    names = {name for entry in entries for name in (entry.base, entry.base.label)}
+    return sorted(entries | (expression.free_symbols - names), key=str)
+
+
+def _sample(place: int, symbol: Any) -> Any:
+    """A number for a symbol, of the kind that it assumes, and unequal to those in other places."""
+    if symbol.is_integer:
+        return place + 2
+    return mpmath.mpf(2 * place + 7) / (5 * place + 23)
+
+
+def _value(expression: Expression, names: Sequence[Any], point: Sequence[Any]) -> Any:
+    """The value at a point to 60 digits; None where it has none."""
+    with mpmath.workdps(60):
+        try:
+            value = mpmath.mpmathify(sp.lambdify(names, expression, MODULES)(*point))
+        except Exception:  # SymPy and mpmath raise a dozen kinds
+            return None
+        return value if mpmath.isfinite(value) else None
 
 
 def _rational(rng: random.Random, low: Any, high: Any) -> Any:
@@ -294,7 +274,7 @@ class Equation:
         relation = {"=": "=", "<=": r"\le", ">=": r"\ge"}[self.relation]
         if self.kind == "asymptotic" and self.relation == "=":
             relation = r"\simeq"
-        printer = _Printer()
+        printer = Printer()
         return f"{printer.doprint(self.lhs)} {relation} {printer.doprint(self.rhs)}"
 
     def __repr__(self) -> str:
@@ -333,155 +313,6 @@ class Equation:
         return evaluate(expression, values, digits)
 
 
-def evaluate(expression: Expression, values: Mapping[Any, Any], digits: int = 50) -> Any:
-    """Evaluate an expression to many digits.
-
-    Args:
-        expression: a SymPy expression; it may have sums over the outcomes, roots, products. With
-            `OUTCOME` free it stands for a vector.
-        values: a number for each of its symbols, a list of numbers for a vector; floats are taken
-            at their exact value.
-        digits: decimal digits of the result.
-
-    Returns:
-        An `mpmath.mpf`, or a list of them over the outcomes.
-    """
-    with mpmath.workdps(digits + 15):
-        known: dict[Any, Any] = {}
-        for symbol, value in values.items():
-            if isinstance(symbol, sp.IndexedBase):
-                # Outcomes are counted from 1: entry 0 is never read.
-                known[symbol] = [mpmath.nan, *map(_exact, value)]
-                # A vector over something else than the outcomes says so by its shape.
-                length = symbol.shape[0] if symbol.shape else NUM_OUTCOMES
-                known.setdefault(length, len(known[symbol]) - 1)
-            else:
-                known[symbol] = _exact(value)
-        expression = expression.replace(sp.Product, _as_sum)
-        expression = _collapse_sums(_collapse_roots(expression, known), known)
-        if OUTCOME in expression.free_symbols:
-            function = sp.lambdify([OUTCOME, *known], expression, MODULES)
-            outcomes = range(1, known[NUM_OUTCOMES] + 1)
-            return [function(k, *known.values()) for k in outcomes]
-        return sp.lambdify(list(known), expression, MODULES)(*known.values())
-
-
-class _Whole(int):
-    """An integer that counts like any other, but whose quotients have all digits."""
-
-    def __add__(self, other: Any) -> Any:
-        return _whole(int(self) + other)
-
-    def __sub__(self, other: Any) -> Any:
-        return _whole(int(self) - other)
-
-    def __mul__(self, other: Any) -> Any:
-        return _whole(int(self) * other)
-
-    def __neg__(self) -> Any:
-        return _Whole(-int(self))
-
-    def __rsub__(self, other: Any) -> Any:
-        return _whole(other - int(self))
-
-    def __truediv__(self, other: Any) -> Any:
-        return mpmath.mpf(int(self)) / other
-
-    def __rtruediv__(self, other: Any) -> Any:
-        return mpmath.mpmathify(other) / int(self)
-
-    def __pow__(self, other: Any, modulus: Any = None) -> Any:
-        negative = isinstance(other, int) and other < 0
-        return mpmath.mpf(int(self)) ** other if negative else _whole(int(self) ** other)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-
-def _whole(number: Any) -> Any:
-    """An integer as one of those; anything else as it is."""
-    return _Whole(number) if isinstance(number, int) else number
-
-
-class _Printer(LatexPrinter):
-    """SymPy's LaTeX, but fractions in an exponent of e stand on one line."""
-
-    def _print_ExpBase(self, expr: Expression, exp: str | None = None) -> str:  # noqa: N802
-        settings: dict[str, Any] = self._settings
-        folded = settings["fold_short_frac"]
-        settings["fold_short_frac"] = True
-        try:
-            return super()._print_ExpBase(expr, exp)
-        finally:
-            settings["fold_short_frac"] = folded
-
-    def _print_beta(self, expr: Expression, exp: str | None = None) -> str:
-        # SymPy's own leaves the arguments as they look in Python.
-        arguments = ", ".join(self._print(argument) for argument in expr.args)
-        return self._do_exponent(rf"\operatorname{{B}}\left({arguments}\right)", exp)
-
-
-def _exact(value: Any) -> Any:
-    """A Python or NumPy number as an integer or an mpf of exactly the same value."""
-    number = value.item() if hasattr(value, "item") else value
-    if isinstance(number, sp.Rational):
-        number = int(number) if number.is_Integer else mpmath.mpf(int(number.p)) / int(number.q)
-    return _whole(number) if isinstance(number, int) else mpmath.mpmathify(number)
-
-
-def _as_sum(factor: Expression, limits: Expression) -> Expression:
-    """A product as the exponential of a sum of logarithms, which `lambdify` can print."""
-    return sp.exp(sp.Sum(sp.log(factor), limits))
-
-
-def _collapse_sums(expression: Expression, values: dict[Any, Any]) -> Expression:
-    """Replace each sum that stands on its own by a symbol that `values` maps to its number.
-
-    Sums are computed once each, innermost first; one that depends on an outer index (or on
-    `OUTCOME`) is left for its surroundings to evaluate.
-    """
-    while True:
-        sums: set[Expression] = expression.atoms(sp.Sum)
-        bound = _bound_symbols(expression)
-        closed = [s for s in sums if not s.free_symbols & bound]
-        if not closed:
-            return expression
-        innermost = [s for s in closed if not any(s is not t and s.has(t) for t in closed)]
-        numbers = {}
-        for s in innermost:
-            indices = [limit[0] for limit in s.limits]
-            ranges = [_range(low, high, values) for _, low, high in s.limits]
-            function = sp.lambdify([*indices, *values], s.function, MODULES)
-            numbers[s] = sp.Dummy(real=True)
-            terms = (function(*k, *values.values()) for k in itertools.product(*ranges))
-            values[numbers[s]] = mpmath.fsum(terms)
-        expression = expression.xreplace(numbers)
-
-
-def _collapse_roots(expression: Expression, values: dict[Any, Any]) -> Expression:
-    """Replace each root that stands on its own by a symbol, as `_collapse_sums` does sums."""
-    numbers = {}
-    for found in expression.atoms(Root):
-        if not found.free_symbols & _bound_symbols(expression):
-            numbers[found] = sp.Dummy(real=True)
-            plain = _collapse_sums(found, values)
-            value = sp.lambdify(list(values), plain, MODULES)(*values.values())
-            values[numbers[found]] = value
-    return expression.xreplace(numbers)
-
-
-def _bound_symbols(expression: Expression) -> set[Any]:
-    """What has no value yet: the index of a sum, a variable of integration, the outcome."""
-    scopes = expression.atoms(sp.Sum, sp.Integral, sp.Lambda)
-    return {symbol for scope in scopes for symbol in scope.bound_symbols} | {OUTCOME}
-
-
-def _range(low: Any, high: Any, values: Mapping[Any, Any]) -> range:
-    """The indices from `low` to `high`, which may depend on whole-number arguments."""
-    whole = {symbol: value for symbol, value in values.items() if isinstance(value, int)}
-    first, last = (int(sp.sympify(end).subs(whole)) for end in (low, high))
-    return range(first, last + 1)
-
-
 # --- Claims: an equation, written on its proof ----------------------------------------------------
 
 
@@ -508,10 +339,6 @@ class Argument:
     ) -> "Argument":
         """The same argument, drawn from `low` to `high`, as another kind of number if need be."""
         return replace(self, domain=(low, high), kind=kind or self.kind)
-
-    def written(self, symbol: Any) -> "Argument":
-        """The same argument under another letter, where a proof needs the usual one for more."""
-        return replace(self, symbol=symbol)
 
 
 def at(*values: Any, gives: Any = None) -> tuple[tuple[Any, ...], Any]:

@@ -2,7 +2,8 @@
 
 Near misses are the mistakes that people name. A mutant is the answer with one argument replaced
 (T → 1/T, n → n + 1, a → 1 − a, z → −z), one term dropped, or one number changed. One that is the
-same function where points are drawn is no mutant and is left out.
+same function where points are drawn is no mutant and is left out, and so is one that is complex or
+has no value wherever it is another.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +98,7 @@ def _terms(answer: Any) -> Iterator[tuple[str, Any]]:
 def _evaluated(equation: Equation, point: Mapping[str, Any], mutant: Any) -> list[Any]:
     try:
         return _numbers(equation.evaluate(point, digits=DIGITS, answer=mutant))
-    except (ValueError, ZeroDivisionError, TypeError, ArithmeticError):
+    except (ArithmeticError, LookupError, NameError, TypeError, ValueError):
         return []
 
 
@@ -106,16 +107,28 @@ def _numbers(value: Any) -> list[Any]:
 
 
 def _differ(right: list[Any], wrong: list[Any], up_to_shift: bool) -> bool:
-    """Whether two values are finite and different; what has no value is no other function."""
+    """Whether two values differ, both being real numbers wherever the right one is.
+
+    What is complex, infinite or without a value there is no answer that anybody could give.
+    """
     if len(right) != len(wrong):
         return False
-    pairs = [(mpmath.re(a), mpmath.re(b)) for a, b in zip(right, wrong, strict=True)]
-    pairs = [(a, b) for a, b in pairs if mpmath.isfinite(a) and mpmath.isfinite(b)]
-    if not pairs:
+    pairs = [(a, b) for a, b in zip(right, map(_real, wrong), strict=True) if mpmath.isfinite(a)]
+    if not pairs or not all(mpmath.isfinite(b) for _, b in pairs):
         return False
-    gaps = [b - a for a, b in pairs]
+    gaps = [b - mpmath.re(a) for a, b in pairs]
     if up_to_shift:
         middle = mpmath.fsum(gaps) / len(gaps)
         gaps = [gap - middle for gap in gaps]
     scale = max(abs(a) for a, _ in pairs)
     return max(map(abs, gaps)) > CLOSE * max(scale, mpmath.mpf(10) ** -300)
+
+
+def _real(value: Any) -> Any:
+    """A number without the trace of an imaginary part that a root may leave; else NaN."""
+    try:
+        number = mpmath.mpmathify(value)
+    except (TypeError, ValueError):
+        return mpmath.nan
+    traced = abs(mpmath.im(number)) <= abs(mpmath.re(number)) * mpmath.mpf(10) ** -20
+    return mpmath.re(number) if traced else mpmath.nan

@@ -31,17 +31,15 @@ z: Any = sp.Symbol("z", real=True)
 m: Any = sp.Symbol("m", integer=True, positive=True)
 epsilon: Any = sp.Symbol("epsilon", positive=True)
 
-logits = Argument(
-    "logits", theta, "θ, the model at generation 0; -inf marks a lost outcome", "vector"
-)
+logits = Argument("logits", theta, "the model at generation 0; -inf marks a lost outcome", "vector")
 logits_answers = Argument(
     "logits_answers",
     sp.IndexedBase("alpha", real=True),
-    "α, the logits of the final answers; -inf marks a lost one",
+    "the logits of the final answers; -inf marks a lost one",
     "vector",
 )
-logits_real = Argument("logits_real", psi, "ψ, the logits of the real data", "vector")
-logits_target = Argument("logits_target", psi, "ψ, the logits of a frozen teacher", "vector")
+logits_real = Argument("logits_real", psi, "the logits of the real data", "vector")
+logits_target = Argument("logits_target", psi, "the logits of a frozen teacher", "vector")
 temperature = Argument("temperature", T, "T ≥ 0, the sampling temperature")
 inverse_temperature = Argument("inverse_temperature", beta, "β = 1/T ≥ 0")
 generation = Argument("generation", t, "t ≥ 0, the number of generations", "integer")
@@ -51,14 +49,14 @@ batch_size = Argument("batch_size", B, "B ≥ 1, samples that one gradient step 
 num_outcomes = Argument("num_outcomes", K, "K ≥ 1, how many outcomes there are", "integer")
 step_size = Argument("step_size", eta, "η > 0, the step of a learner")
 weight_decay = Argument("weight_decay", lam, "λ ≥ 0, the pull of the logits to 0")
-fraction = Argument("fraction", a, "a in [0, 1], the share of real data")
+fraction = Argument("fraction", a, "the share of real data, in [0, 1]")
 num_real = Argument("num_real", M, "M ≥ 0, real samples in a generation")
-gap = Argument("gap", z, "z, the difference of two logits")
+gap = Argument("gap", z, "the difference of two logits")
 num_modes = Argument("num_modes", m, "m ≥ 1, how many outcomes share the largest logit", "integer")
 tolerance = Argument("tolerance", epsilon, "ε in (0, 1), what counts as small")
-base_slope = Argument("base_slope", sp.Symbol("c", real=True), "c, the slope of the base measure")
+base_slope = Argument("base_slope", sp.Symbol("c", real=True), "the slope of the base measure")
 chart = Argument(
-    "chart", sp.Symbol("c", integer=True, positive=True), "c, in which chart noise is even"
+    "chart", sp.Symbol("c", integer=True, positive=True), "in which chart noise is even"
 )
 diffusion_time = Argument(
     "diffusion_time", sp.Symbol("s", positive=True), "s ≥ 0, the time ητ/n of a diffusion"
@@ -70,9 +68,9 @@ degree = Argument(
     "degree", sp.Symbol("d", integer=True), "d, of the temperature T = (d-1)/(d+1)", "integer"
 )
 exponent = Argument("exponent", sp.Symbol("alpha", positive=True), "α > 0, of a power law")
-gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "z₀, the gap at generation 0")
-gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "z*, the gap of the target")
-gap_real = Argument("gap_real", sp.Symbol("g", real=True), "g, the gap of the real data")
+gap_initial = Argument("gap_initial", sp.Symbol("z_0", real=True), "the gap at generation 0")
+gap_target = Argument("gap_target", sp.Symbol("z_*", real=True), "the gap of the target")
+gap_real = Argument("gap_real", sp.Symbol("g", real=True), "the gap of the real data")
 heterozygosity = Argument(
     "heterozygosity", sp.Symbol("h", positive=True), "h = 1 - Σp², of a model"
 )
@@ -100,18 +98,20 @@ kept = Argument(
 )
 level = Argument("level", sp.Symbol("p_0", positive=True), "p₀ in (½, 1), what counts as leading")
 log_generation = Argument(
-    "log_generation", sp.Symbol(r"{\log t}", positive=True), "log t, of a generation beyond 1e308"
+    "log_generation",
+    sp.Symbol(r"{\log t}", positive=True),
+    "the logarithm of a generation beyond 10³⁰⁸",
 )
 log_ratio = Argument(
-    "log_ratio", sp.Symbol("ell", positive=True), "ℓ, the logarithm of a ratio of generations"
+    "log_ratio", sp.Symbol("ell", positive=True), "the logarithm of a ratio of generations"
 )
 log_smallest = Argument(
     "log_smallest",
     sp.Symbol("lambda", positive=True),
-    "λ, minus the logarithm of the smallest number stored",
+    "minus the logarithm of the smallest number stored",
 )
 logit_range = Argument(
-    "logit_range", sp.Symbol("R", positive=True), "R, the largest difference of logits"
+    "logit_range", sp.Symbol("R", positive=True), "the largest difference of logits"
 )
 mass = Argument("mass", sp.Symbol("pi", positive=True), "π in (0, 1], the mass of a nucleus")
 mean = Argument(
@@ -123,7 +123,7 @@ natural = Argument(
     "ν = 1 along the natural gradient, else 0",
     "integer",
 )
-noise_ratio = Argument("noise_ratio", sp.Symbol("kappa", positive=True), "κ, noise over decay")
+noise_ratio = Argument("noise_ratio", sp.Symbol("kappa", positive=True), "noise over decay")
 num_alive = Argument(
     "num_alive",
     sp.Symbol("m", integer=True, positive=True),
@@ -165,11 +165,9 @@ offset = Argument(
     "offset", sp.Symbol("delta", nonnegative=True), "δ ≥ 0, the offset between two contexts"
 )
 order = Argument(
-    "order", sp.Symbol("j", integer=True, nonnegative=True), "j, the order of a term", "integer"
+    "order", sp.Symbol("j", integer=True, nonnegative=True), "the order of a term", "integer"
 )
-parameter = Argument(
-    "parameter", sp.Symbol("eta", real=True), "η, the natural parameter of a family"
-)
+parameter = Argument("parameter", sp.Symbol("eta", real=True), "the natural parameter of a family")
 probability = Argument(
     "probability",
     sp.Symbol("x_0", positive=True),
@@ -183,15 +181,13 @@ ratio = Argument(
 real_probability = Argument(
     "real_probability",
     sp.Symbol("q_i", positive=True),
-    "q, the probability of an outcome in the real data",
+    "the probability of an outcome in the real data",
 )
-roundoff = Argument(
-    "roundoff", sp.Symbol("u", positive=True), "u, the relative error of one rounding"
-)
+roundoff = Argument("roundoff", sp.Symbol("u", positive=True), "the relative error of one rounding")
 scores = Argument(
     "scores",
     sp.IndexedBase("v", extended_real=True),
-    "v, the log-odds with which samples of an outcome are kept; -inf: never",
+    "the log-odds with which samples of an outcome are kept; -inf: never",
     "vector",
 )
 share = Argument("share", sp.Symbol("x", positive=True), "x in [0, 1], a share of an outcome")
@@ -213,7 +209,7 @@ temperatures = Argument(
 top_probability = Argument(
     "top_probability",
     sp.Symbol("C", positive=True),
-    "C, the probability of the most probable outcome",
+    "the probability of the most probable outcome",
 )
 window = Argument(
     "window",
@@ -221,7 +217,7 @@ window = Argument(
     "w ≥ 1, how many corpora are kept",
     "integer",
 )
-variance = Argument("variance", sp.Symbol("v", positive=True), "v, a variance of logits")
+variance = Argument("variance", sp.Symbol("v", positive=True), "a variance of logits")
 
 
 def table() -> list[Argument]:

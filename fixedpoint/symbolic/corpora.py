@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fixedpoint.symbolic.distribution import Draws, Vector, mixture, normalised, said
+from fixedpoint.symbolic.parts import Part
 
 
-@dataclass(frozen=True)
-class Exact:
+@dataclass(frozen=True, repr=False)
+class Exact(Part):
     """The drawn distribution itself: infinitely many samples."""
 
     def words(self) -> str:
@@ -24,8 +25,8 @@ class Exact:
         return drawn
 
 
-@dataclass(frozen=True)
-class Fresh:
+@dataclass(frozen=True, repr=False)
+class Fresh(Part):
     """The frequencies of n samples, drawn anew in every generation."""
 
     num_samples: Any
@@ -43,8 +44,8 @@ class Fresh:
         return frequencies[0]
 
 
-@dataclass(frozen=True)
-class Mixed:
+@dataclass(frozen=True, repr=False)
+class Mixed(Part):
     """(1 − a) · corpus + a · real; the real data without noise, or `num_real` draws of them."""
 
     real: Any
@@ -72,8 +73,8 @@ class Mixed:
         return mixture(self.corpus.data(drawn, own), real, self.fraction)
 
 
-@dataclass(frozen=True)
-class Pooled:
+@dataclass(frozen=True, repr=False)
+class Pooled(Part):
     """Another corpus, drawn from the pool (1 − a) · drawn + a · real."""
 
     real: Any
@@ -93,8 +94,8 @@ class Pooled:
         return self.corpus.data(mixture(drawn, self.real, self.fraction), frequencies)
 
 
-@dataclass(frozen=True)
-class Accumulated:
+@dataclass(frozen=True, repr=False)
+class Accumulated(Part):
     """Everything so far: the initial data, with a weight, and what another corpus adds.
 
     Its data are of several generations. Trained to the end, one generation of all of them is a step
@@ -119,8 +120,8 @@ class Accumulated:
         raise ValueError("`corpus` remembers; `at_generation` has its loop from t to t + 1.")
 
 
-@dataclass(frozen=True)
-class Curated:
+@dataclass(frozen=True, repr=False)
+class Curated(Part):
     """Another corpus, drawn from what survives: drawn · w, normalised."""
 
     weights: Any

@@ -11,11 +11,12 @@ import sympy as sp
 from fixedpoint.symbolic.corpora import Accumulated, Exact, Fresh
 from fixedpoint.symbolic.distribution import Quantity, Vector, normalised
 from fixedpoint.symbolic.learners import MixtureStep, Refit
+from fixedpoint.symbolic.parts import Part
 from fixedpoint.symbolic.samplers import Temperature
 
 
-@dataclass(frozen=True)
-class Loop:
+@dataclass(frozen=True, repr=False)
+class Loop(Part):
     """Sampler (or several, in this order), corpus, learner."""
 
     sampler: Any = field(default_factory=Temperature)
@@ -52,7 +53,7 @@ def given(part: Any, values: Mapping[Any, Any]) -> Any:
         >>> from fixedpoint.symbolic import Fresh
         >>> n = sp.Symbol("n")
         >>> given(Loop(corpus=Fresh(n)), {n: 3}).corpus
-        Fresh(num_samples=3)
+        Fresh(3)
     """
     if is_dataclass(part) and not isinstance(part, type):
         changed = {one.name: given(getattr(part, one.name), values) for one in fields(part)}
@@ -81,7 +82,7 @@ def at_generation(loop: Loop, generation: Any) -> Loop:
     Example:
         >>> from fixedpoint.symbolic import Accumulated, Fresh
         >>> at_generation(Loop(corpus=Accumulated(Fresh(4))), 2).learner
-        MixtureStep(step_size=1/4)
+        MixtureStep(1/4)
     """
     corpus = loop.corpus
     if not isinstance(corpus, Accumulated) or loop.learner != Refit() or corpus.window is not None:

@@ -14,10 +14,11 @@ from fixedpoint.symbolic.distribution import (
     said,
     slope_of_loss,
 )
+from fixedpoint.symbolic.parts import Part
 
 
-@dataclass(frozen=True)
-class Refit:
+@dataclass(frozen=True, repr=False)
+class Refit(Part):
     """The minimum of the cross-entropy: the data's frequencies, with c pseudo-counts each.
 
     `num_samples` says how many samples the data are, which pseudo-counts are weighed against.
@@ -39,8 +40,8 @@ class Refit:
         return [(num_samples * x + self.pseudo_counts) / total for x in data]
 
 
-@dataclass(frozen=True)
-class MixtureStep:
+@dataclass(frozen=True, repr=False)
+class MixtureStep(Part):
     """A step on the probabilities: p' = (1 − η) p + η · data."""
 
     step_size: Any
@@ -58,8 +59,8 @@ class MixtureStep:
         return [y - x for x, y in zip(p, data, strict=True)]
 
 
-@dataclass(frozen=True)
-class GradientSteps:
+@dataclass(frozen=True, repr=False)
+class GradientSteps(Part):
     """Steps on the logits: θ' = (1 − ηλ) θ + η (data − p), repeated on the same data."""
 
     step_size: Any
@@ -91,8 +92,8 @@ class GradientSteps:
         return [-slope - v for slope, v in zip(slope_of_loss(data, logits(p)), pull, strict=True)]
 
 
-@dataclass(frozen=True)
-class GradientFlow:
+@dataclass(frozen=True, repr=False)
+class GradientFlow(Part):
     """Gradient flow on the cross-entropy for a time: dθ/dτ = data − p."""
 
     time: Any = sp.oo
@@ -119,8 +120,8 @@ class GradientFlow:
         return [-slope for slope in slope_of_loss(data, logits(p))]
 
 
-@dataclass(frozen=True)
-class FinalAnswer:
+@dataclass(frozen=True, repr=False)
+class FinalAnswer(Part):
     """Another learner, on data of which it sees the answers alone: the model imputes the rest."""
 
     answers: Sequence[Any]

@@ -6,10 +6,11 @@ from typing import Any
 import sympy as sp
 
 from fixedpoint.symbolic.distribution import Vector, normalised, numbers, ranked, said
+from fixedpoint.symbolic.parts import Part
 
 
-@dataclass(frozen=True)
-class Temperature:
+@dataclass(frozen=True, repr=False)
+class Temperature(Part):
     """Draws from p_T ∝ p^{1/T}."""
 
     temperature: Any = 1
@@ -26,8 +27,8 @@ class Temperature:
         return normalised([x ** (1 / sp.sympify(self.temperature)) for x in p])
 
 
-@dataclass(frozen=True)
-class TopK:
+@dataclass(frozen=True, repr=False)
+class TopK(Part):
     """Draws from the k most probable outcomes (of numbers); among equals the first one stays."""
 
     k: Any
@@ -42,8 +43,8 @@ class TopK:
         return normalised([x if place in kept else sp.Integer(0) for place, x in enumerate(p)])
 
 
-@dataclass(frozen=True)
-class Nucleus:
+@dataclass(frozen=True, repr=False)
+class Nucleus(Part):
     """Draws from the fewest most probable outcomes (of numbers) whose mass is at least `mass`."""
 
     mass: Any
@@ -62,8 +63,8 @@ class Nucleus:
         return normalised([x if place in kept else sp.Integer(0) for place, x in enumerate(p)])
 
 
-@dataclass(frozen=True)
-class MinP:
+@dataclass(frozen=True, repr=False)
+class MinP(Part):
     """Draws from the outcomes (of numbers) with p ≥ ratio · max p."""
 
     ratio: Any

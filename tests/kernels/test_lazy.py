@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fixedpoint.kernels import driver, lazy
+from fixedpoint.kernels import driver, entries, lazy
 from fixedpoint.kernels.random import seeds
 
 
@@ -268,8 +268,8 @@ def test_long_blocks_are_begun_anew(key, altering):
 def found(weights, points):
     """The light outcomes at some points of their weights, added up one column after the other."""
     cumulative = jnp.cumsum(weights, 0)
-    columns = lazy._added_up(cumulative[-1])
-    rows, places = jax.vmap(lambda point: lazy._found(cumulative, columns, point))(points)
+    columns = entries.running_sums(cumulative[-1])
+    rows, places = jax.vmap(lambda point: entries.find(cumulative, columns, point))(points)
     return np.asarray(places * len(weights) + rows), columns[-1]
 
 
@@ -295,7 +295,7 @@ def test_rounding_never_proposes_what_has_no_weight():
 def test_rounding_never_draws_what_has_no_weight():
     weights = jnp.array([0.3, 0.1, 0.0, 0.0])
     points = jnp.array([0.0, 0.29, 0.31, 0.4 * (1 + 1e-15)])
-    drawn = jax.vmap(lambda point: lazy._drawn(weights, point))(points)
+    drawn = jax.vmap(lambda point: entries.drawn_place(weights, point))(points)
     np.testing.assert_array_equal(drawn, [0, 0, 1, 0])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from fixedpoint import confront, potential
+from fixedpoint import agreement, confront, potential
 from fixedpoint.laws import fixation, flow, geometry, online, real_data, survival, tempering
 from fixedpoint.laws.equation import equations
 
@@ -45,9 +45,9 @@ def test_a_solution_is_right_to_float32(label):
             for k, v in rounded.items()
         }
         reference = equation.evaluate(plain, digits=25)
-        size = float(np.max(np.abs(np.asarray(confront._floats(reference), dtype=float))))
+        size = float(np.max(np.abs(np.asarray(agreement.floats(reference), dtype=float))))
         if size > 1e-35:  # a normal number, with room for its terms
-            error = confront.relative_error(value, reference, equation.up_to_shift)
+            error = agreement.relative_error(value, reference, equation.up_to_shift)
             assert error < DOCUMENTED.get(label, 1e-5), (arguments, value, reference)
 
 
@@ -105,7 +105,7 @@ def test_one_hot_training_over_any_time(logits, time):
     with mpmath.workdps(50):
         expected = one_hot(logits, time, 0)
         found = flow.frozen_one_hot_target(jnp.array(logits), time, 0)
-        assert confront.relative_error(np.asarray(found), expected) < 1e-12
+        assert agreement.relative_error(np.asarray(found), expected) < 1e-12
 
 
 @pytest.mark.parametrize("gap", [745.0, 800.0, 1e6, 1e308])
@@ -134,7 +134,7 @@ def test_mixture_flow_above_temperature_1_from_far_apart(dtype, tolerance):
         gain = mpmath.findroot(excess, (0.1, 30), solver="anderson", tol=1e-40)
         expected = [mpmath.log(x + power * gain) / power - mpmath.mpf(float(t)) for x in start]
         found = np.asarray(geometry.mixture_online(logits, T, t), dtype=float)
-        assert confront.relative_error(found, expected) < tolerance
+        assert agreement.relative_error(found, expected) < tolerance
 
 
 @pytest.mark.long
@@ -162,7 +162,7 @@ def test_the_expected_gradient_in_float32(T):
         expected = [x - y for x, y in zip(p_T, p, strict=True)]
     for found in (potential.gradient(logits, T), -tempering.fixed_point(logits, T)):
         assert found.dtype == np.float32
-        assert confront.relative_error(np.asarray(found, float), expected) < 2e-6
+        assert agreement.relative_error(np.asarray(found, float), expected) < 2e-6
 
 
 def test_the_drift_that_shows_transience_is_computed_in_logarithms():

@@ -1,8 +1,10 @@
 """Every registered equation passes the three comparisons."""
 
+import inspect
+
 import pytest
 
-from fixedpoint import confront
+from fixedpoint import agreement, confront
 from fixedpoint.laws.equation import equations
 
 # Seconds each: `.ci/run` makes them beside the suite, `fixedpoint verify` and `reproduce` as well.
@@ -94,10 +96,28 @@ def test_confronted(label):
     found = confront.confront(equations()[label])
     assert found.passed, found.summary
     COMPARED[label] = found.comparisons if found.z is not None else 0
-    assert sum(COMPARED.values()) <= confront.CAPACITY
+    assert sum(COMPARED.values()) <= agreement.CAPACITY
 
 
 COMPARED: dict[str, int] = {}
+
+
+def observed_by_hand(label):
+    """Whether a process runs what it observes at once: that takes seconds."""
+    process = confront.implementation(equations()[label], "process")
+    return "Observation" in str(inspect.signature(process).return_annotation)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pytest.param(label, marks=[pytest.mark.long] * observed_by_hand(label))
+        for label in sorted(equations())
+    ],
+    scope="module",
+)
+def test_every_argument_varies(label):
+    assert confront.unvaried(equations()[label]) == []
 
 
 @each_label()

@@ -16,7 +16,7 @@ import mpmath
 import numpy as np
 import pytest
 
-from fixedpoint import confront
+from fixedpoint import agreement, confront
 from fixedpoint.laws import families, flow, online, recovery, tempering, traces
 from fixedpoint.laws.equation import Root, equations
 
@@ -126,7 +126,7 @@ def reference(equation, arguments, expected, name, direction):
             )
             if expected is not None:
                 here = floats(middle)
-                if not confront.relative_error(here, expected, equation.up_to_shift) < 1e-9:
+                if not agreement.relative_error(here, expected, equation.up_to_shift) < 1e-9:
                     return None
             left, right = floats((middle - low) / step), floats((high - middle) / step)
             slope = floats((high - low) / (2 * step))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fixedpoint.chain import Chain, from_loop
-from fixedpoint.chain.states import binomial
+from fixedpoint.chain.counts import binomial
 from fixedpoint.laws.experiment import Combined, Experiment, absorbed, leading, listed
 
 TWO, THREE, FIVE = (np.log(p) for p in ([0.7, 0.3], [0.5, 0.3, 0.2], [0.4, 0.3, 0.15, 0.1, 0.05]))

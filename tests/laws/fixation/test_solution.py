@@ -12,7 +12,7 @@ import pytest
 
 import fixedpoint as fp
 from fixedpoint.chain import absorption, from_loop, law
-from fixedpoint.chain.states import binomial
+from fixedpoint.chain.counts import binomial
 from fixedpoint.laws import fixation, resampling
 from fixedpoint.laws.fixation import derivation, solution
 
