@@ -90,6 +90,8 @@ def corpora(K: int) -> list[fp.loop.Corpus]:
         *(fp.Pooled(flat, 0.4, inner) for inner in (fp.Exact(), few)),
         *(fp.Accumulated(inner) for inner in (fp.Exact(), few, fp.Pooled(real, 0.0))),
         fp.Accumulated(initial_weight=3.0),
+        fp.Accumulated(few, initial_samples=4),
+        fp.Accumulated(few, window=2),
         *(fp.Curated(w, inner) for w in (even, odds) for inner in (fp.Exact(), few)),
         fp.Curated(odds.at[-1].set(0.0) if K > 1 else odds),
         fp.Curated(even, fp.Mixed(real, 0.0, fp.Pooled(real, 0.0, few))),

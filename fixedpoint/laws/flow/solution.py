@@ -289,7 +289,9 @@ def off_ray(
     norm = simplex.total(theta**2)
     transverse = square - theta * simplex.total(square * theta) / jnp.where(norm > 0, norm, 1)
     transverse = transverse * size * size
-    excess, elapsed = special.inverse_minus_one(T), tau / theta.shape[-1]
+    # Beyond twice the largest exponent nothing is left of it.
+    longest = 2 * float(np.log(jnp.finfo(theta.dtype).max))
+    excess, elapsed = special.inverse_minus_one(T), jnp.minimum(tau / theta.shape[-1], longest)
     growth = (1 + excess) * excess * elapsed + excess**2 * jnp.expm1(-elapsed) / 2
     return jnp.exp(-elapsed) * growth * transverse
 

@@ -583,7 +583,7 @@ def guarantee() -> list[Step]:
     loop=MIXED,
     given={"logits_real": psi, "temperature": T},
     assumes="t ≥ 1; a > 0.",
-    source="elementary",
+    source="derived here",
     near_misses={
         "the share itself for its logarithm": 1 - a,
         "half of it": -sp.log(a) / 2,

@@ -83,11 +83,18 @@ def transience_every_step(step_size: Number, num_alive: Number) -> Float[Array, 
         0.264394
     """
     eta, size = simplex.scalars(step_size, num_alive)
-    share = special.phi2(-2 * eta)
+    # ηg, which tends to 1/2 where its parts overflow.
+    large = eta > 1
+    small = jnp.where(large, 1, eta)
+    far = jnp.where(large, eta, 1)
+    spread = jnp.where(
+        large,
+        0.5 + jnp.expm1(-jnp.minimum(far, 1e3) * 2) / 4 / far,
+        small * special.phi2(-2 * small),
+    )
     beyond = size - 2
     root = jnp.where(beyond > 0, jnp.sqrt(jnp.where(beyond > 0, beyond, 1)), 0)
-    ratio = share * beyond / (1 + eta * share * root) ** 2
-    return special.lambertw(2 * eta * ratio) / eta
+    return special.lambertw(2 * spread * beyond / (1 + spread * root) ** 2) / eta
 
 
 # --- Other temperatures ---------------------------------------------------------------------------
