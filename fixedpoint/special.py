@@ -334,9 +334,6 @@ def power(
         exponent: n, of any real value; taken as a float, as an integer one is multiplied out and
             rounds each time.
 
-    Returns:
-        The power.
-
     Example:
         >>> import jax
         >>> print(power(0.5, -3), jax.grad(power)(0.5, -3.0), jax.grad(power)(0.5, -1e6))
@@ -400,9 +397,6 @@ def complement_of_power(
         x: What is taken away each time, in [0, 1].
         exponent: n >= 0, of any real value.
 
-    Returns:
-        The complement of `power_of_complement`.
-
     Validity:
         Relative error of a few machine epsilons (`tests/test_special.py`).
 
@@ -449,9 +443,6 @@ def increasing_root(
         low: Lower end of the bracket.
         high: Upper end of the bracket.
         max_steps: Largest number of steps.
-
-    Returns:
-        The roots, between `low` and `high`.
 
     Validity:
         As accurate as `function` allows: the last Newton step is below the square root of the

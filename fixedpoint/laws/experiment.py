@@ -16,7 +16,7 @@ adds the numbers, and the error of what it observes, which is known beforehand:
     `measured`      what a function finds out about the loop   as stated
     `absorbed`      the exact chain, until one outcome is left rounding, or what a limit leaves
 
-A process may also make an `Observation` by hand, of what no road reads off.
+A process may also make an `Observation` by hand.
 """
 
 import dataclasses
@@ -34,9 +34,7 @@ from fixedpoint import loop as loops
 from fixedpoint.laws.observation import Observation, Refinement
 from fixedpoint.loop.enumeration import Histories, enumerate_histories
 
-ROUNDING = 1e-12
-"""What summing a few thousand floats can lose."""
-
+ROUNDING = 1e-12  # what summing a few thousand floats can lose
 FLOW = 1e-9
 """What the integration of a flow may be off by: logits of ordinary size, over ordinary times."""
 
