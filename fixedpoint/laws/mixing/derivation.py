@@ -51,7 +51,7 @@ def leading(size: int, top: int, gap: Any = z) -> list[Any]:
 def after(weights: Any, fraction: Any, real: Any = None) -> list[Any]:
     """The next model, with real data that are uniform unless said otherwise."""
     real = real or [sp.Rational(1, len(weights))] * len(weights)
-    return next_model(symbolic.given(MIXED, {psi: real, a: fraction}), weights)
+    return list(next_model(symbolic.given(MIXED, {psi: real, a: fraction}), weights))
 
 
 def rests(weights: Any, fraction: Any, real: Any = None, **sizes: Any) -> Step:
