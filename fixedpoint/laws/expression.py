@@ -70,7 +70,7 @@ def _root(function: Callable[[Any], Any], low: Any, high: Any) -> Any:
             return end
     if mpmath.sign(ends[0]) == mpmath.sign(ends[1]):
         return mpmath.nan
-    found = mpmath.findroot(function, (low, high), solver="anderson", maxsteps=1000, verify=False)
+    found = mpmath.findroot(function, (low, high), solver="anderson", maxsteps=60, verify=False)
     # On a wide bracket it may stop short: the sign must change beside what it has found.
     apart = abs(found) * mpmath.mpf(10) ** (12 - mpmath.mp.dps)
     if function(found - apart) * function(found + apart) <= 0:

@@ -16,7 +16,7 @@ UNNOTICED: dict[tuple[str, str], str] = {}
 """The mutants that neither a proof nor an experiment notices, by label and change, and why."""
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_mutants_fall():
     falls = fell_of_all(list(equations()), processes=os.cpu_count() or 1)
     found = score(falls)
