@@ -58,7 +58,7 @@ GREEK_AND_SIGNS = (
     "σsigma κkappa φvarphi ψpsi ωomega αalpha γgamma δdelta εvarepsilon "
     "ΔDelta ΦPhi Σsum ∫int ·cdot ×times ±pm ≤le ≥ge "
     "≈approx →to ∞infty ≠ne ∈in ½tfrac12 ‖| ∂partial ∇nabla "
-    "√surd ℓell ≪ll ≫gg ∏prod ΓGamma ζzeta πpi "
+    "√surd ℓell ≪ll ≫gg ∏prod ΓGamma ζzeta πpi ∝propto ≃simeq "
 )
 SYMBOLS = {sign[0]: rf"\{sign[1:]}" for sign in GREEK_AND_SIGNS.split()} | {"−": "-"}
 """Mathematical symbols that statements may use."""
@@ -120,11 +120,11 @@ def _typeset(piece: str) -> str:
     if "^" in piece[:2] and len(piece) > 1:
         base, _, power = piece.partition("^")
         power = power[1:-1] if power[0] in "{(" else power
-        return f"${base}^{{{_signs(power)}}}$"
+        return f"${_signs(base)}^{{{_signs(power)}}}$"
     if piece[0] == "√" and len(piece) > 1:
         return rf"$\sqrt{{{_signs(piece[2:-1])}}}$"
     if re.fullmatch(r"[B-HJ-Zb-z]|[a-z][A-Z]|[A-Za-z]_\w", piece):
-        return f"${piece}$"
+        return f"${_signs(piece)}$"
     if piece in SYMBOLS:
         return f"${SYMBOLS[piece]}$"
     if piece in SPECIAL or piece.isascii():
@@ -133,7 +133,12 @@ def _typeset(piece: str) -> str:
 
 
 def _signs(formula: str) -> str:
-    return "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in formula)
+    raised = re.sub(f"[{''.join(RAISED)}]+", _raised, formula)
+    return "".join(SYMBOLS.get(c, c) + " " * (c in SYMBOLS) for c in raised)
+
+
+def _raised(match: re.Match[str]) -> str:
+    return f"^{{{''.join(RAISED[c] for c in match.group())}}}"
 
 
 def marks(record: Mapping[str, Any] | None) -> str:

@@ -114,7 +114,9 @@ def test_the_text_claims_no_priority(word):
 
 @pytest.mark.parametrize("label", REGISTER)
 def test_every_statement_and_equation_can_be_printed(label):
-    assert build.prose(REGISTER[label].statement)
+    equation = REGISTER[label]
+    for text in (equation.statement, equation.assumes, equation.source):
+        assert build.prose(text).isascii(), "TeX would stop at it"
     latex = REGISTER[label].latex()
     assert latex.count("{") == latex.count("}")
     assert not re.search(r"\w\*\w", latex), "Python among the LaTeX"
@@ -131,6 +133,7 @@ def test_every_statement_and_equation_can_be_printed(label):
         ("Σpᵢ² over i", r"$\sum p_{i}^{2}$ over $i$"),
         ("e^(-bz) and e^θ", r"$e^{-bz}$ and $e^{\theta }$"),
         ("h(x) e^{ηt(x)}", r"$h$($x$) $e^{\eta t(x)}$"),
+        ("τ^{1/K} and T^{−tᵗ}", r"$\tau ^{1/K}$ and $T^{- t^{t}}$"),
         ("50% of K", r"50\% of $K$"),
         ("every e^-θ like tX", r"every $e^{-\theta }$ like $tX$"),
         ("1/√(ηS)", r"1/$\sqrt{\eta S}$"),
