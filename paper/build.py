@@ -162,7 +162,7 @@ def laws_tex(register: Mapping[str, Equation]) -> str:
     """The table of all laws: label, statement, kind; TeX looks the verdict up."""
     rows = ["% Written by paper/build.py from the register.\n"]
     for law in laws_in_order(register):
-        rows.append(rf"\fplaw{{{law}}}" + "\n")
+        rows.append(rf"\fplaw{{{law.replace('_', ' ')}}}" + "\n")
         rows += [
             rf"\fprow{{{label}}}{{{prose(equation.statement)}}}{{{equation.kind}}}" + "\n"
             for label, equation in register.items()
