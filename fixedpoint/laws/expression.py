@@ -75,8 +75,14 @@ def _root(function: Callable[[Any], Any], low: Any, high: Any) -> Any:
     apart = abs(found) * mpmath.mpf(10) ** (12 - mpmath.mp.dps)
     if function(found - apart) * function(found + apart) <= 0:
         return found
-    halvings = 4 * mpmath.mp.dps
-    return mpmath.findroot(function, (low, high), solver="bisect", maxsteps=halvings, verify=False)
+    low, high = mpmath.mpmathify(low), mpmath.mpmathify(high)
+    for _ in range(40 * mpmath.mp.dps):
+        middle = (low + high) / 2
+        below = mpmath.sign(function(middle)) == mpmath.sign(ends[0])
+        low, high = (middle, high) if below else (low, middle)
+        if abs(high - low) <= abs(middle) * mpmath.mpf(10) ** (3 - mpmath.mp.dps):
+            break
+    return (low + high) / 2
 
 
 MODULES = [{"root": _root}, "mpmath"]

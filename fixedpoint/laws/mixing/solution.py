@@ -50,7 +50,7 @@ def _sizes(m: Array, K: Array) -> tuple[Array, Array]:
 
 
 def _fraction(z: Array, m: Array, K: Array, T: Array) -> Array:
-    sharper = jnp.expm1(-(1 / T - 1) * z) / jnp.expm1(-z / T)
+    sharper = (1 - T) * _phi1(-(1 / T - 1) * z) / _phi1(-z / T)
     return K * jnp.exp(-z) / (m + (K - m) * jnp.exp(-z)) * sharper
 
 
@@ -102,7 +102,14 @@ def stability(gap: Number, temperature: Number) -> Float[Array, "*batch"]:
 
 
 def _among(z: Array, T: Array) -> Array:
-    return jnp.expm1(-z) / (T * jnp.expm1(-z / T))
+    return _phi1(-z) / _phi1(-z / T)
+
+
+def _phi1(x: Array) -> Array:
+    """(e^x − 1)/x, without the difference of its parts where x is small."""
+    small = jnp.abs(x) < 1
+    far = jnp.where(small, 1, x)
+    return jnp.where(small, 1 + x * special.phi2(jnp.where(small, x, 0)), jnp.expm1(far) / far)
 
 
 # --- Uniform real data: where the peaked models appear --------------------------------------------
@@ -136,24 +143,15 @@ def _spinodal(m: Array, K: Array, T: Array) -> Array:
 
     # What vanishes, over z²: with two terms of the exponential series taken off nothing cancels.
     def slope(z: Array) -> Array:
-        hot = _odd(z / T) / T - safe * _second(-z / T) / T
-        return hot - _odd(z) + safe * _second(-z)
+        hot = _odd(z / T) / T - safe * special.phi2(-z / T) / T
+        return hot - _odd(z) + safe * special.phi2(-z)
 
     z = special.increasing_root(slope, jnp.log1p(safe) / (1 + 1 / T), jnp.log1p(safe))
     return jnp.where(inner, _fraction(z, m, K, T), 1 - T)
 
 
-def _second(x: Array) -> Array:
-    """(e^x − 1 − x)/x²."""
-    small = jnp.abs(x) < 0.5
-    y = jnp.where(small, x, 0)
-    series = jnp.polyval(jnp.array(_SERIES[::-1], x.dtype), y)
-    big = jnp.where(small, 1, x)
-    return jnp.where(small, series, (jnp.expm1(big) - big) / big**2)
-
-
 def _odd(x: Array) -> Array:
-    """2 (sinh x − x)/x², the difference of `_second` at x and −x."""
+    """2 (sinh x − x)/x², the difference of `special.phi2` at x and −x."""
     small = jnp.abs(x) < 0.5
     y = jnp.where(small, x, 0)
     series = 2 * y * jnp.polyval(jnp.array(_SERIES[1::2][::-1], x.dtype), y**2)
@@ -376,8 +374,9 @@ def hot(
 
 @jax.jit
 def _hot(q: Array, a: Array, T: Array) -> Array:
-    own = (1 - a) * jnp.ones_like(q)
-    least = a * q
+    whole = a == 1  # then nothing is drawn, and C is anything
+    share = jnp.where(whole, 0.5, a)
+    own, least = (1 - share) * jnp.ones_like(q), share * q
     width = q.shape[-1]
 
     def at(scale: Array) -> Array:
@@ -393,4 +392,7 @@ def _hot(q: Array, a: Array, T: Array) -> Array:
     high = (1 - 1 / T) * jnp.log(width) * jnp.ones_like(shape)
     scale = special.increasing_root(excess, jnp.zeros_like(high), high)
     p = at(jnp.exp(scale))
-    return p / p.sum(-1, keepdims=True)
+    p = p / p.sum(-1, keepdims=True)
+    tempered = q ** (1 / T)
+    drawn = tempered / tempered.sum(-1, keepdims=True)
+    return jnp.where(whole, (1 - a) * drawn + a * q, p)
