@@ -378,6 +378,8 @@ def kinds(base: type) -> set[type]:
     below = set(base.__subclasses__())
     every = below.union(*map(kinds, below))
     own = {one for one in every if one.__module__.startswith("fixedpoint.")}
+    # The example in `help(fp.loop)` makes parts of its own, where it is run.
+    own = {one for one in own if one.__module__ != "fixedpoint.loop"}
     return {one for one in own if not one.__name__.startswith("_")}
 
 

@@ -9,8 +9,6 @@ import pytest
 from fixedpoint import simplex
 from fixedpoint.laws import recovery
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(
     ("stored_as", "dtype", "expected"),
