@@ -341,6 +341,14 @@ class Argument:
         return replace(self, domain=(low, high), kind=kind or self.kind)
 
 
+LOGITS = [1.3, -0.4, 0.2, -2.1]
+"""An asymmetric model for the edges."""
+LOST = [0.7, float("-inf"), -0.3]
+"""A model that has lost an outcome."""
+FIXED = [float("-inf"), 0.3]
+"""A model with one outcome left."""
+
+
 def at(*values: Any, gives: Any = None) -> tuple[tuple[Any, ...], Any]:
     """A row of a claim's table of edges: values in the order of `of`, and what is expected."""
     return values, gives

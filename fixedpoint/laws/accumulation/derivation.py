@@ -12,7 +12,7 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import LOGITS, OUTCOME, Step, at, claim, total
 from fixedpoint.laws.notation import K, T, n, t, theta
 from fixedpoint.symbolic import Accumulated, Exact, Fresh, Loop, Temperature, at_generation, shares
 
@@ -36,8 +36,6 @@ WINDOW = Loop(corpus=Accumulated(Fresh(n), window=w))
 TEMPERED = Loop(Temperature(T), Accumulated(Exact(), initial_weight=w_0))
 """Infinitely many samples, at a temperature."""
 KAZDAN = "known for the variance of a Gaussian (Kazdan et al., arXiv:2410.16713); for outcomes here"
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
 
 
 def gini() -> Any:

@@ -17,7 +17,7 @@ from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import FIXED, LOGITS, LOST, OUTCOME, Step, at, claim, total
 from fixedpoint.laws.notation import K, n, t, theta, z
 from fixedpoint.symbolic import (
     Fresh,
@@ -45,12 +45,6 @@ i = OUTCOME
 REFIT = Loop(corpus=Fresh(n))
 DERIVED = "derived here"
 WRIGHT_FISHER = "known: Fisher 1930, Wright 1931 (neutral Wright–Fisher model, haploid)"
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
-FIXED = [float("-inf"), 0.3]
-"""A model with one outcome left."""
 
 
 DIFFUSION: Any = -2 * n * total((1 - probability(i)) * sp.log(1 - probability(i)), i)

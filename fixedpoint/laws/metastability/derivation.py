@@ -14,16 +14,12 @@ from sympy.utilities.lambdify import implemented_function
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import Step, at, claim, evaluate, total
+from fixedpoint.laws.equation import FIXED, LOGITS, Step, at, claim, evaluate, total
 from fixedpoint.laws.notation import K, T, beta, n, theta, z
 from fixedpoint.symbolic import Fresh, Loop, Temperature, chance, elementary, shares, sigmoid
 
 j: Any = sp.Symbol("j", integer=True, positive=True)
 share, x, y = sp.symbols("x_0 x y", positive=True)
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-FIXED = [float("-inf"), 0.3]
-"""A model with one outcome left."""
 
 LOOP = Loop(Temperature(T), Fresh(n))
 UNTEMPERED = symbolic.given(LOOP, {T: sp.Integer(1)})

@@ -11,7 +11,7 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import Step, at, claim
+from fixedpoint.laws.equation import FIXED, LOGITS, LOST, Step, at, claim
 from fixedpoint.laws.notation import B, M, a, eta, m, n, psi
 from fixedpoint.symbolic import (
     Fresh,
@@ -25,12 +25,6 @@ from fixedpoint.symbolic import (
     shares,
 )
 
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
-FIXED = [float("-inf"), 0.3]
-"""A model with one outcome left."""
 ISLAND = "known: Wright 1931 (migration into a finite population)"
 STATIONARY = "Stationary."
 

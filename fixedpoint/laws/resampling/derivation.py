@@ -12,7 +12,17 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import OUTCOME, Step, at, at_outcomes, claim, total
+from fixedpoint.laws.equation import (
+    FIXED,
+    LOGITS,
+    LOST,
+    OUTCOME,
+    Step,
+    at,
+    at_outcomes,
+    claim,
+    total,
+)
 from fixedpoint.laws.notation import K, n, t, theta
 from fixedpoint.symbolic import (
     Fresh,
@@ -35,14 +45,8 @@ i = OUTCOME
 REFIT = Loop(corpus=Fresh(n))
 DERIVED = "derived here"
 WRIGHT_FISHER = "known: Fisher 1930, Wright 1931 (neutral Wright–Fisher model, haploid)"
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
 LOST_ENTROPY = math.log1p(math.exp(-1)) + 1 / (1 + math.e)
 """Its entropy: two outcomes, one logit apart."""
-FIXED = [float("-inf"), 0.3]
-"""A model with one outcome left."""
 
 
 def power_sum(order: int) -> Any:

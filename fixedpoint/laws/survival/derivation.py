@@ -16,6 +16,7 @@ from sympy.utilities.lambdify import implemented_function
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
+    LOGITS,
     OUTCOME,
     Edge,
     Step,
@@ -45,8 +46,6 @@ TEMPERED = replace(TRACES, sampler=Temperature(T))
 """The same at another temperature."""
 SINGLE = replace(TRACES, corpus=Fresh(1))
 """On one sample a generation, at T = 1."""
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
 
 
 # --- One generation of the loop -------------------------------------------------------------------

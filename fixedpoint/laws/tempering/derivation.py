@@ -16,7 +16,7 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import NUM_OUTCOMES, OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import LOGITS, NUM_OUTCOMES, OUTCOME, Step, at, claim, total
 from fixedpoint.laws.notation import T, beta, epsilon, m, t, theta, z
 from fixedpoint.symbolic import (
     GradientFlow,
@@ -51,8 +51,6 @@ EVERY_TABLE = "Every table of logits is allowed."
 
 ESCORT = "elementary (the group of escort distributions); the iterated form is spelled out here"
 
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
 MANY = [3.0 * math.sin(7.0 * i) for i in range(50_000)]
 """A model with 50,000 outcomes for the edges."""
 

@@ -19,6 +19,8 @@ import sympy as sp
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
+    LOGITS,
+    LOST,
     NUM_OUTCOMES,
     OUTCOME,
     Step,
@@ -61,10 +63,6 @@ KNOWN_MARTINGALE = (
 )
 NOTHING = theta[i] / 10**30
 """Zero for every outcome; a plain 0 would not stand for a vector."""
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
 
 
 # --- One generation -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import sympy as sp
 
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
-from fixedpoint.laws.equation import OUTCOME, Step, at, claim, total
+from fixedpoint.laws.equation import FIXED, LOGITS, LOST, OUTCOME, Step, at, claim, total
 from fixedpoint.laws.notation import n, theta, z
 from fixedpoint.symbolic import (
     Exact,
@@ -30,12 +30,6 @@ nucleus: Any = notation.mass.symbol
 other: Any = sp.Symbol("l", integer=True, positive=True)
 EXACT = Loop(Nucleus(nucleus), Exact())
 SAMPLED = Loop(Nucleus(nucleus), Fresh(n))
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
-FIXED = [float("-inf"), 0.3]
-"""A model with one outcome left."""
 
 
 def up_to(index: Any) -> Any:

@@ -11,6 +11,8 @@ import sympy as sp
 from fixedpoint import symbolic
 from fixedpoint.laws import notation
 from fixedpoint.laws.equation import (
+    LOGITS,
+    LOST,
     OUTCOME,
     Root,
     Step,
@@ -34,10 +36,6 @@ i = OUTCOME
 
 DECAYING = Loop(corpus=Fresh(n), learner=GradientSteps(eta, weight_decay=lam))
 """Single traces; the logits that add up to 0 stay so."""
-LOGITS = [1.3, -0.4, 0.2, -2.1]
-"""An asymmetric model for the edges."""
-LOST = [0.7, float("-inf"), -0.3]
-"""A model that has lost an outcome."""
 
 
 def squared_size(p: Vector) -> Any:
